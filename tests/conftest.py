@@ -1,0 +1,81 @@
+"""Fixtures for servers. In CI a missing server fails the test; elsewhere the test is skipped and says why."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from services.hdfs import Hdfs
+from services.java import ServiceUnavailable
+from services.kafka import Kafka
+from services.millstream import MillstreamBroker
+
+
+def _unavailable(error: ServiceUnavailable) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have this service: {error}")
+    pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A real Apache Kafka, shared by the whole test run: use topic and group names of your own."""
+    server = Kafka(tmp_path_factory.mktemp("kafka"))
+    try:
+        server.start()
+    except ServiceUnavailable as error:
+        _unavailable(error)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_server: Kafka) -> str:
+    """`host:port` of a real Apache Kafka."""
+    return kafka_server.bootstrap
+
+
+@pytest.fixture(scope="session")
+def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
+    """A real HDFS, shared by the whole test run; a test that kills its NameNode brings it back."""
+    server = Hdfs(tmp_path_factory.mktemp("hdfs"))
+    try:
+        server.start()
+    except ServiceUnavailable as error:
+        _unavailable(error)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def hdfs(hdfs_server: Hdfs) -> str:
+    """`hdfs://host:port` of a real HDFS."""
+    return hdfs_server.url
+
+
+@pytest.fixture
+def broker_server(tmp_path: Path) -> Iterator[MillstreamBroker]:
+    """A `millstream broker` process of this test's own, on a data directory of its own."""
+    server = MillstreamBroker(tmp_path / "broker")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def broker(broker_server: MillstreamBroker) -> str:
+    """`host:port` of a fresh `millstream broker`."""
+    return broker_server.bootstrap
+
+
+@pytest.fixture
+def millstream(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs the `millstream` command as a user does, in an empty folder; returns the finished process."""
+
+    def run(*arguments: str, timeout_s: float = 60, cwd: Path = tmp_path) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "millstream", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=cwd)
+
+    return run

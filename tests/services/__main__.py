@@ -1,0 +1,31 @@
+"""`python -m services NAME FOLDER`: start kafka or hdfs in the foreground, print its address, stop it on Ctrl-C."""
+
+import signal
+import sys
+from pathlib import Path
+
+from services.hdfs import Hdfs
+from services.java import jars
+from services.kafka import Kafka
+
+
+def main() -> int:
+    if sys.argv[1:] == ["fetch"]:
+        for name in ("kafka", "hdfs"):
+            print(f"{name} jars: {jars(name)}")
+        return 0
+    if len(sys.argv) != 3 or sys.argv[1] not in ("kafka", "hdfs"):
+        print("usage: python -m services kafka|hdfs FOLDER   or   python -m services fetch", file=sys.stderr)
+        return 2
+    folder = Path(sys.argv[2]).resolve()
+    server = Kafka(folder) if sys.argv[1] == "kafka" else Hdfs(folder)
+    try:
+        print(f"ready {server.start()}", flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    finally:
+        server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Java programs from Maven jars: fetched once, started, watched until ready, stopped by process id. Shell.
+
+Jars are kept in the folder that MILLSTREAM_SERVICES names, else in .services/ of the checkout.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+JAR_FOLDER = Path(os.environ.get("MILLSTREAM_SERVICES") or HERE.parent.parent / ".services")
+COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+class ServiceUnavailable(Exception):
+    """A service cannot be started here; the text says what is missing."""
+
+
+def jars(name: str) -> Path:
+    """The folder with the jars of `name`-pom.xml; fetched with Maven when it is not there yet."""
+    folder = JAR_FOLDER / f"{name}-lib"
+    if folder.is_dir():
+        return folder
+    for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
+        if shutil.which(program) is None:
+            raise ServiceUnavailable(f"{program} is not installed; install it (Debian package {package})")
+    partial = JAR_FOLDER / f"{name}-lib.partial-{os.getpid()}"
+    partial.mkdir(parents=True)
+    command = ["mvn", "-B", "-q", "-f", str(HERE / f"{name}-pom.xml"), COPY_GOAL]
+    command += [f"-DoutputDirectory={partial}", "-DincludeScope=runtime"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        shutil.rmtree(partial)
+        raise ServiceUnavailable(f"mvn could not fetch the jars of {name}: {result.stdout[-500:]}{result.stderr[-500:]}")
+    with contextlib.suppress(OSError):  # another process of ours was faster
+        partial.rename(folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def free_port() -> int:
+    """A port that was free on loopback a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class JavaProcess:
+    """One JVM, with its output in a file; never found by name, only by the id it was started with."""
+
+    def __init__(self, classpath: str, arguments: Sequence[str], log: Path) -> None:
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["java", "-Djava.net.preferIPv4Stack=true", "-XX:+UseSerialGC", "-cp", classpath, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if self._process.poll() is not None:
+                raise ServiceUnavailable(f"the server ended at once; the end of {self.log}: {self._tail()}")
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(f"the server was not ready in {timeout_s} s; see {self.log}: {self._tail()}")
+            time.sleep(0.1)
+
+    def _tail(self) -> str:
+        return self.log.read_text(errors="replace")[-800:]
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()

@@ -1,0 +1,76 @@
+"""One real Apache Kafka node (KRaft, broker and controller in one) for tests and benchmarks. Shell."""
+
+import socket
+import subprocess
+from pathlib import Path
+
+from services.java import JavaProcess, ServiceUnavailable, free_port, jars
+
+CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qk"
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={log_folder}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+
+
+class Kafka:
+    """A Kafka in `folder`; start() returns once it answers. A second start() goes on with the same data and port."""
+
+    def __init__(self, folder: Path, *, heap: str = "512m", properties: str = "") -> None:
+        self._folder = folder
+        self._heap = heap
+        self._port = free_port()
+        self._settings = PROPERTIES.format(
+            port=self._port, controller_port=free_port(), log_folder=folder / "log"
+        )
+        self._settings += properties
+        self._process: JavaProcess | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def process(self) -> JavaProcess:
+        assert self._process is not None, "start() comes first"
+        return self._process
+
+    def start(self) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        config = self._folder / "server.properties"
+        config.write_text(self._settings)
+        classpath = f"{jars('kafka')}/*"
+        if not (self._folder / "log" / "meta.properties").exists():
+            command = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode != 0:
+                raise ServiceUnavailable(f"Kafka could not format its data folder: {result.stderr[-500:]}")
+        arguments = [f"-Xmx{self._heap}", "kafka.Kafka", str(config)]
+        self._process = JavaProcess(classpath, arguments, self._folder / "kafka.log")
+        self._process.wait_until(self._started)
+        return self.bootstrap
+
+    def _started(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()

@@ -23,7 +23,9 @@ DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 
 
 def _site(settings: dict[str, str]) -> str:
-    rows = "\n".join(f"<property><name>{name}</name><value>{value}</value></property>" for name, value in settings.items())
+    rows = "\n".join(
+        f"<property><name>{name}</name><value>{value}</value></property>" for name, value in settings.items()
+    )
     return f"<configuration>\n{rows}\n</configuration>\n"
 
 

@@ -37,7 +37,9 @@ def jars(name: str) -> Path:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         shutil.rmtree(partial)
-        raise ServiceUnavailable(f"mvn could not fetch the jars of {name}: {result.stdout[-500:]}{result.stderr[-500:]}")
+        raise ServiceUnavailable(
+            f"mvn could not fetch the jars of {name}: {result.stdout[-500:]}{result.stderr[-500:]}"
+        )
     with contextlib.suppress(OSError):  # another process of ours was faster
         partial.rename(folder)
     shutil.rmtree(partial, ignore_errors=True)

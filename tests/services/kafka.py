@@ -36,9 +36,7 @@ class Kafka:
         self._folder = folder
         self._heap = heap
         self._port = free_port()
-        self._settings = PROPERTIES.format(
-            port=self._port, controller_port=free_port(), log_folder=folder / "log"
-        )
+        self._settings = PROPERTIES.format(port=self._port, controller_port=free_port(), log_folder=folder / "log")
         self._settings += properties
         self._process: JavaProcess | None = None
 
@@ -57,7 +55,8 @@ class Kafka:
         config.write_text(self._settings)
         classpath = f"{jars('kafka')}/*"
         if not (self._folder / "log" / "meta.properties").exists():
-            command = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
+            command = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format"]
+            command += ["-t", CLUSTER_ID, "-c", str(config)]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode != 0:
                 raise ServiceUnavailable(f"Kafka could not format its data folder: {result.stderr[-500:]}")

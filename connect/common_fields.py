@@ -1,0 +1,92 @@
+"""Config keys that every connector takes, with Kafka Connect's names and defaults. Pure.
+
+Source: ConnectorConfig, SourceConnectorConfig and SinkConnectorConfig of Kafka Connect. Tested in
+tests/connect/test_spec.py.
+"""
+
+from .spec import Field, at_least, choice, flag, names, text, whole_number
+
+COMMON_PREFIXES = (
+    "admin.override.",
+    "consumer.override.",
+    "header.converter.",
+    "key.converter.",
+    "predicates.",
+    "producer.override.",
+    "transforms.",
+    "value.converter.",
+)
+
+COMMON_FIELDS = (
+    Field("$schema", text(), "Where an editor finds the JSON Schema of this file.", default=None),
+    Field("name", text(), "The connector's name, unique among the connectors of a worker."),
+    Field("connector.class", text(), "Which connector this is, such as files or filesystem."),
+    Field("tasks.max", at_least(1), "The most tasks that share the connector's work.", default=1),
+    Field("key.converter", text(), "How record keys are read or written.", default=None),
+    Field("value.converter", text(), "How record values are read or written.", default=None),
+    Field("header.converter", text(), "How header values are read or written.", default=None),
+    Field("transforms", names(), "Names of the transforms, in the order in which they work.", default=[]),
+    Field("predicates", names(), "Names of the predicates that transforms refer to.", default=[]),
+    Field(
+        "errors.tolerance", choice("none", "all"), "all: go on after a row that cannot be converted.", default="none"
+    ),
+    Field("errors.log.enable", flag(), "Log each row that cannot be converted.", default=False),
+    Field("errors.log.include.messages", flag(), "Log its content too.", default=False),
+    Field("errors.retry.timeout", at_least(-1), "How long to retry what failed, in ms; -1 for ever.", default=0),
+    Field("errors.retry.delay.max.ms", at_least(1), "The longest wait between two retries, in ms.", default=60_000),
+    Field(
+        "restart.policy",
+        choice("on-failure", "never"),
+        "What happens to a failed task: on-failure starts it again with growing waits; never is Kafka Connect's way.",
+        default="on-failure",
+    ),
+    Field(
+        "restart.max.attempts", at_least(-1), "Restarts in a row before a task stays failed; -1: no end.", default=10
+    ),
+    Field("restart.backoff.ms", at_least(1), "The first wait before a restart, in ms; it doubles.", default=1_000),
+    Field("restart.backoff.max.ms", at_least(1), "The longest wait before a restart, in ms.", default=60_000),
+)
+
+SOURCE_FIELDS = (
+    Field(
+        "exactly.once.support",
+        choice("requested", "required"),
+        "required: fail at the start where the source cannot give exactly once.",
+        default="requested",
+    ),
+    Field(
+        "topic.creation.default.partitions",
+        at_least(1),
+        "Partitions of the topics that this source creates; the broker's num.partitions when not given.",
+        default=None,
+    ),
+    Field(
+        "topic.creation.default.replication.factor",
+        whole_number(-1),
+        "Replicas of the topics that this source creates; -1: the broker's default.",
+        default=-1,
+    ),
+)
+
+SINK_FIELDS = (
+    Field("topics", names(), "The topics to read, separated by commas.", default=[]),
+    Field("topics.regex", text(), "Read every topic whose name matches this pattern; instead of topics.", default=None),
+    Field(
+        "errors.deadletterqueue.topic.name",
+        text(),
+        "The topic for rows that cannot be converted; with errors.tolerance=all.",
+        default=None,
+    ),
+    Field(
+        "errors.deadletterqueue.topic.replication.factor",
+        whole_number(-1),
+        "Replicas of the dead-letter topic; -1: the broker's default.",
+        default=-1,
+    ),
+    Field(
+        "errors.deadletterqueue.context.headers.enable",
+        flag(),
+        "Tell in headers where a dead letter came from and why it failed.",
+        default=True,
+    ),
+)

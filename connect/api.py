@@ -1,7 +1,7 @@
 """What a connector implements and what the worker gives it: batches in, batches out. Contracts only.
 
 A source task hands over Arrow batches with the source offsets that they cover; the worker commits both in one
-transaction. A sink task is given batches and says how far it has made them durable. Row-wise code can use Records.rows().
+transaction. A sink task is given batches and says how far it has made them durable. Row-wise code uses Records.rows().
 Source: Kafka Connect's SourceTask and SinkTask; ours differ in being asynchronous and columnar.
 """
 

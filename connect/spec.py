@@ -141,8 +141,8 @@ class ConnectorSpec:
         return f"{self.name}: {name}={shown}: {_rule(error)}; {field.doc}"
 
 
-def _nearest(key: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(key, list(known), n=1, cutoff=NEAR_MISS)
+def _nearest(key: str, known: Iterable[str], likeness: float = NEAR_MISS) -> str | None:
+    near = difflib.get_close_matches(key, list(known), n=1, cutoff=likeness)
     return near[0] if near else None
 
 
@@ -157,7 +157,7 @@ def _rule(error: Any) -> str:
         case "maximum":
             return f"must be at most {value}"
         case "enum":
-            near = _nearest(str(error.instance), [str(item) for item in value])
+            near = _nearest(str(error.instance), [str(item) for item in value], likeness=0.5)
             hint = f"; did you mean {near}?" if near else ""
             return f"must be one of {', '.join(map(str, value))}{hint}"
         case "minLength":

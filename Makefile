@@ -1,0 +1,43 @@
+# Everything a developer or a newcomer types. Each target sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench services clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+## make demo: log lines to windowed answers to Parquet files, in a folder demo-data; LOGS='glob' takes your own files
+demo: $(VENV)/installed
+	$(BIN)/python examples/log_aggregation/demo.py
+
+## make test: the tests that fit in a few minutes; make test ALL=1 runs the slow ones too
+test: $(VENV)/installed-test
+	$(BIN)/pytest -q $(if $(ALL),,-m "not slow") $(ARGS)
+
+## make check: style and types
+check: $(VENV)/installed-test
+	mkdir -p .mypy && ln -sfn .. .mypy/millstream
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p millstream
+
+## make services: fetch the real servers that tests and benchmarks start (Kafka, HDFS)
+services: $(VENV)/installed-test
+	bash tests/services/install.sh
+	PYTHONPATH=tests $(BIN)/python -m services fetch
+
+## make bench: every benchmark beside its peers on this machine; writes benchmarks/RESULTS.md
+bench: $(VENV)/installed-test services
+	PYTHONPATH=tests $(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo-data build .mypy .mypy_cache

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs, where they are missing, the programs that start the real servers and clients of the tests (Debian packages).
+set -euo pipefail
+missing=()
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v mvn >/dev/null || missing+=(maven)
+command -v kcat >/dev/null || missing+=(kcat)
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "please install: ${missing[*]}" >&2
+    [ -z "${CI:-}" ]
+    exit
+fi
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

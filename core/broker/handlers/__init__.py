@@ -1,0 +1,68 @@
+"""The table of what this broker answers: one entry per API key. Pure; a handler's module is imported when it is first asked.
+
+A handler's module exports `VERSIONS`, the (lowest, highest) version that it answers, equal to the table's, and
+`async def handle(broker, request, context)`. A module on the hot path may export `start` instead, which works without a
+task: it returns the response, or None for none, or a future of either when it has to wait.
+Tested in tests/core/broker/test_handlers.py.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+Outcome = Any
+"""A response message; None where the protocol has no response; or a future of either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an API key is handled: a module of this folder, and the versions that are advertised."""
+
+    module: str
+    versions: tuple[int, int]
+    claimed_from: int | None = None
+    """Lowest version in ApiVersions where it differs from what is served."""
+
+
+@dataclass(slots=True)
+class Handler:
+    """One of the two functions of a handler's module; the other is None."""
+
+    versions: tuple[int, int]
+    handle: Callable[[Any, Any, Any], Awaitable[Any]] | None
+    start: Callable[[Any, Any, Any], Outcome] | None
+
+
+ROUTES: dict[int, Route] = {
+    # librdkafka only finds its features when Produce is advertised from 0 (KAFKA-18659); 0 to 2 are refused.
+    0: Route("k00_produce", (3, 13), claimed_from=0),
+    1: Route("k01_fetch", (4, 18)),
+    2: Route("k02_list_offsets", (1, 11)),
+    3: Route("k03_metadata", (0, 13)),
+    18: Route("k18_api_versions", (0, 4)),
+    23: Route("k23_offset_for_leader_epoch", (2, 4)),
+    60: Route("k60_describe_cluster", (0, 2)),
+}
+
+_LOADED: dict[int, Handler] = {}
+
+
+def handler(api_key: int) -> Handler | None:
+    """The handler of an API key; None when the key is not served."""
+    found = _LOADED.get(api_key)
+    if found is None and api_key in ROUTES:
+        found = _LOADED[api_key] = _load(ROUTES[api_key])
+    return found
+
+
+def _load(route: Route) -> Handler:
+    module = import_module(f".{route.module}", __name__)
+    start = getattr(module, "start", None)
+    return Handler(route.versions, None if start is not None else module.handle, start)
+
+
+async def settle(outcome: Outcome) -> Any:
+    """The response that `start` returned, once it is there."""
+    return await outcome if isinstance(outcome, asyncio.Future) else outcome

@@ -1,0 +1,245 @@
+"""One client's connection: frames in, responses out in the order of their requests. Shell.
+
+Requests of a connection are worked on one at a time, as in Kafka, except that produces may follow a produce that waits for the
+disk: all of them are appended in order already. Reading stops while the peer does not read its responses.
+Tested in tests/core/broker/test_connection.py.
+"""
+
+import asyncio
+import logging
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ErrorCode, ProtocolError, WireError
+from ..wire.frames import decode_request, encode_response
+from .context import RequestContext
+from .frame_reader import FrameReader
+from .failures import NO_ANSWER, answered, failure_response
+from .handlers import Handler, handler
+from .handlers.k18_api_versions import api_versions_response
+
+if TYPE_CHECKING:
+    from .server import Server
+
+LOG = logging.getLogger(__name__)
+PRODUCE, API_VERSIONS = 0, 18
+MAX_WAITING_FRAMES = 32
+"""Requests that a client may have sent ahead; beyond that its socket is not read."""
+MAX_UNANSWERED = 256
+JOINED_RESPONSE_BYTES = 64 * 1024
+_PREFIX = struct.Struct(">hhi")
+
+
+class _Slot:
+    """A request whose response is not there yet, or waits for the ones before it."""
+
+    __slots__ = ("api_key", "done", "parts")
+
+    def __init__(self, api_key: int) -> None:
+        self.api_key = api_key
+        self.done = False
+        self.parts: list[Any] = []
+
+
+class Connection(asyncio.BufferedProtocol):
+    """State of one TCP connection; the server owns the tasks."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._reader = FrameReader(server.receive_buffer, server.max_frame_bytes)
+        self._transport: asyncio.Transport | None = None
+        self._frames: deque[memoryview | bytes] = deque()
+        self._slots: deque[_Slot] = deque()
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._contexts: dict[tuple[int, int, str], RequestContext] = {}
+        self._peer: tuple[str, int] = ("", 0)
+        self._local: tuple[str, int] = ("", 0)
+        self._writing_paused = False
+        self._reading_paused = False
+        self.last_active_s = 0.0
+
+    # The transport calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._peer = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self._local = self._server.advertised_for((transport.get_extra_info("sockname") or ("", 0))[:2])
+        self.last_active_s = self._server.loop.time()
+        self._server.connected(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._frames.clear()
+        self._slots.clear()
+        for waiting in tuple(self._waiting):
+            # A task may be half way through a change that others see; as in Kafka it runs on, and its answer is dropped.
+            if not isinstance(waiting, asyncio.Task):
+                waiting.cancel()
+        self._server.disconnected(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._reader.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.last_active_s = self._server.loop.time()
+        try:
+            frames = self._reader.received(nbytes)
+        except WireError as error:
+            self._refuse(error)
+            return
+        if frames:
+            self._frames.extend(frames)
+            self._advance()
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        self._pace_reading()
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self.last_active_s = self._server.loop.time()
+        self._advance()
+
+    # The server calls these.
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being worked on, though the peer may be slow to read."""
+        return not self._slots
+
+    def close(self) -> None:
+        """Sends what is already answered, then closes."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Requests.
+
+    def _advance(self) -> None:
+        frames = self._frames
+        while frames and self._may_start(frames[0]):
+            self._start(frames.popleft())
+        self._pace_reading()
+
+    def _may_start(self, frame: memoryview | bytes) -> bool:
+        if self._writing_paused or self._transport is None:
+            return False
+        slots = self._slots
+        if not slots:
+            return True
+        if slots[-1].api_key != PRODUCE or len(slots) >= MAX_UNANSWERED:
+            return False
+        return frame[0] == 0 and frame[1] == PRODUCE
+
+    def _start(self, frame: memoryview | bytes) -> None:
+        api_key, api_version, correlation_id = _PREFIX.unpack_from(frame)
+        served = handler(api_key)
+        if served is None or not served.versions[0] <= api_version <= served.versions[1]:
+            self._refuse_version(api_key, api_version, correlation_id)
+            return
+        try:
+            header, message = decode_request(frame)
+        except WireError as error:
+            self._refuse(error)
+            return
+        context = self._context(api_key, api_version, header.client_id or "")
+        slot = _Slot(api_key)
+        self._slots.append(slot)
+        outcome = self._outcome(served, message, context)
+        if isinstance(outcome, asyncio.Future):
+            self._waiting.add(outcome)
+            outcome.add_done_callback(lambda done: self._waited(done, slot, context, correlation_id))
+        else:
+            self._answer(slot, outcome, context, correlation_id)
+
+    def _outcome(self, served: Handler, message: Any, context: RequestContext) -> Any:
+        server = self._server
+        if served.start is None:
+            assert served.handle is not None
+            return server.run(answered(served.handle(server.broker, message, context), context))
+        try:
+            return served.start(server.broker, message, context)
+        except Exception as error:  # The outermost loop of a request without a task: logged, answered, and the server goes on.
+            return failure_response(error, context)
+
+    def _context(self, api_key: int, api_version: int, client_id: str) -> RequestContext:
+        key = (api_key, api_version, client_id)
+        found = self._contexts.get(key)
+        if found is None:
+            if len(self._contexts) > 64:
+                self._contexts.clear()
+            found = RequestContext(api_key, api_version, client_id, self._peer[0], "PLAINTEXT", self._local)
+            self._contexts[key] = found
+        return found
+
+    # Responses.
+
+    def _waited(self, done: "asyncio.Future[Any]", slot: _Slot, context: RequestContext, correlation_id: int) -> None:
+        self._waiting.discard(done)
+        if self._transport is None or done.cancelled():
+            return
+        error = done.exception()
+        outcome = done.result() if error is None else failure_response(error, context)
+        self._answer(slot, outcome, context, correlation_id)
+        self._advance()
+
+    def _answer(self, slot: _Slot, outcome: Any, context: RequestContext, correlation_id: int) -> None:
+        if outcome is NO_ANSWER:
+            self.abort()
+            return
+        if outcome is not None:
+            try:
+                slot.parts = encode_response(outcome, context.api_key, context.api_version, correlation_id)
+            except WireError as error:
+                self._refuse(error)
+                return
+        slot.done = True
+        slots = self._slots
+        while slots and slots[0].done:
+            self._write(slots.popleft().parts)
+
+    def _write(self, parts: list[Any]) -> None:
+        transport = self._transport
+        if transport is None or not parts:
+            return
+        if len(parts) == 1:
+            transport.write(parts[0])
+        elif sum(map(len, parts)) <= JOINED_RESPONSE_BYTES:
+            transport.write(b"".join(parts))
+        else:
+            transport.writelines(parts)
+
+    # Refusals.
+
+    def _refuse_version(self, api_key: int, api_version: int, correlation_id: int) -> None:
+        """KIP-511: a client that is newer than this broker learns the versions from a v0 answer; others are cut off."""
+        if api_key == API_VERSIONS:
+            slot = _Slot(api_key)
+            self._slots.append(slot)
+            response = api_versions_response(ErrorCode.UNSUPPORTED_VERSION)
+            self._answer(slot, response, RequestContext(API_VERSIONS, 0), correlation_id)
+            return
+        self._refuse(ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"API key {api_key} in version {api_version}"))
+
+    def _refuse(self, error: WireError | ProtocolError) -> None:
+        LOG.warning("closing the connection from %s:%s: %s", *self._peer, error)
+        self._frames.clear()
+        self.abort()
+
+    def _pace_reading(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        pause = self._writing_paused or len(self._frames) >= MAX_WAITING_FRAMES
+        if pause == self._reading_paused:
+            return
+        self._reading_paused = pause
+        if pause:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()

@@ -1,0 +1,117 @@
+"""A listening socket and its connections. Shell: `async with Server(broker, host, port)`.
+
+Tested in tests/core/broker/test_server.py.
+"""
+
+import asyncio
+import errno
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from .broker import Broker
+
+RECEIVE_BUFFER_BYTES = 128 * 1024
+"""One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
+WRITE_HIGH_WATER_BYTES = 1024 * 1024
+IDLE_SWEEP_S = 30.0
+ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
+
+
+class Server:
+    """Accepts connections for one broker on one address; owns their tasks, and closes them when left."""
+
+    def __init__(self, broker: "Broker", host: str, port: int) -> None:
+        self.broker = broker
+        self.loop = asyncio.get_running_loop()
+        self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        self.max_frame_bytes = broker.config.socket_request_max_bytes
+        self._tasks = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._host = host
+        self._port = port
+        self._connections: dict[Connection, None] = {}
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host as asked for, and the port that is listened on."""
+        return self._host, self._port
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
+    async def __aenter__(self) -> "Server":
+        try:
+            self._listener = await self.loop.create_server(
+                lambda: Connection(self), self._host or None, self._port, backlog=1024, start_serving=False
+            )
+        except OSError as error:
+            raise ConfigError(_listen_fault(self._host, self._port, error)) from error
+        self._port = self._listener.sockets[0].getsockname()[1]
+        await self._tasks.__aenter__()
+        self.run(self._close_idle())
+        self.broker.listening(self.address)
+        await self._listener.start_serving()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        for connection in tuple(self._connections):
+            connection.abort()
+        for task in tuple(self._running):
+            task.cancel()
+        await self._tasks.__aexit__(kind, error, traceback)
+        await self._listener.wait_closed()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Runs a request of a connection as a task of this server."""
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def advertised_for(self, local_address: tuple[str, int]) -> tuple[str, int]:
+        """The address that a client which came in by `local_address` is told to connect to.
+
+        `advertised.listeners` where it is set, else the host that was asked for; when that is any address, the one that the client reached.
+        """
+        advertised = self.broker.config.advertised_address
+        if advertised is not None:
+            return advertised
+        return local_address if self._host in ANY_ADDRESS else self.address
+
+    def connected(self, connection: Connection) -> None:
+        self._connections[connection] = None
+
+    def disconnected(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+
+    async def _close_idle(self) -> None:
+        """Cuts off the peers that neither sent nor read anything for connections.max.idle.ms."""
+        limit_s = self.broker.config.connections_max_idle_ms / 1000
+        while True:
+            await asyncio.sleep(min(limit_s / 4, IDLE_SWEEP_S))
+            oldest_s = self.loop.time() - limit_s
+            for connection in tuple(self._connections):
+                if connection.idle and connection.last_active_s < oldest_s:
+                    connection.abort()
+
+
+def _listen_fault(host: str, port: int, error: OSError) -> str:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{where} is in use by another process; stop that process or listen elsewhere with --listen HOST:PORT (port 0 takes a free one)"
+        )
+    if error.errno == errno.EACCES:
+        return f"not allowed to listen on {where}; ports below 1024 need privileges: choose another with --listen HOST:PORT"
+    return f"cannot listen on {where}: {error.strerror or error}; give an address of this machine with --listen HOST:PORT"

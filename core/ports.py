@@ -5,6 +5,7 @@ Pure code takes readings of these as plain values; the shells hold the objects.
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -41,3 +42,78 @@ class SystemRng:
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+
+Buffer = bytes | bytearray | memoryview
+
+
+class File(Protocol):
+    """An open file, written and read at explicit positions only, from any thread."""
+
+    def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
+        """Write all buffers one after the other, in one system call where they fit into one. Raises OSError.
+
+        After an error any part may have been written, at any size of the file; nothing below `position` has changed.
+        """
+        ...
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end of the file. Raises OSError."""
+        ...
+
+    def sync(self) -> None:
+        """Return once the bytes and the size are on the medium. Raises OSError; then nothing is known about them."""
+        ...
+
+    def truncate(self, size: int) -> None: ...
+
+    def size(self) -> int: ...
+
+    def close(self) -> None:
+        """Give the file back. Harmless when repeated."""
+        ...
+
+
+class Lock(Protocol):
+    """A data directory that is held by this process."""
+
+    def release(self) -> None: ...
+
+
+class Disk(Protocol):
+    """Files and directories by path. Every call may raise OSError as the operating system would."""
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        """A file for reading and writing. With `create` it must not exist yet, without it must."""
+        ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def list_directory(self, path: str) -> list[str]:
+        """Names in a directory, sorted."""
+        ...
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory and those above it; harmless when it exists."""
+        ...
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Atomically put `source` in the place of `target`."""
+        ...
+
+    def unlink(self, path: str) -> None: ...
+
+    def sync_directory(self, path: str) -> None:
+        """Return once the names in the directory are on the medium."""
+        ...
+
+    def lock(self, path: str, holder: str) -> Lock:
+        """Take the lock file and write `holder` into it.
+
+        Raises DataDirectoryInUse with the holder's text when another process, or this one, has it.
+        """
+        ...

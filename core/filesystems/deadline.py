@@ -1,0 +1,58 @@
+"""Blocking calls with a deadline: a store that hangs must not hang its caller. Shell.
+
+A call that misses its deadline keeps its thread until the store answers; its late result is dropped. Callers therefore
+make every write idempotent. When all threads hang, further calls are refused at once.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import ParamSpec, TypeVar
+
+from ..errors import Retriable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+HANGING_CALLS_MAX = 16
+
+
+class Deadline:
+    """Runs calls in daemon threads, so that one that never returns does not keep the process alive either."""
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        self._name = name
+        self._timeout_s = timeout_s
+        self._hanging = 0
+        self._lock = threading.Lock()
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The function's result. Raises what it raises, or Retriable when it takes longer than the deadline."""
+        with self._lock:
+            if self._hanging >= HANGING_CALLS_MAX:
+                raise Retriable(f"{self._name}: {self._hanging} calls hang without an answer")
+        future: Future[T] = Future()
+        thread = threading.Thread(target=self._run, args=(future, lambda: function(*args, **kwargs)), daemon=True)
+        thread.start()
+        try:
+            return future.result(self._timeout_s)
+        except FutureTimeoutError:
+            if future.done():  # the function itself raised a TimeoutError
+                raise
+            with self._lock:
+                self._hanging += 1
+            future.add_done_callback(self._returned)
+            raise Retriable(f"{self._name} did not answer within {self._timeout_s:g} s") from None
+
+    def _run(self, future: "Future[T]", function: Callable[[], T]) -> None:
+        try:
+            result = function()
+        except BaseException as error:  # handed to the waiting caller, pyo3's PanicException among them
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def _returned(self, _: "Future[T]") -> None:
+        with self._lock:
+            self._hanging -= 1

@@ -1,0 +1,148 @@
+"""The machine's own files as a FileSystem: every file is synced before it counts, and its directory too. Shell."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote, urlsplit
+
+from ..errors import ConfigError, Retriable, StorageError
+from .filesystem import FileInfo
+
+PERMANENT = (PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+def local_path(url: str) -> str:
+    """Absolute path of a `file://` URL or of a plain path."""
+    if "://" not in url:
+        return os.path.abspath(url)
+    parts = urlsplit(url, allow_fragments=False)
+    if parts.netloc not in ("", "localhost"):
+        raise ConfigError(f"store.url={url!r}: a file URL has three slashes before an absolute path: file:///lake")
+    return os.path.abspath(unquote(parts.path))
+
+
+@contextlib.contextmanager
+def _told_apart(action: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except PERMANENT as error:
+        raise StorageError(f"cannot {action} {path}: {error.strerror}; check the path and its permissions") from error
+    except OSError as error:
+        raise Retriable(f"cannot {action} {path}: {error.strerror}") from error
+
+
+def _sync_directory(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_directories(directory: str) -> None:
+    """As os.makedirs, with each new entry synced into its parent, so that a power cut does not take the path away."""
+    if os.path.isdir(directory):
+        return
+    parent = os.path.dirname(directory)
+    _make_directories(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory)
+    _sync_directory(parent)
+
+
+class LocalFileWriter:
+    """A file that is synced when it is closed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        _make_directories(os.path.dirname(path))
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        with _told_apart("write", self._path):
+            view = memoryview(data).cast("B")
+            written = 0
+            while written < len(view):
+                written += self._file.write(view[written:])
+            return written
+
+    def close(self) -> None:
+        if self._file.closed:
+            return
+        with _told_apart("sync", self._path):
+            os.fsync(self._file.fileno())
+            self._file.close()
+            _sync_directory(os.path.dirname(self._path))
+
+    def abandon(self) -> None:
+        self._file.close()
+
+
+class LocalFileSystem:
+    """`file://` and plain paths."""
+
+    exclusive_create = True
+
+    def create_exclusive(self, path: str, data: bytes) -> None:
+        staged = f"{path}.{uuid.uuid4().hex}"
+        writer = self.open_write(staged)
+        try:
+            writer.write(data)
+            writer.close()
+            with _told_apart("create", path):
+                os.link(staged, path)
+                _sync_directory(os.path.dirname(path))
+        finally:
+            writer.abandon()
+            os.unlink(staged)
+
+    def open_write(self, path: str) -> LocalFileWriter:
+        with _told_apart("create", path):
+            return LocalFileWriter(path)
+
+    def read(self, path: str) -> bytes:
+        with _told_apart("read", path), open(path, "rb") as file:
+            return file.read()
+
+    def rename(self, source: str, target: str) -> None:
+        with _told_apart("rename", source):
+            _make_directories(os.path.dirname(target))
+            os.link(source, target)
+            os.unlink(source)
+            _sync_directory(os.path.dirname(target))
+            _sync_directory(os.path.dirname(source))
+
+    def exists(self, path: str) -> bool:
+        with _told_apart("look at", path):
+            try:
+                os.stat(path)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def list(self, directory: str) -> Sequence[FileInfo]:
+        with _told_apart("list", directory):
+            try:
+                with os.scandir(directory) as entries:
+                    found = [_info(entry) for entry in entries]
+            except FileNotFoundError:
+                return []
+        return sorted((info for info in found if info is not None), key=lambda info: info.path)
+
+    def delete(self, path: str) -> None:
+        with _told_apart("delete", path), contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _info(entry: os.DirEntry[str]) -> FileInfo | None:
+    try:
+        is_directory = entry.is_dir()
+        return FileInfo(entry.path, 0 if is_directory else entry.stat().st_size, is_directory)
+    except FileNotFoundError:  # it went away while the directory was read
+        return None

@@ -1,0 +1,101 @@
+"""When a log begins a new segment and which old ones it deletes. Pure; shell: partition_log.py.
+
+Source: LogSegment.shouldRoll and UnifiedLog.deleteOldSegments of Kafka 4.3.1. Tested in tests/core/log/test_rules.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..config import INT_MAX, LogConfig
+
+INDEX_ENTRY_BYTES = 8
+TIME_ENTRY_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentState:
+    """What the rules look at. Times in ms, -1 when there is none."""
+
+    base_offset: int
+    size_bytes: int
+    largest_timestamp_ms: int
+
+
+def must_roll(
+    config: LogConfig,
+    *,
+    size_bytes: int,
+    base_offset: int,
+    index_entries: int,
+    waited_ms: int,
+    append_bytes: int,
+    append_last_offset: int,
+) -> bool:
+    """Whether an append goes to a new segment. An empty segment takes one of any size.
+
+    waited_ms: record time from the segment's first batch to the new one.
+    """
+    if not size_bytes:
+        return append_last_offset - base_offset > INT_MAX
+    return (
+        size_bytes + append_bytes > config.segment_bytes
+        or waited_ms > config.segment_ms
+        or index_entries >= config.segment_index_bytes // TIME_ENTRY_BYTES
+        or append_last_offset - base_offset > INT_MAX
+    )
+
+
+def deletable_segments(
+    config: LogConfig,
+    segments: Sequence[SegmentState],
+    *,
+    log_start_offset: int,
+    high_watermark: int,
+    end_offset: int,
+    now_ms: int,
+) -> int:
+    """How many of the oldest segments go; all of them when the active one is over its time too (it is rolled first).
+
+    Nothing at or above the high watermark goes. A topic that is only compacted loses what delete_records cut off.
+    """
+    return max(
+        _below_log_start(segments, log_start_offset),
+        _too_old(config, segments, high_watermark, end_offset, now_ms),
+        _too_large(config, segments, high_watermark),
+    )
+
+
+def _below_log_start(segments: Sequence[SegmentState], log_start_offset: int) -> int:
+    count = 0
+    while count + 1 < len(segments) and segments[count + 1].base_offset <= log_start_offset:
+        count += 1
+    return count
+
+
+def _too_old(
+    config: LogConfig, segments: Sequence[SegmentState], high_watermark: int, end_offset: int, now_ms: int
+) -> int:
+    if not config.deleted or config.retention_ms < 0:
+        return 0
+    count = 0
+    for index, segment in enumerate(segments):
+        next_base = segments[index + 1].base_offset if index + 1 < len(segments) else end_offset
+        if next_base > high_watermark or not segment.size_bytes:
+            break
+        if segment.largest_timestamp_ms < 0 or now_ms - segment.largest_timestamp_ms <= config.retention_ms:
+            break
+        count += 1
+    return count
+
+
+def _too_large(config: LogConfig, segments: Sequence[SegmentState], high_watermark: int) -> int:
+    if not config.deleted or config.retention_bytes < 0:
+        return 0
+    excess = sum(segment.size_bytes for segment in segments) - config.retention_bytes
+    count = 0
+    while count + 1 < len(segments) and segments[count + 1].base_offset <= high_watermark:
+        excess -= segments[count].size_bytes
+        if excess < 0:
+            break
+        count += 1
+    return count

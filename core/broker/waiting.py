@@ -45,7 +45,8 @@ class Watch:
             watches.setdefault(log, {})[self] = None
 
     def tell(self, log: WatchedLog) -> None:
-        self._callback(log)
+        if self._logs:
+            self._callback(log)
 
     def cancel(self) -> None:
         for log in self._logs:

@@ -1,0 +1,100 @@
+"""Whether a produced record batch may be appended, told from its header, and from its records where a topic's settings ask. Pure.
+
+Source: ProduceRequest.validateRecords and LogValidator of Kafka 4.3.1. Tested in tests/core/broker/test_batch_checks.py.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ..config import LONG_MAX, LogConfig
+from ..errors import CorruptRecords, ErrorCode, ProtocolError
+from ..wire.batches import BatchHeader, SimpleRecord, check_batch, read_records
+
+Buffer = bytes | bytearray | memoryview
+HEADER_BYTES = 61
+MAGIC_AT = 16
+ZSTD = 4
+ZSTD_SINCE_PRODUCE = 7
+
+
+class RecordFaults(ProtocolError):
+    """Some records of a batch are refused, and the batch with them. `faults` has (index in the batch, what is wrong)."""
+
+    def __init__(self, code: ErrorCode, faults: Sequence[tuple[int, str]]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(code, self.faults[0][1])
+
+
+def checked_batch(records: Buffer | None, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
+    """The header of the one batch in `records`. Raises ProtocolError, RecordFaults among them, when it may not be appended."""
+    if records is None or len(records) < HEADER_BYTES:
+        raise ProtocolError(ErrorCode.INVALID_RECORD, "a produce must have one whole record batch for each partition")
+    if records[MAGIC_AT] != 2:
+        raise ProtocolError(ErrorCode.INVALID_RECORD, f"record batches must have magic 2, not {records[MAGIC_AT]}")
+    try:
+        header = check_batch(records, 0)
+    except CorruptRecords as error:
+        raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+    if header.size_bytes != len(records):
+        raise ProtocolError(
+            ErrorCode.INVALID_RECORD,
+            f"a produce must have exactly one record batch for each partition; {len(records) - header.size_bytes} bytes follow the first",
+        )
+    if header.size_bytes > config.max_message_bytes:
+        raise ProtocolError(
+            ErrorCode.MESSAGE_TOO_LARGE,
+            f"a batch of {header.size_bytes} bytes; max.message.bytes of the topic is {config.max_message_bytes}",
+        )
+    _check_header(header, api_version)
+    if config.message_timestamp_type == "CreateTime":
+        _check_times(records, header, config, now_ms)
+    if config.compacted:
+        _refuse(records, ErrorCode.INVALID_RECORD, lambda record: "a compacted topic needs a key" if record.key is None else None)
+    return header
+
+
+def _check_header(header: BatchHeader, api_version: int) -> None:
+    fault = None
+    if header.is_control:
+        fault = "clients may not write control batches"
+    elif header.count <= 0:
+        fault = f"a record batch of {header.count} records"
+    elif header.last_offset_delta + 1 != header.count:
+        fault = f"a record batch of {header.count} records whose last offset delta is {header.last_offset_delta}"
+    elif header.producer_id >= 0 and header.base_sequence < 0:
+        fault = f"a record batch of producer {header.producer_id} without a sequence number"
+    elif header.is_transactional and header.producer_id < 0:
+        fault = "a transactional record batch without a producer id"
+    if fault is not None:
+        raise ProtocolError(ErrorCode.INVALID_RECORD, fault)
+    codec = header.attributes & 7
+    if codec > ZSTD or (codec == ZSTD and api_version < ZSTD_SINCE_PRODUCE):
+        raise ProtocolError(
+            ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"codec {codec} in a Produce request of version {api_version}"
+        )
+
+
+def _check_times(records: Buffer, header: BatchHeader, config: LogConfig, now_ms: int) -> None:
+    """The header's maximum decides whether a record may lie too far ahead; only then, or for a bound below, are records read."""
+    newest_ms = now_ms + config.message_timestamp_after_max_ms
+    bounded_below = config.message_timestamp_before_max_ms < LONG_MAX
+    if header.max_timestamp <= newest_ms and not bounded_below:
+        return
+    oldest_ms = now_ms - config.message_timestamp_before_max_ms if bounded_below else None
+
+    def fault(record: SimpleRecord) -> str | None:
+        if record.timestamp_ms > newest_ms:
+            return f"timestamp {record.timestamp_ms} is over message.timestamp.after.max.ms ahead of {now_ms}"
+        if oldest_ms is not None and record.timestamp_ms < oldest_ms:
+            return f"timestamp {record.timestamp_ms} is over message.timestamp.before.max.ms behind {now_ms}"
+        return None
+
+    _refuse(records, ErrorCode.INVALID_TIMESTAMP, fault)
+
+
+def _refuse(records: Buffer, code: ErrorCode, fault_of: Callable[[SimpleRecord], str | None]) -> None:
+    try:
+        faults = [(index, fault) for index, record in enumerate(read_records(records)) if (fault := fault_of(record))]
+    except CorruptRecords as error:
+        raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+    if faults:
+        raise RecordFaults(code, faults)

@@ -1,0 +1,207 @@
+"""The broker's settings under Kafka's names, and the topic defaults that its `log.*` settings stand for. Pure.
+
+Parsed once, at the edge, by parse_broker_config(), which reports all faults together. Tested in tests/core/broker/test_config.py.
+Source: KafkaConfig, ServerTopicConfigSynonyms, GroupCoordinatorConfig and TransactionLogConfig of Kafka 4.3.1.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import INT_MAX, REQUIRED, TOPIC_CONFIG, ConfigDef, LogConfig, setting
+from ..errors import ConfigError
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+TOPIC_DEFAULTS: dict[str, tuple[str, int]] = {
+    "log.retention.hours": ("retention.ms", HOUR_MS),
+    "log.retention.minutes": ("retention.ms", MINUTE_MS),
+    "log.retention.ms": ("retention.ms", 1),
+    "log.retention.bytes": ("retention.bytes", 1),
+    "log.roll.hours": ("segment.ms", HOUR_MS),
+    "log.roll.ms": ("segment.ms", 1),
+    "log.roll.jitter.hours": ("segment.jitter.ms", HOUR_MS),
+    "log.roll.jitter.ms": ("segment.jitter.ms", 1),
+    "log.segment.bytes": ("segment.bytes", 1),
+    "log.index.interval.bytes": ("index.interval.bytes", 1),
+    "log.index.size.max.bytes": ("segment.index.bytes", 1),
+    "log.cleanup.policy": ("cleanup.policy", 1),
+    "log.cleaner.delete.retention.ms": ("delete.retention.ms", 1),
+    "log.cleaner.min.cleanable.ratio": ("min.cleanable.dirty.ratio", 1),
+    "log.cleaner.min.compaction.lag.ms": ("min.compaction.lag.ms", 1),
+    "log.cleaner.max.compaction.lag.ms": ("max.compaction.lag.ms", 1),
+    "log.flush.interval.messages": ("flush.messages", 1),
+    "log.flush.interval.ms": ("flush.ms", 1),
+    "log.message.timestamp.type": ("message.timestamp.type", 1),
+    "log.message.timestamp.before.max.ms": ("message.timestamp.before.max.ms", 1),
+    "log.message.timestamp.after.max.ms": ("message.timestamp.after.max.ms", 1),
+    "log.preallocate": ("preallocate", 1),
+    "log.segment.delete.delay.ms": ("file.delete.delay.ms", 1),
+    "message.max.bytes": ("max.message.bytes", 1),
+    "min.insync.replicas": ("min.insync.replicas", 1),
+    "compression.type": ("compression.type", 1),
+    "compression.gzip.level": ("compression.gzip.level", 1),
+    "compression.lz4.level": ("compression.lz4.level", 1),
+    "compression.zstd.level": ("compression.zstd.level", 1),
+    "unclean.leader.election.enable": ("unclean.leader.election.enable", 1),
+}
+"""Broker setting -> the topic setting that it is the default of, and what one of its units is in the topic setting's.
+Where several stand for one topic setting, the finer unit, which comes later here, wins."""
+
+_LISTENER = re.compile(r"^(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerConfig:
+    """All settings of one broker. Built by parse_broker_config() or, in tests and in process, directly."""
+
+    log_dirs: str = setting("log.dirs", REQUIRED, "Directory of the data")
+    listeners: str = setting("listeners", "PLAINTEXT://127.0.0.1:9092", "Where to listen; port 0 takes a free one")
+    advertised_listeners: str | None = setting(
+        "advertised.listeners", None, "What clients are told to connect to, where it differs from listeners"
+    )
+    node_id: int = setting("node.id", 1, "Number of this broker", minimum=0, maximum=INT_MAX)
+    num_partitions: int = setting("num.partitions", 1, "Partitions of a topic created without a number", minimum=1)
+    default_replication_factor: int = setting(
+        "default.replication.factor", 1, "Replicas of a topic created without a number; 1 broker holds 1", minimum=1, maximum=1
+    )  # fmt: skip
+    auto_create_topics_enable: bool = setting(
+        "auto.create.topics.enable", True, "Create a topic when a client first asks for it"
+    )
+    delete_topic_enable: bool = setting("delete.topic.enable", True, "Whether topics may be deleted")
+    socket_request_max_bytes: int = setting(
+        "socket.request.max.bytes", 104_857_600, "Largest request", unit="bytes", minimum=1024, maximum=INT_MAX
+    )
+    connections_max_idle_ms: int = setting(
+        "connections.max.idle.ms", 600_000, "Close connections that are silent for this long", unit="ms", minimum=1
+    )
+    fetch_max_bytes: int = setting(
+        "fetch.max.bytes", 57_671_680, "Largest answer to one fetch", unit="bytes", minimum=1024, maximum=INT_MAX
+    )
+    log_retention_check_interval_ms: int = setting(
+        "log.retention.check.interval.ms", 300_000, "How often old segments are looked for", unit="ms", minimum=1
+    )
+    log_flush_offset_checkpoint_interval_ms: int = setting(
+        "log.flush.offset.checkpoint.interval.ms", 60_000, "How often recovery points are written", unit="ms", minimum=1
+    )
+    max_incremental_fetch_session_cache_slots: int = setting(
+        "max.incremental.fetch.session.cache.slots", 0, "Accepted; fetch sessions are not kept here", minimum=0
+    )
+    group_min_session_timeout_ms: int = setting(
+        "group.min.session.timeout.ms", 6_000, "Shortest session of a group member", unit="ms", minimum=1
+    )
+    group_max_session_timeout_ms: int = setting(
+        "group.max.session.timeout.ms", 1_800_000, "Longest session of a group member", unit="ms", minimum=1
+    )
+    group_initial_rebalance_delay_ms: int = setting(
+        "group.initial.rebalance.delay.ms", 3_000, "How long a new group waits for more members", unit="ms", minimum=0
+    )
+    group_max_size: int = setting("group.max.size", INT_MAX, "Members that a group may have", minimum=1)
+    offset_metadata_max_bytes: int = setting(
+        "offset.metadata.max.bytes", 4_096, "Largest text beside a committed offset", unit="bytes", minimum=0
+    )
+    offsets_retention_minutes: int = setting(
+        "offsets.retention.minutes", 10_080, "How long an empty group keeps its offsets", unit="minutes", minimum=1
+    )
+    offsets_retention_check_interval_ms: int = setting(
+        "offsets.retention.check.interval.ms", 600_000, "How often old offsets are looked for", unit="ms", minimum=1
+    )
+    offsets_commit_timeout_ms: int = setting(
+        "offsets.commit.timeout.ms", 5_000, "Accepted; a commit is answered once it is on disk", unit="ms", minimum=1
+    )
+    # Kafka's 50 partitions spread coordinators over brokers; here there is one, and each partition costs files at start.
+    offsets_topic_num_partitions: int = setting(
+        "offsets.topic.num.partitions", 8, "Partitions of __consumer_offsets; fixed once it exists", minimum=1
+    )
+    offsets_topic_segment_bytes: int = setting(
+        "offsets.topic.segment.bytes", 104_857_600, "Segments of __consumer_offsets", unit="bytes", minimum=1 << 20
+    )
+    transaction_state_log_num_partitions: int = setting(
+        "transaction.state.log.num.partitions", 8, "Partitions of __transaction_state; fixed once it exists", minimum=1
+    )
+    transaction_state_log_segment_bytes: int = setting(
+        "transaction.state.log.segment.bytes", 104_857_600, "Segments of __transaction_state", unit="bytes", minimum=1 << 20
+    )  # fmt: skip
+    transaction_max_timeout_ms: int = setting(
+        "transaction.max.timeout.ms", 900_000, "Longest transaction that a producer may ask for", unit="ms", minimum=1
+    )
+    transactional_id_expiration_ms: int = setting(
+        "transactional.id.expiration.ms", 604_800_000, "How long an unused transactional id is kept", unit="ms", minimum=1
+    )  # fmt: skip
+    transaction_abort_timed_out_transaction_cleanup_interval_ms: int = setting(
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms", 10_000, "How often transactions that took too long are ended",
+        unit="ms", minimum=1,
+    )  # fmt: skip
+    producer_id_expiration_ms: int = setting(
+        "producer.id.expiration.ms", 86_400_000, "How long a silent producer's sequence is kept", unit="ms", minimum=1
+    )
+    topic_defaults: LogConfig = dataclasses.field(default_factory=LogConfig)
+    """Settings of topics that do not set them themselves."""
+    given_topic_defaults: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The topic settings that were given for the broker, under the topic's names."""
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        return _address("listeners", self.listeners)
+
+    @property
+    def advertised_address(self) -> tuple[str, int] | None:
+        return _address("advertised.listeners", self.advertised_listeners) if self.advertised_listeners else None
+
+    def texts(self) -> dict[str, str | None]:
+        """Every setting under its Kafka name, as text, for DescribeConfigs."""
+        topic_texts = TOPIC_CONFIG.texts(self.topic_defaults)
+        return BROKER_CONFIG.texts(self) | {
+            name: topic_texts[topic_name] for name, (topic_name, unit) in TOPIC_DEFAULTS.items() if unit == 1
+        }
+
+
+BROKER_CONFIG: ConfigDef[BrokerConfig] = ConfigDef("broker", BrokerConfig)
+
+
+def parse_broker_config(values: Mapping[str, Any]) -> BrokerConfig:
+    """The settings of a broker from Kafka's names. Raises ConfigError with all faults.
+
+    `log.dir` is taken for `log.dirs`, and `broker.id` for `node.id`.
+    """
+    own = {_ALIASES.get(name, name): value for name, value in values.items() if name not in TOPIC_DEFAULTS}
+    faults: list[str] = []
+    topic_values: dict[str, Any] = {}
+    for name, (topic_name, unit) in TOPIC_DEFAULTS.items():
+        if name in values:
+            value = values[name]
+            try:
+                if unit != 1 and int(value) >= 0:
+                    value = int(value) * unit
+                TOPIC_CONFIG.fields[topic_name].parse(value)
+            except ValueError:
+                faults.append(f"broker: {name}={values[name]!r}: must be {TOPIC_CONFIG.fields[topic_name].allowed()}")
+            else:
+                topic_values[topic_name] = value
+    config = None
+    try:
+        config = BROKER_CONFIG.parse(own)
+        for name in ("listeners", "advertised.listeners"):
+            if own.get(name) is not None:
+                _address(name, str(own[name]))
+    except ConfigError as error:
+        faults += error.faults
+    if faults or config is None:
+        raise ConfigError(faults)
+    given = {name: str(value) for name, value in topic_values.items()}
+    return dataclasses.replace(config, topic_defaults=TOPIC_CONFIG.parse(topic_values), given_topic_defaults=given)
+
+
+_ALIASES = {"log.dir": "log.dirs", "broker.id": "node.id"}
+
+
+def _address(name: str, listener: str) -> tuple[str, int]:
+    found = _LISTENER.match(listener.strip())
+    if found is None or int(found["port"]) > 65_535 or (found["name"] or "PLAINTEXT").upper() != "PLAINTEXT":
+        raise ConfigError(
+            f"broker: {name}={listener!r}: must be one HOST:PORT or PLAINTEXT://HOST:PORT, such as 127.0.0.1:9092"
+        )
+    return found["v6"] or found["host"] or "", int(found["port"])

@@ -1,0 +1,70 @@
+"""ListOffsets: first, last and by time. Shell.
+
+Source: KafkaApis.handleListOffsetRequest and UnifiedLog.fetchOffsetByTimestamp of Kafka 4.3.1. Tested in tests/core/broker/test_list_offsets.py.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
+from ...log.partition_log import PartitionLog
+from ...wire.messages.k02_list_offsets import ListOffsetsRequest, ListOffsetsResponse
+from ..context import RequestContext
+from ..leadership import LEADER_EPOCH, check_leader_epoch
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+LOG = logging.getLogger(__name__)
+VERSIONS = (1, 11)
+READ_COMMITTED = 1
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LAST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
+SINCE_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LAST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
+NOTHING = (-1, -1)
+PartitionResponse = ListOffsetsResponse.ListOffsetsPartitionResponse
+
+
+def start(broker: "Broker", request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+    """Offsets and timestamps; -1 and -1 where nothing fits."""
+    response = ListOffsetsResponse()
+    for topic in request.topics:
+        answers = [_answer(broker, topic.name, wanted, request, context) for wanted in topic.partitions]
+        response.topics.append(ListOffsetsResponse.ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+    return response
+
+
+def _answer(
+    broker: "Broker",
+    topic: str,
+    wanted: ListOffsetsRequest.ListOffsetsPartition,
+    request: ListOffsetsRequest,
+    context: RequestContext,
+) -> PartitionResponse:
+    answer = PartitionResponse(partition_index=wanted.partition_index, timestamp=-1, offset=-1, leader_epoch=-1)
+    try:
+        log = broker.partition(topic, wanted.partition_index)
+        check_leader_epoch(wanted.current_leader_epoch)
+        if context.api_version < SINCE_VERSION.get(wanted.timestamp, 0) or wanted.timestamp < EARLIEST_PENDING_UPLOAD:
+            raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {wanted.timestamp}")
+        limit = log.last_stable_offset if request.isolation_level == READ_COMMITTED else log.high_watermark
+        answer.offset, answer.timestamp = _find(log, wanted.timestamp, limit)
+        if answer.offset >= 0:
+            answer.leader_epoch = LEADER_EPOCH
+    except ProtocolError as error:
+        answer.error_code = int(error.code)
+    except (CorruptRecords, StorageError) as error:
+        LOG.error("%s-%d at time %d: %s", topic, wanted.partition_index, wanted.timestamp, error)
+        answer.error_code = int(ErrorCode.KAFKA_STORAGE_ERROR)
+    return answer
+
+
+def _find(log: PartitionLog, timestamp_ms: int, limit: int) -> tuple[int, int]:
+    """(offset, timestamp) of a special or a real timestamp, below `limit`."""
+    if timestamp_ms == LATEST:
+        return limit, -1
+    if timestamp_ms in (EARLIEST, EARLIEST_LOCAL):
+        return log.log_start_offset, -1
+    if timestamp_ms in (LAST_TIERED, EARLIEST_PENDING_UPLOAD):
+        return NOTHING
+    found = log.offset_of_max_timestamp() if timestamp_ms == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp_ms)
+    return found if found is not None and found[0] < limit else NOTHING

@@ -1,0 +1,88 @@
+"""Metadata: this broker, and topics with their partitions, created on the way where that is asked for and allowed. Shell.
+
+Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...errors import ErrorCode, ProtocolError
+from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
+from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from ..context import RequestContext
+from ..leadership import LEADER_EPOCH
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+    from ..cluster import TopicInfo
+
+VERSIONS = (0, 13)
+ZERO_UUID = bytes(16)
+TopicAnswer = MetadataResponse.MetadataResponseTopic
+
+
+async def handle(broker: "Broker", request: MetadataRequest, context: RequestContext) -> MetadataResponse:
+    """All topics for null (and, in version 0, for an empty list), else those asked for by name or id."""
+    cluster = broker.cluster
+    if request.topics is None or (context.api_version == 0 and not request.topics):
+        topics = [_known(topic, cluster.node_id) for topic in cluster.topics()]
+    else:
+        topics = [await _one(broker, wanted, request, context) for wanted in request.topics]
+    if request.include_topic_authorized_operations:
+        for topic in topics:
+            topic.topic_authorized_operations = TOPIC_OPERATIONS
+    host, port = broker.address_for(context)
+    return MetadataResponse(
+        brokers=[MetadataResponse.MetadataResponseBroker(node_id=cluster.node_id, host=host, port=port)],
+        cluster_id=cluster.cluster_id,
+        controller_id=cluster.node_id,
+        topics=topics,
+        cluster_authorized_operations=CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED,
+    )
+
+
+async def _one(
+    broker: "Broker", wanted: MetadataRequest.MetadataRequestTopic, request: MetadataRequest, context: RequestContext
+) -> TopicAnswer:
+    cluster = broker.cluster
+    if wanted.name is None or wanted.topic_id != ZERO_UUID:
+        topic = cluster.topic_by_id(wanted.topic_id)
+        if topic is None:
+            return TopicAnswer(error_code=int(ErrorCode.UNKNOWN_TOPIC_ID), name=None, topic_id=wanted.topic_id)
+        return _known(topic, cluster.node_id)
+    topic = cluster.topic(wanted.name)
+    may_create = request.allow_auto_topic_creation or context.api_version < 4
+    if topic is None and may_create and broker.config.auto_create_topics_enable:
+        try:
+            topic = await _create(broker, wanted.name)
+        except ProtocolError as error:
+            return TopicAnswer(error_code=int(error.code), name=wanted.name)
+    if topic is None:
+        return TopicAnswer(error_code=int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), name=wanted.name)
+    return _known(topic, cluster.node_id)
+
+
+async def _create(broker: "Broker", name: str) -> "TopicInfo | None":
+    try:
+        await broker.cluster.create_topic(name, broker.config.num_partitions, {})
+    except ProtocolError as error:
+        if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
+            raise
+    return broker.cluster.topic(name)
+
+
+def _known(topic: "TopicInfo", node_id: int) -> TopicAnswer:
+    return TopicAnswer(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.internal,
+        partitions=[
+            MetadataResponse.MetadataResponsePartition(
+                partition_index=index,
+                leader_id=node_id,
+                leader_epoch=LEADER_EPOCH,
+                replica_nodes=[node_id],
+                isr_nodes=[node_id],
+            )
+            for index in range(topic.partitions)
+        ],
+    )

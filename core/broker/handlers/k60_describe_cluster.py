@@ -1,0 +1,34 @@
+"""DescribeCluster: the one broker there is, and the cluster's id. Shell.
+
+Source: KafkaApis.handleDescribeCluster of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...errors import ErrorCode
+from ...wire.messages.k60_describe_cluster import DescribeClusterRequest, DescribeClusterResponse
+from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (0, 2)
+BROKERS = 1
+
+
+def start(broker: "Broker", request: DescribeClusterRequest, context: RequestContext) -> DescribeClusterResponse:
+    """This broker under the address that the client can reach."""
+    if context.api_version >= 1 and request.endpoint_type != BROKERS:
+        return DescribeClusterResponse(
+            error_code=int(ErrorCode.MISMATCHED_ENDPOINT_TYPE),
+            error_message="this is a broker, not a controller",
+            endpoint_type=BROKERS,
+        )
+    host, port = broker.address_for(context)
+    return DescribeClusterResponse(
+        cluster_id=broker.cluster.cluster_id,
+        controller_id=broker.cluster.node_id,
+        brokers=[DescribeClusterResponse.DescribeClusterBroker(broker_id=broker.cluster.node_id, host=host, port=port)],
+        cluster_authorized_operations=CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED,
+    )

@@ -1,0 +1,41 @@
+"""Appends to partition logs, and the wait until they are on disk. Shell.
+
+Every append is followed by a request to the group commit, so that the high watermark follows it.
+Tested in tests/core/broker/test_journal.py.
+"""
+
+from collections.abc import Sequence
+
+from ..log.group_commit import GroupCommit
+from ..log.partition_log import Appended, PartitionLog
+from ..ports import Clock
+from .waiting import Waiting
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Journal:
+    """The one way by which clients' batches and the coordinators' own get into a log."""
+
+    def __init__(self, commits: GroupCommit, waiting: Waiting, clock: Clock) -> None:
+        self._commits = commits
+        self._waiting = waiting
+        self._clock = clock
+
+    def append(self, log: PartitionLog, batches: Sequence[Buffer]) -> Appended:
+        """Appends checked batches: they are in the page cache, and on their way to the disk."""
+        appended = log.append(batches, now_ms=self._clock.now_ms())
+        self._commits.request(log)
+        return appended
+
+    def append_marker(
+        self, log: PartitionLog, producer_id: int, producer_epoch: int, *, commit: bool, coordinator_epoch: int
+    ) -> Appended:
+        """Ends a producer's transaction in one log."""
+        appended = log.append_marker(producer_id, producer_epoch, commit, coordinator_epoch, self._clock.now_ms())
+        self._commits.request(log)
+        return appended
+
+    async def on_disk(self, log: PartitionLog, appended: Appended) -> None:
+        """Returns once what was appended is on disk. Raises StorageError if it will never be."""
+        await self._waiting.until_flushed(log, appended.last_offset + 1)

@@ -1,0 +1,46 @@
+"""The `millstream broker` process: serves until it is told to end, then leaves the data directory clean. Shell.
+
+Tested in tests/core/broker/test_main.py.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from .broker import Broker
+from .config import BrokerConfig
+from .server import Server
+
+
+async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
+    """Serves on config.listeners until SIGINT or SIGTERM; `on_ready` is told the address once clients may connect.
+
+    Raises ConfigError for an address or a directory that cannot be used, DataDirectoryInUse when another process holds the data.
+    """
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    host, port = config.listen_address
+    async with Broker.open(config) as broker, Server(broker, host, port) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ended.set)
+        on_ready(*server.address)
+        try:
+            await ended.wait()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def run(config: BrokerConfig) -> None:
+    """serve() on the fastest event loop there is; prints `ready HOST:PORT` once."""
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        runner.run(serve(config, lambda host, port: print(f"ready {host}:{port}", flush=True)))
+
+
+def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,73 @@
+"""The broker's settings: Kafka's names, topic defaults under their `log.*` names, all faults at once."""
+
+import pytest
+from millstream.core.broker.config import BrokerConfig, parse_broker_config
+from millstream.core.errors import ConfigError
+
+
+def test_a_directory_is_all_that_a_broker_needs() -> None:
+    config = parse_broker_config({"log.dirs": "/data"})
+
+    assert config == BrokerConfig(log_dirs="/data")
+    assert config.listen_address == ("127.0.0.1", 9092)
+    assert config.advertised_address is None
+
+
+def test_log_settings_are_the_defaults_of_topics_and_the_finer_unit_wins() -> None:
+    config = parse_broker_config(
+        {"log.dir": "/data", "log.segment.bytes": "2097152", "log.retention.hours": 1, "log.retention.ms": 5000}
+    )
+
+    assert config.log_dirs == "/data"
+    assert config.topic_defaults.segment_bytes == 2_097_152
+    assert config.topic_defaults.retention_ms == 5000
+    assert config.given_topic_defaults == {"segment.bytes": "2097152", "retention.ms": "5000"}
+
+
+def test_hours_without_end_stay_without_end() -> None:
+    config = parse_broker_config({"log.dirs": "/data", "log.retention.hours": "-1", "log.roll.hours": "2"})
+
+    assert config.topic_defaults.retention_ms == -1
+    assert config.topic_defaults.segment_ms == 7_200_000
+
+
+def test_all_faults_are_reported_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_broker_config({"num.partition": 3, "log.segment.bytes": "many", "node.id": -4, "log.retention.hours": "x"})
+
+    assert sorted(caught.value.faults) == [
+        "broker: log.dirs is required: Directory of the data",
+        "broker: log.retention.hours='x': must be a whole number at least -1 (ms)",
+        "broker: log.segment.bytes='many': must be a whole number at least 1048576 and at most 2147483647 (bytes)",
+        "broker: node.id=-4: must be a whole number at least 0 and at most 2147483647",
+        "broker: num.partition is not a setting; did you mean num.partitions?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listener", "address"),
+    [
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("PLAINTEXT://:9092", ("", 9092)),
+        ("plaintext://0.0.0.0:1", ("0.0.0.0", 1)),
+        ("[::1]:9092", ("::1", 9092)),
+        ("broker-1.example:9092", ("broker-1.example", 9092)),
+    ],
+)
+def test_a_listener_is_an_address_with_or_without_its_protocol(listener: str, address: tuple[str, int]) -> None:
+    assert parse_broker_config({"log.dirs": "/data", "listeners": listener}).listen_address == address
+
+
+@pytest.mark.parametrize("listener", ["9092", "host:", "host:99999", "SSL://host:9092", "a:1,b:2"])
+def test_a_listener_that_cannot_be_used_is_refused_with_an_example(listener: str) -> None:
+    with pytest.raises(ConfigError, match=r"such as 127\.0\.0\.1:9092"):
+        parse_broker_config({"log.dirs": "/data", "listeners": listener})
+
+
+def test_every_setting_can_be_shown_as_text() -> None:
+    texts = parse_broker_config({"log.dirs": "/data", "log.cleanup.policy": "compact,delete"}).texts()
+
+    assert texts["log.dirs"] == "/data"
+    assert texts["log.cleanup.policy"] == "compact,delete"
+    assert texts["advertised.listeners"] is None
+    assert texts["auto.create.topics.enable"] == "true"

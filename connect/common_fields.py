@@ -69,6 +69,13 @@ SOURCE_FIELDS = (
 )
 
 SINK_FIELDS = (
+    Field(
+        "value.schema",
+        {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+        'Declared types of the value\'s columns, such as {"host": "string", "requests": "int64"}; found and kept'
+        " from the first rows when not given.",
+        default=None,
+    ),
     Field("topics", names(), "The topics to read, separated by commas.", default=[]),
     Field("topics.regex", text(), "Read every topic whose name matches this pattern; instead of topics.", default=None),
     Field(

@@ -8,6 +8,7 @@ Tested in tests/connect/test_spec.py.
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Final, Literal
 
 from jsonschema import Draft202012Validator
@@ -49,7 +50,10 @@ def names() -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of a connector's config. `default=REQUIRED` means that it has none; None means that it may be absent."""
+    """One key of a connector's config. `default=REQUIRED` means that it has none; None means that it may be absent.
+
+    aliases: other spellings of its values, such as class names of Kafka Connect, and what they mean here.
+    """
 
     name: str
     schema: Schema
@@ -57,6 +61,7 @@ class Field:
     default: Any = REQUIRED
     examples: tuple[Any, ...] = ()
     secret: bool = False
+    aliases: Mapping[str, str] = dataclass_field(default_factory=dict)
 
     def json_schema(self) -> dict[str, Any]:
         described = dict(self.schema) | {"description": self.doc}
@@ -109,7 +114,7 @@ class ConnectorSpec:
         Raises ConfigError with one fault for each wrong, missing or misspelt key.
         """
         by_name = {field.name: field for field in self.fields}
-        typed = {key: _typed(value, by_name[key].schema) for key, value in config.items() if key in by_name}
+        typed = {key: _typed(value, by_name[key]) for key, value in config.items() if key in by_name}
         faults = [self._fault(error, config) for error in Draft202012Validator(self.json_schema()).iter_errors(typed)]
         unknown = [key for key in config if key not in by_name and not key.startswith(self.prefixes)]
         warnings = []
@@ -122,7 +127,8 @@ class ConnectorSpec:
         if faults:
             raise ConfigError(sorted(faults))
         defaults = {field.name: field.default for field in self.fields if field.name not in typed}
-        return Validated(defaults | typed, tuple(warnings))
+        passed_through = {key: value for key, value in config.items() if key not in by_name and key not in unknown}
+        return Validated(defaults | passed_through | typed, tuple(warnings))
 
     def hidden(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config as it may be printed: secrets replaced."""
@@ -167,9 +173,11 @@ def _rule(error: Any) -> str:
     return str(error.message)
 
 
-def _typed(value: Any, schema: Schema) -> Any:
+def _typed(value: Any, field: Field) -> Any:
     """The value in the schema's type where its text has that form, else unchanged, so that the check names it."""
-    kind = schema.get("type")
+    kind = field.schema.get("type")
+    if isinstance(value, str) and value in field.aliases:
+        return field.aliases[value]
     if not isinstance(value, str):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return str(value) if kind == "string" and is_number else value

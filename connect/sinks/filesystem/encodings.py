@@ -1,0 +1,56 @@
+"""Rows to the bytes of one file: Parquet, JSON lines or plain text. Pure; runs in threads."""
+
+from dataclasses import dataclass
+
+import cramjam
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ....core.errors import ConfigError
+
+COMPRESSIONS = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """format: parquet, json or text. codec: Parquet's own; compression: of the other two."""
+
+    format: str
+    codec: str
+    compression: str
+
+    @property
+    def extension(self) -> str:
+        name = {"json": "jsonl", "text": "txt"}.get(self.format, self.format)
+        return name if self.format == "parquet" else name + COMPRESSIONS[self.compression]
+
+    def encode(self, rows: pa.Table) -> bytes | memoryview:
+        if self.format == "parquet":
+            sink = pa.BufferOutputStream()
+            pq.write_table(rows, sink, compression="none" if self.codec == "uncompressed" else self.codec)
+            return memoryview(sink.getvalue())
+        lines = _text(rows) if self.format == "text" else _json(rows)
+        if self.compression == "gzip":
+            return memoryview(cramjam.gzip.compress(lines))
+        return memoryview(cramjam.zstd.compress(lines)) if self.compression == "zstd" else lines
+
+
+def _json(rows: pa.Table) -> bytes:
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    return frame.write_ndjson().encode()
+
+
+def _text(rows: pa.Table) -> bytes:
+    textual = [field.name for field in rows.schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    if len(textual) != 1 or rows.num_columns != 1:
+        raise ConfigError(
+            f"format.class=text writes one column of text, but the rows have {', '.join(rows.schema.names)}; "
+            f"set value.converter=string, or choose format.class=json"
+        )
+    column = pc.fill_null(rows.column(0).cast(pa.large_binary()), b"")
+    lines = pc.binary_join_element_wise(column, pa.scalar(b"", pa.large_binary()), pa.scalar(b"\n", pa.large_binary()))
+    chunk = lines.combine_chunks() if isinstance(lines, pa.ChunkedArray) else lines
+    return b"".join(piece for piece in chunk.to_pylist())

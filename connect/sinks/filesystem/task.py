@@ -1,0 +1,239 @@
+"""The filesystem sink's task: puts rows into buffers and commits what is due, in threads. Shell."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ....core.errors import ConfigError, Retriable
+from ....core.filesystems.filesystem import FileSystem, open_filesystem
+from ...api import SinkBatch, SinkConnector, SinkContext, TopicPartition
+from .buffer import Chunk, ClosedRange, PartitionBuffer
+from .commit import NewFile, PartitionCommits, Pending
+from .paths import Directories, Int64Array, field_directories, file_name, kafka_directories
+from .spec import SPEC, SinkConfig, sink_config
+from .topic_types import TopicTypes
+from .types import conformed, widened
+
+log = logging.getLogger(__name__)
+
+
+class _Partition:
+    """One assigned topic-partition: its rows, its commits, and the commit in progress."""
+
+    def __init__(self, commits: PartitionCommits) -> None:
+        self.commits = commits
+        self.buffer: PartitionBuffer | None = None
+        self.pending: Pending | None = None
+
+
+class FilesystemTask:
+    """A SinkTask that writes files. One instance is used by one worker task at a time."""
+
+    def __init__(self, config: SinkConfig) -> None:
+        self._config = config
+        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._types: dict[str, TopicTypes] = {}
+
+    async def start(self, context: SinkContext) -> None:
+        self._context = context
+        config = self._config
+        filesystem, root = await asyncio.to_thread(
+            open_filesystem, config.store_url, config.store_options, timeout_s=config.store_timeout_s
+        )
+        self._filesystem: FileSystem = filesystem
+        self._root = root.rstrip("/")
+        if not filesystem.exclusive_create:
+            log.warning("%s: %s cannot create files conditionally: at least once", context.connector, config.store_url)
+        await asyncio.to_thread(filesystem.list, self._root)
+
+    async def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        async def recover(partition: TopicPartition) -> tuple[TopicPartition, int | None]:
+            state = _Partition(self._commits(*partition))
+            resumed = await asyncio.to_thread(state.commits.recover)
+            self._partitions[partition] = state
+            return partition, resumed
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(recover(partition)) for partition in partitions]
+        return {partition: offset for partition, offset in (task.result() for task in tasks) if offset is not None}
+
+    def _commits(self, topic: str, partition: int) -> PartitionCommits:
+        config, connector = self._config, self._context.connector
+        return PartitionCommits(
+            self._filesystem,
+            topic,
+            partition,
+            staged_directory=f"{self._root}/{config.topics_dir}/+tmp/{connector}/{topic}/{partition}",
+            manifest_directory=f"{self._root}/{config.logs_dir}/{connector}/{topic}/{partition}",
+        )
+
+    async def put(self, batches: Sequence[SinkBatch]) -> None:
+        buffers = [state.buffer for state in self._partitions.values() if state.buffer]
+        waiting_bytes = sum(buffer.closed_bytes for buffer in buffers)
+        if waiting_bytes > self._config.buffer_bytes:
+            raise Retriable(f"{waiting_bytes} bytes wait to be committed to {self._config.store_url}")
+        await asyncio.to_thread(self._absorb, batches)
+        open_bytes = sum(state.buffer.open_bytes for state in self._partitions.values() if state.buffer)
+        if open_bytes > self._config.buffer_bytes:
+            max((s.buffer for s in self._partitions.values() if s.buffer), key=lambda b: b.open_bytes).close()
+
+    def _absorb(self, batches: Sequence[SinkBatch]) -> None:
+        now_ms = self._context.clock.now_ms()
+        for batch in batches:
+            records = batch.records
+            state = self._partitions[records.topic, records.partition]
+            if state.buffer is None:
+                state.buffer = PartitionBuffer(self._config.rotation, records.first_offset)
+            state.buffer.add(self._chunk(batch, now_ms), end=records.last_offset + 1, now_ms=now_ms)
+
+    def _chunk(self, batch: SinkBatch, now_ms: int) -> Chunk:
+        raw = batch.records.columns
+        if batch.rows is not None and len(batch.rows) != raw.num_rows:
+            raw = raw.take(pa.array(batch.rows))
+        columns = batch.columns if batch.columns is not None else raw.select(["key", "value"])
+        times_ms = self._times_ms(columns, raw, now_ms)
+        directories = self._directories(columns, times_ms, batch.records.partition)
+        offsets = raw.column("offset").to_numpy()
+        return Chunk(self._with_metadata(columns, raw, batch), offsets, times_ms, directories)
+
+    def _times_ms(self, columns: pa.RecordBatch, raw: pa.RecordBatch, now_ms: int) -> Int64Array:
+        placement = self._config.placement
+        record_ms: Int64Array = raw.column("timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False)
+        if placement.extractor == "wallclock":
+            return np.full(columns.num_rows, now_ms, dtype=np.int64)
+        if placement.extractor == "record":
+            return record_ms
+        name = placement.time_field
+        if name not in columns.schema.names:
+            raise ConfigError(
+                f"timestamp.field={name!r}: the rows have no such field; they have {', '.join(columns.schema.names)}"
+            )
+        column = columns.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("ms", tz=column.type.tz), safe=False)
+        elif not pa.types.is_integer(column.type):
+            raise ConfigError(
+                f"timestamp.field={name!r}: is {column.type}; a time is a timestamp or whole milliseconds since 1970"
+            )
+        # A row without a time goes where its record's time says.
+        filled = pc.coalesce(column.cast(pa.int64()), pa.array(record_ms))
+        return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def _directories(self, columns: pa.RecordBatch, times_ms: Int64Array, partition: int) -> Directories:
+        placement = self._config.placement
+        if placement.time is not None:
+            return placement.time.directories(times_ms)
+        return (
+            field_directories(columns, placement.fields) if placement.fields else kafka_directories(columns, partition)
+        )
+
+    def _with_metadata(self, columns: pa.RecordBatch, raw: pa.RecordBatch, batch: SinkBatch) -> pa.RecordBatch:
+        for name in self._config.metadata_columns:
+            if name == "topic":
+                column = pa.array([batch.records.topic] * columns.num_rows, pa.string())
+            elif name == "partition":
+                column = pa.array(np.full(columns.num_rows, batch.records.partition, dtype=np.int32))
+            else:
+                column = raw.column(name)
+            columns = columns.append_column(f"_{name}", column)
+        return columns
+
+    async def pre_commit(self) -> Mapping[TopicPartition, int]:
+        now_ms = self._context.clock.now_ms()
+        for state in self._partitions.values():
+            if state.buffer:
+                state.buffer.close_if_due(now_ms)
+        await self._commit_closed()
+        return self._safe_offsets()
+
+    async def finish(self) -> Mapping[TopicPartition, int]:
+        for state in self._partitions.values():
+            if state.buffer:
+                state.buffer.close()
+        await self._commit_closed()
+        return self._safe_offsets()
+
+    def _safe_offsets(self) -> dict[TopicPartition, int]:
+        return {key: state.buffer.safe_offset for key, state in self._partitions.items() if state.buffer}
+
+    async def _commit_closed(self) -> None:
+        """All partitions side by side; what one of them could not do does not undo the others."""
+        busy = [state for state in self._partitions.values() if state.buffer and (state.buffer.closed or state.pending)]
+        results = await asyncio.gather(
+            *(asyncio.to_thread(self._commit_partition, state) for state in busy), return_exceptions=True
+        )
+        for result in sorted((r for r in results if r is not None), key=lambda r: isinstance(r, Retriable)):
+            raise result
+
+    def _commit_partition(self, state: _Partition) -> None:
+        buffer = state.buffer
+        assert buffer is not None
+        while buffer.closed:
+            closed = buffer.closed[0]
+            if state.pending is None:
+                state.pending = Pending(closed.end, self._files(state.commits, closed))
+            state.commits.commit(state.pending)
+            state.pending = None
+            buffer.closed.popleft()
+            buffer.committed = closed.end
+
+    def _files(self, commits: PartitionCommits, closed: ClosedRange) -> list[NewFile]:
+        schema = closed.chunks[0].columns.schema
+        for chunk in closed.chunks[1:]:
+            schema = widened(schema, chunk.columns.schema)
+        if not self._config.types_declared:
+            schema = self._topic_types(commits.topic).schema_for(schema)
+        parts: dict[str, list[pa.RecordBatch]] = {}
+        offsets: dict[str, list[Int64Array]] = {}
+        for chunk in closed.chunks:
+            for number, directory in enumerate(chunk.directories.names):
+                rows = np.flatnonzero(chunk.directories.rows == number)
+                if not len(rows):
+                    continue
+                whole = len(rows) == len(chunk)
+                part = chunk.columns if whole else chunk.columns.take(pa.array(rows))
+                parts.setdefault(directory, []).append(conformed(part, schema))
+                offsets.setdefault(directory, []).append(chunk.offsets[rows])
+        return [self._file(commits, directory, parts[directory], offsets[directory]) for directory in parts]
+
+    def _file(
+        self, commits: PartitionCommits, directory: str, parts: list[pa.RecordBatch], offsets: list[Int64Array]
+    ) -> NewFile:
+        table = pa.Table.from_batches(parts)
+        encoding = self._config.encoding
+        name = file_name(
+            commits.topic,
+            commits.partition,
+            int(offsets[0][0]),
+            int(offsets[-1][-1]),
+            encoding.extension,
+            pad=self._config.offset_pad,
+        )
+        folder = f"{self._root}/{self._config.topics_dir}/{commits.topic}/{directory}"
+        return NewFile(f"{folder}/{name}", table.num_rows, encoding.encode(table))
+
+    def _topic_types(self, topic: str) -> TopicTypes:
+        if topic not in self._types:
+            directory = f"{self._root}/{self._config.logs_dir}/{self._context.connector}/{topic}/types"
+            self._types[topic] = TopicTypes(self._filesystem, directory)
+        return self._types[topic]
+
+    async def close(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self._partitions.pop(partition, None)
+
+    async def stop(self) -> None:
+        self._partitions.clear()
+        self._filesystem.close()
+
+
+def make_task(values: Mapping[str, Any]) -> FilesystemTask:
+    return FilesystemTask(sink_config(values))
+
+
+CONNECTOR = SinkConnector(SPEC, make_task)

@@ -1,0 +1,78 @@
+"""Directories and file names of the filesystem sink, against Python's own calendar and Hive's escaping rules."""
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millstream.connect.sinks.filesystem.paths import TimePattern, escape, field_directories, file_name
+from millstream.core.errors import ConfigError
+
+
+@given(
+    st.lists(st.integers(0, 4_000_000_000_000), min_size=1, max_size=30),
+    st.sampled_from(["UTC", "Europe/Zurich", "Asia/Kathmandu", "America/St_Johns"]),
+)
+def test_each_row_goes_to_the_hour_that_its_time_has_in_the_zone(times_ms: list[int], zone: str) -> None:
+    pattern = TimePattern("'day'=YYYY-MM-dd/'hour'=HH", zone, -1)
+
+    found = pattern.directories(np.array(times_ms, np.int64))
+
+    expected = [
+        datetime.datetime.fromtimestamp(t / 1000, ZoneInfo(zone)).strftime("day=%Y-%m-%d/hour=%H") for t in times_ms
+    ]
+    assert [found.names[row] for row in found.rows] == expected
+    assert len(set(found.names)) == len(found.names)
+
+
+def test_a_partition_duration_floors_the_time() -> None:
+    pattern = TimePattern("YYYY/MM/dd/HH/mm", "UTC", 600_000)
+    moment = datetime.datetime(2015, 5, 17, 10, 39, 59, tzinfo=datetime.UTC)
+
+    found = pattern.directories(np.array([int(moment.timestamp() * 1000)], np.int64))
+
+    assert found.names == ("2015/05/17/10/30",)
+
+
+@pytest.mark.parametrize(("pattern", "words"), [("YYYY-QQ", "letter Q"), ("'day=YYYY", "never closed")])
+def test_a_wrong_pattern_is_refused_with_its_remedy(pattern: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        TimePattern(pattern, "UTC", -1)
+
+
+def test_fields_become_hive_levels_with_nulls_and_odd_characters() -> None:
+    columns = pa.RecordBatch.from_pydict(
+        {"host": ["a/b", None, "", "a/b", "ü#1"], "status": pa.array([200, 404, None, 200, 200], pa.int32())}
+    )
+
+    found = field_directories(columns, ["host", "status"])
+
+    assert [found.names[row] for row in found.rows] == [
+        "host=a%2Fb/status=200",
+        "host=__HIVE_DEFAULT_PARTITION__/status=404",
+        "host=__HIVE_DEFAULT_PARTITION__/status=__HIVE_DEFAULT_PARTITION__",
+        "host=a%2Fb/status=200",
+        "host=ü%231/status=200",
+    ]
+
+
+def test_a_missing_field_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigError, match="no field hst; they have host"):
+        field_directories(pa.RecordBatch.from_pydict({"host": ["a"]}), ["hst"])
+
+
+@given(st.text(max_size=20))
+def test_an_escaped_value_is_one_level_and_never_goes_up(value: str) -> None:
+    escaped = escape(value)
+
+    assert "/" not in escaped
+    assert escaped not in ("", ".", "..")
+    assert not set("#?;:") & set(escaped)
+
+
+def test_file_names_are_those_of_connects_hdfs_sink() -> None:
+    assert file_name("logs", 3, 7, 41, "parquet", pad=10) == "logs+3+0000000007+0000000041.parquet"

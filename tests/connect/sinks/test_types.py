@@ -1,0 +1,63 @@
+"""Types found in rows and kept: they only widen, and every row fits what was kept."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from millstream.connect.sinks.filesystem.types import conformed, decode_schema, encode_schema, widened
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "expected"),
+    [
+        (pa.int64(), pa.int32(), pa.int64()),
+        (pa.int64(), pa.float64(), pa.float64()),
+        (pa.null(), pa.string(), pa.string()),
+        (pa.string(), pa.null(), pa.string()),
+        (pa.bool_(), pa.int64(), pa.string()),
+        (
+            pa.struct([("a", pa.int64())]),
+            pa.struct([("b", pa.string())]),
+            pa.struct([("a", pa.int64()), ("b", pa.string())]),
+        ),
+        (pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.float64())),
+        (pa.struct([("a", pa.int64())]), pa.int64(), pa.string()),
+    ],
+)
+def test_a_type_widens_as_stated(known: pa.DataType, seen: pa.DataType, expected: pa.DataType) -> None:
+    assert widened(pa.schema([("x", known)]), pa.schema([("x", seen)])) == pa.schema([("x", expected)])
+
+
+def test_rows_fit_the_widened_schema_with_their_values() -> None:
+    first = pa.RecordBatch.from_pylist([{"n": 1, "s": {"a": 1}, "l": [1, 2]}, {"n": None, "s": None, "l": None}])
+    second = pa.RecordBatch.from_pylist([{"n": 1.5, "s": {"a": 2, "b": "x"}, "l": [0.5], "new": True}])
+    schema = widened(first.schema, second.schema)
+
+    rows = conformed(first, schema).to_pylist() + conformed(second, schema).to_pylist()
+
+    assert rows == [
+        {"n": 1.0, "s": {"a": 1, "b": None}, "l": [1.0, 2.0], "new": None},
+        {"n": None, "s": None, "l": None, "new": None},
+        {"n": 1.5, "s": {"a": 2, "b": "x"}, "l": [0.5], "new": True},
+    ]
+
+
+def test_what_fits_nowhere_else_becomes_text_and_nested_values_become_json() -> None:
+    first = pa.RecordBatch.from_pylist([{"x": {"a": [1]}}])
+    schema = widened(first.schema, pa.schema([("x", pa.int64())]))
+
+    rows = conformed(first, schema).to_pylist() + conformed(pa.RecordBatch.from_pylist([{"x": 7}]), schema).to_pylist()
+
+    assert [json.loads(row["x"]) for row in rows] == [{"a": [1]}, 7]
+
+
+def test_a_schema_is_kept_readable_and_exact() -> None:
+    schema = pa.schema(
+        [("host", pa.string()), ("at", pa.timestamp("ms", tz="UTC")), ("s", pa.struct([("a", pa.int8())]))]
+    )
+
+    kept = encode_schema(schema)
+
+    assert decode_schema(kept) == schema
+    assert json.loads(kept)["columns"]["at"] == "timestamp[ms, tz=UTC]"

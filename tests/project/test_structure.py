@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "core.ports": {"core.errors"},
     "core.config": {"core.errors"},
     "core.wire": {"core.errors"},
-    "core.records": {"core.errors"},
+    "core.records": {"core.errors", "core.kernels"},
     "core.formats": {"core.errors", "core.records", "core.kernels", "core.config"},
     "core.kernels": {"core.errors"},
     "core.filesystems": {"core.errors", "core.config", "core.ports"},

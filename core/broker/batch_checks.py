@@ -1,6 +1,8 @@
-"""Whether a produced record batch may be appended, told from its header, and from its records where a topic's settings ask. Pure.
+"""Whether a produced record batch may be appended, told from its header, and from its records where a topic's
+settings ask. Pure.
 
-Source: ProduceRequest.validateRecords and LogValidator of Kafka 4.3.1. Tested in tests/core/broker/test_batch_checks.py.
+Source: ProduceRequest.validateRecords and LogValidator of Kafka 4.3.1. Tested in
+tests/core/broker/test_batch_checks.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +19,8 @@ ZSTD_SINCE_PRODUCE = 7
 
 
 class RecordFaults(ProtocolError):
-    """Some records of a batch are refused, and the batch with them. `faults` has (index in the batch, what is wrong)."""
+    """Some records of a batch are refused, and the batch with them. `faults` has (index in the batch, what is
+    wrong)."""
 
     def __init__(self, code: ErrorCode, faults: Sequence[tuple[int, str]]) -> None:
         self.faults = tuple(faults)
@@ -25,7 +28,8 @@ class RecordFaults(ProtocolError):
 
 
 def checked_batch(records: Buffer | None, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
-    """The header of the one batch in `records`. Raises ProtocolError, RecordFaults among them, when it may not be appended."""
+    """The header of the one batch in `records`. Raises ProtocolError, RecordFaults among them, when it may not be
+    appended."""
     if records is None or len(records) < HEADER_BYTES:
         raise ProtocolError(ErrorCode.INVALID_RECORD, "a produce must have one whole record batch for each partition")
     if records[MAGIC_AT] != 2:
@@ -37,7 +41,8 @@ def checked_batch(records: Buffer | None, config: LogConfig, *, api_version: int
     if header.size_bytes != len(records):
         raise ProtocolError(
             ErrorCode.INVALID_RECORD,
-            f"a produce must have exactly one record batch for each partition; {len(records) - header.size_bytes} bytes follow the first",
+            f"a produce must have exactly one record batch for each partition; "
+            f"{len(records) - header.size_bytes} bytes follow the first",
         )
     if header.size_bytes > config.max_message_bytes:
         raise ProtocolError(
@@ -48,7 +53,11 @@ def checked_batch(records: Buffer | None, config: LogConfig, *, api_version: int
     if config.message_timestamp_type == "CreateTime":
         _check_times(records, header, config, now_ms)
     if config.compacted:
-        _refuse(records, ErrorCode.INVALID_RECORD, lambda record: "a compacted topic needs a key" if record.key is None else None)
+        _refuse(
+            records,
+            ErrorCode.INVALID_RECORD,
+            lambda record: "a compacted topic needs a key" if record.key is None else None,
+        )
     return header
 
 
@@ -74,7 +83,8 @@ def _check_header(header: BatchHeader, api_version: int) -> None:
 
 
 def _check_times(records: Buffer, header: BatchHeader, config: LogConfig, now_ms: int) -> None:
-    """The header's maximum decides whether a record may lie too far ahead; only then, or for a bound below, are records read."""
+    """The header's maximum decides whether a record may lie too far ahead; only then, or for a bound below, are
+    records read."""
     newest_ms = now_ms + config.message_timestamp_after_max_ms
     bounded_below = config.message_timestamp_before_max_ms < LONG_MAX
     if header.max_timestamp <= newest_ms and not bounded_below:

@@ -4,7 +4,6 @@
 Tested in tests/core/broker/test_broker.py.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +13,6 @@ from ..errors import ErrorCode, NotConnected, ProtocolError
 from ..log.directory import LogDirectory
 from ..log.group_commit import GroupCommit
 from ..log.partition_log import Appended, PartitionLog
-from ..log.real_disk import RealDisk
 from ..ports import Clock, Disk, SystemClock
 from .cluster import ClusterShell
 from .config import BrokerConfig
@@ -22,7 +20,6 @@ from .context import RequestContext
 from .failures import NO_ANSWER, answered
 from .groups import GroupsShell
 from .handlers import handler, settle
-from .internal_topics import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, InternalTopic
 from .journal import Journal
 from .transactions import TransactionsShell
 from .waiting import Waiting
@@ -32,9 +29,11 @@ IN_PROCESS_ADDRESS = ("embedded", 0)
 
 
 class Broker:
-    """What handlers work with. Each part keeps its own state; this holds none of them in its own."""
+    """What handlers work with. Each part keeps its own state; this one only holds them together."""
 
-    def __init__(self, config: BrokerConfig, clock: Clock, logs: LogDirectory, commits: GroupCommit, waiting: Waiting) -> None:
+    def __init__(
+        self, config: BrokerConfig, clock: Clock, logs: LogDirectory, commits: GroupCommit, waiting: Waiting
+    ) -> None:
         self.config = config
         self.clock = clock
         self.logs = logs
@@ -44,4 +43,55 @@ class Broker:
         self.cluster: ClusterShell
         self.groups: GroupsShell
         self.transactions: TransactionsShell
-        self._address: tuple[str, int] | None = None
+        self._address = IN_PROCESS_ADDRESS
+
+    async def handle(self, request: Any, context: RequestContext) -> Any:
+        """The response to a request; None where the protocol has none. For clients in this process; records stay views.
+
+        Raises NotConnected where a client over TCP would find its connection closed.
+        """
+        served = handler(context.api_key)
+        if served is None or not served.versions[0] <= context.api_version <= served.versions[1]:
+            raise NotConnected(f"API key {context.api_key} in version {context.api_version} is not served")
+        if served.start is not None:
+            response = await answered(settle(served.start, self, request, context), context)
+        else:
+            assert served.handle is not None
+            response = await answered(served.handle(self, request, context), context)
+        if response is NO_ANSWER:
+            raise NotConnected(f"a request with API key {context.api_key} failed")
+        return response
+
+    def partition(self, topic: str, partition: int) -> PartitionLog:
+        """The log of a partition. Raises ProtocolError UNKNOWN_TOPIC_OR_PARTITION."""
+        log = self.logs.get((topic, partition))
+        if log is None:
+            raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition}")
+        return log
+
+    async def append(self, topic: str, partition: int, batches: Sequence[bytes], *, acks: int = -1) -> Appended:
+        """Appends whole batches of the broker's own; with acks=-1 returns once they are on disk."""
+        log = self.partition(topic, partition)
+        appended = self.journal.append(log, batches)
+        if acks == -1:
+            await self.journal.on_disk(log, appended)
+        return appended
+
+    def listening(self, address: tuple[str, int]) -> None:
+        """A server has opened; its address is what clients in this process are told."""
+        self._address = self.config.advertised_address or address
+
+    def address_for(self, context: RequestContext) -> tuple[str, int]:
+        """Host and port under which the sender of a request can reach this broker."""
+        return context.local_address or self._address
+
+
+@asynccontextmanager
+async def open_broker(
+    config: BrokerConfig, clock: Clock | None = None, disk: Disk | None = None
+) -> AsyncIterator[Broker]:
+    """A running broker on a data directory; closes it cleanly at the end.
+
+    Raises ConfigError for a directory that cannot be used, DataDirectoryInUse when another process holds it.
+    """
+    clock = clock or SystemClock()

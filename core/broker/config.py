@@ -1,7 +1,8 @@
 """The broker's settings under Kafka's names, and the topic defaults that its `log.*` settings stand for. Pure.
 
-Parsed once, at the edge, by parse_broker_config(), which reports all faults together. Tested in tests/core/broker/test_config.py.
-Source: KafkaConfig, ServerTopicConfigSynonyms, GroupCoordinatorConfig and TransactionLogConfig of Kafka 4.3.1.
+Parsed once, at the edge, by parse_broker_config(), which reports all faults together. Tested in
+tests/core/broker/test_config.py. Source: KafkaConfig, ServerTopicConfigSynonyms, GroupCoordinatorConfig and
+TransactionLogConfig of Kafka 4.3.1.
 """
 
 import dataclasses
@@ -51,7 +52,9 @@ TOPIC_DEFAULTS: dict[str, tuple[str, int]] = {
 """Broker setting -> the topic setting that it is the default of, and what one of its units is in the topic setting's.
 Where several stand for one topic setting, the finer unit, which comes later here, wins."""
 
-_LISTENER = re.compile(r"^(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$")
+_LISTENER = re.compile(
+    r"^(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,8 @@ class BrokerConfig:
     node_id: int = setting("node.id", 1, "Number of this broker", minimum=0, maximum=INT_MAX)
     num_partitions: int = setting("num.partitions", 1, "Partitions of a topic created without a number", minimum=1)
     default_replication_factor: int = setting(
-        "default.replication.factor", 1, "Replicas of a topic created without a number; 1 broker holds 1", minimum=1, maximum=1
-    )  # fmt: skip
+        "default.replication.factor", 1, "Replicas of a topic; one broker holds one", minimum=1, maximum=1
+    )
     auto_create_topics_enable: bool = setting(
         "auto.create.topics.enable", True, "Create a topic when a client first asks for it"
     )
@@ -112,7 +115,8 @@ class BrokerConfig:
     offsets_commit_timeout_ms: int = setting(
         "offsets.commit.timeout.ms", 5_000, "Accepted; a commit is answered once it is on disk", unit="ms", minimum=1
     )
-    # Kafka's 50 partitions spread coordinators over brokers; here there is one, and each partition costs files at start.
+    # Kafka's 50 partitions spread coordinators over brokers; here there is one, and each partition costs files at
+    # start.
     offsets_topic_num_partitions: int = setting(
         "offsets.topic.num.partitions", 8, "Partitions of __consumer_offsets; fixed once it exists", minimum=1
     )
@@ -123,18 +127,25 @@ class BrokerConfig:
         "transaction.state.log.num.partitions", 8, "Partitions of __transaction_state; fixed once it exists", minimum=1
     )
     transaction_state_log_segment_bytes: int = setting(
-        "transaction.state.log.segment.bytes", 104_857_600, "Segments of __transaction_state", unit="bytes", minimum=1 << 20
-    )  # fmt: skip
+        "transaction.state.log.segment.bytes",
+        104_857_600,
+        "Segments of __transaction_state",
+        unit="bytes",
+        minimum=1 << 20,
+    )
     transaction_max_timeout_ms: int = setting(
         "transaction.max.timeout.ms", 900_000, "Longest transaction that a producer may ask for", unit="ms", minimum=1
     )
     transactional_id_expiration_ms: int = setting(
-        "transactional.id.expiration.ms", 604_800_000, "How long an unused transactional id is kept", unit="ms", minimum=1
-    )  # fmt: skip
+        "transactional.id.expiration.ms", 604_800_000, "How long an unused id is kept", unit="ms", minimum=1
+    )
     transaction_abort_timed_out_transaction_cleanup_interval_ms: int = setting(
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms", 10_000, "How often transactions that took too long are ended",
-        unit="ms", minimum=1,
-    )  # fmt: skip
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        10_000,
+        "How often late transactions are ended",
+        unit="ms",
+        minimum=1,
+    )
     producer_id_expiration_ms: int = setting(
         "producer.id.expiration.ms", 86_400_000, "How long a silent producer's sequence is kept", unit="ms", minimum=1
     )

@@ -1,7 +1,7 @@
 """One client's connection: frames in, responses out in the order of their requests. Shell.
 
-Requests of a connection are worked on one at a time, as in Kafka, except that produces may follow a produce that waits for the
-disk: all of them are appended in order already. Reading stops while the peer does not read its responses.
+Requests of a connection are worked on one at a time, as in Kafka, except that produces may follow a produce that
+waits for the disk: all of them are appended in order already. Reading stops while the peer does not read its responses.
 Tested in tests/core/broker/test_connection.py.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ErrorCode, ProtocolError, WireError
 from ..wire.frames import decode_request, encode_response
 from .context import RequestContext
-from .frame_reader import FrameReader
 from .failures import NO_ANSWER, answered, failure_response
+from .frame_reader import FrameReader
 from .handlers import Handler, handler
 from .handlers.k18_api_versions import api_versions_response
 
@@ -69,12 +69,13 @@ class Connection(asyncio.BufferedProtocol):
         self.last_active_s = self._server.loop.time()
         self._server.connected(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._frames.clear()
         self._slots.clear()
         for waiting in tuple(self._waiting):
-            # A task may be half way through a change that others see; as in Kafka it runs on, and its answer is dropped.
+            # A task may be half way through a change that others see; as in Kafka it runs on, and its answer is
+            # dropped.
             if not isinstance(waiting, asyncio.Task):
                 waiting.cancel()
         self._server.disconnected(self)
@@ -164,7 +165,7 @@ class Connection(asyncio.BufferedProtocol):
             return server.run(answered(served.handle(server.broker, message, context), context))
         try:
             return served.start(server.broker, message, context)
-        except Exception as error:  # The outermost loop of a request without a task: logged, answered, and the server goes on.
+        except Exception as error:  # The outermost loop of this request: logged, answered, and the server goes on.
             return failure_response(error, context)
 
     def _context(self, api_key: int, api_version: int, client_id: str) -> RequestContext:

@@ -1,7 +1,8 @@
-"""What a client is told when a handler fails: the error code in a response of the right kind, or a closed connection. Shell.
+"""What a client is told when a handler fails: the error code in a response of the right kind, or a closed
+connection. Shell.
 
-Errors that belong to one topic or partition are answered by the handlers themselves; this is for those that end a request.
-Tested in tests/core/broker/test_failures.py.
+Errors that belong to one topic or partition are answered by the handlers themselves; this is for those that end a
+request. Tested in tests/core/broker/test_failures.py.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Cuts the bytes of a connection into frames: a signed 32-bit length, then that many bytes. Pure.
 
 Small frames are copied out of a receive buffer that all connections of a server share, so that an idle connection costs
-no buffer. A frame that goes beyond what one read brought is read straight into a buffer of its own: one copy, from the kernel.
-Tested in tests/core/broker/test_frame_reader.py.
+no buffer. A frame that goes beyond what one read brought is read straight into a buffer of its own: one copy, from
+the kernel. Tested in tests/core/broker/test_frame_reader.py.
 """
 
 import mmap
@@ -37,7 +37,8 @@ class FrameReader:
         return self._shared
 
     def received(self, count: int) -> list[memoryview | bytes]:
-        """Takes `count` bytes that were written into buffer(); returns the frames that are now whole, without their lengths.
+        """Takes `count` bytes that were written into buffer(); returns the frames that are now whole, without their
+        lengths.
 
         Raises WireError for a length that is negative, too small for a request or above the limit.
         """

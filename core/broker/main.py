@@ -15,7 +15,8 @@ from .server import Server
 async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
     """Serves on config.listeners until SIGINT or SIGTERM; `on_ready` is told the address once clients may connect.
 
-    Raises ConfigError for an address or a directory that cannot be used, DataDirectoryInUse when another process holds the data.
+    Raises ConfigError for an address or a directory that cannot be used, DataDirectoryInUse when another process
+    holds the data.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,6 +1,8 @@
-"""One partition of a fetch: the batches that a consumer may see from an offset on, or the reason that there are none. Shell.
+"""One partition of a fetch: the batches that a consumer may see from an offset on, or the reason that there are
+none. Shell.
 
-Source: UnifiedLog.read, ReplicaManager.readFromLog and Partition.fetchRecords of Kafka 4.3.1. Tested in tests/core/broker/test_fetch.py.
+Source: UnifiedLog.read, ReplicaManager.readFromLog and Partition.fetchRecords of Kafka 4.3.1. Tested in
+tests/core/broker/test_fetch.py.
 """
 
 import logging
@@ -15,7 +17,8 @@ UNKNOWN_EPOCH = -1
 
 
 class PartitionRead:
-    """Reads into `answer`, as often as asked. `conclusive` is True when the client should be told without waiting for data."""
+    """Reads into `answer`, as often as asked. `conclusive` is True when the client should be told without waiting
+    for data."""
 
     __slots__ = ("_committed_only", "_wanted", "answer", "conclusive", "log")
 
@@ -35,7 +38,8 @@ class PartitionRead:
         self._committed_only = committed_only
 
     def read(self, max_bytes: int, *, first: bool) -> int:
-        """Reads at most `max_bytes`, or one batch however large when it is the first of the answer; returns the bytes read."""
+        """Reads at most `max_bytes`, or one batch however large when it is the first of the answer; returns the
+        bytes read."""
         if self.log is None:
             return 0
         answer = self.answer
@@ -77,7 +81,8 @@ class PartitionRead:
         return sum(map(len, found.data))
 
     def _diverges(self, log: PartitionLog) -> bool:
-        """KIP-595: a client whose last batch is of an epoch that ended before its position has read what was cut off since."""
+        """KIP-595: a client whose last batch is of an epoch that ended before its position has read what was cut off
+        since."""
         wanted = self._wanted
         if wanted.last_fetched_epoch == UNKNOWN_EPOCH:
             return False

@@ -82,7 +82,8 @@ class Server:
     def advertised_for(self, local_address: tuple[str, int]) -> tuple[str, int]:
         """The address that a client which came in by `local_address` is told to connect to.
 
-        `advertised.listeners` where it is set, else the host that was asked for; when that is any address, the one that the client reached.
+        `advertised.listeners` where it is set, else the host that was asked for; when that is any address, the one
+        that the client reached.
         """
         advertised = self.broker.config.advertised_address
         if advertised is not None:
@@ -109,9 +110,9 @@ class Server:
 def _listen_fault(host: str, port: int, error: OSError) -> str:
     where = f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
-        return (
-            f"{where} is in use by another process; stop that process or listen elsewhere with --listen HOST:PORT (port 0 takes a free one)"
-        )
+        remedy = "stop that process or choose another address with --listen HOST:PORT (port 0 takes a free one)"
+        return f"{where} is in use by another process; {remedy}"
     if error.errno == errno.EACCES:
-        return f"not allowed to listen on {where}; ports below 1024 need privileges: choose another with --listen HOST:PORT"
-    return f"cannot listen on {where}: {error.strerror or error}; give an address of this machine with --listen HOST:PORT"
+        return f"not allowed to listen on {where}; choose a port from 1024 on with --listen HOST:PORT"
+    reason = error.strerror or str(error)
+    return f"cannot listen on {where}: {reason}; choose an address of this machine with --listen HOST:PORT"

@@ -1,7 +1,7 @@
 """Requests that wait for a log to move: produces for the disk, fetches for data. Shell.
 
-The committer thread calls flushed(); the event loop is woken once for all logs that were flushed meanwhile, and looks only
-at those who wait for these logs. Tested in tests/core/broker/test_waiting.py.
+The committer thread calls flushed(); the event loop is woken once for all logs that were flushed meanwhile, and
+looks only at those who wait for these logs. Tested in tests/core/broker/test_waiting.py.
 """
 
 import asyncio

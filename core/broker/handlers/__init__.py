@@ -1,4 +1,5 @@
-"""The table of what this broker answers: one entry per API key. Pure; a handler's module is imported when it is first asked.
+"""The table of what this broker answers: one entry per API key. Pure; a handler's module is imported when it is
+first asked.
 
 A handler's module exports `VERSIONS`, the (lowest, highest) version that it answers, equal to the table's, and
 `async def handle(broker, request, context)`. A module on the hot path may export `start` instead, which works without a
@@ -63,6 +64,7 @@ def _load(route: Route) -> Handler:
     return Handler(route.versions, None if start is not None else module.handle, start)
 
 
-async def settle(outcome: Outcome) -> Any:
-    """The response that `start` returned, once it is there."""
+async def settle(start: Callable[[Any, Any, Any], Outcome], broker: Any, request: Any, context: Any) -> Any:
+    """Runs a handler's `start`; its response, once it is there."""
+    outcome = start(broker, request, context)
     return await outcome if isinstance(outcome, asyncio.Future) else outcome

@@ -1,7 +1,9 @@
-"""Produce: checks each partition's batch, appends it, and answers at once or when it is on disk. Shell; checks: batch_checks.py.
+"""Produce: checks each partition's batch, appends it, and answers at once or when it is on disk. Shell; checks:
+batch_checks.py.
 
 acks=0 is not answered; acks=1 once the batch is in the page cache; acks=all once it is on disk.
-Source: KafkaApis.handleProduceRequest and ReplicaManager.appendRecords of Kafka 4.3.1. Tested in tests/core/broker/test_produce.py.
+Source: KafkaApis.handleProduceRequest and ReplicaManager.appendRecords of Kafka 4.3.1. Tested in
+tests/core/broker/test_produce.py.
 """
 
 import asyncio
@@ -26,7 +28,7 @@ PartitionResponse = ProduceResponse.PartitionProduceResponse
 
 def start(
     broker: "Broker", request: ProduceRequest, context: RequestContext
-) -> "ProduceResponse | asyncio.Future[ProduceResponse] | None | object":
+) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
     """Appends now; the future is there for acks=all."""
     response = ProduceResponse()
     pending: list[tuple[PartitionLog, int, PartitionResponse]] = []
@@ -72,9 +74,11 @@ def _append(
         raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
     log = broker.partition(topic, data.index)
     if request.acks == -1 and log.config.min_insync_replicas > 1:
-        raise ProtocolError(ErrorCode.NOT_ENOUGH_REPLICAS, f"min.insync.replicas is {log.config.min_insync_replicas}; there is 1")
+        raise ProtocolError(
+            ErrorCode.NOT_ENOUGH_REPLICAS, f"min.insync.replicas is {log.config.min_insync_replicas}; there is 1"
+        )
     now_ms = broker.clock.now_ms()
-    header = checked_batch(data.records, log.config, api_version=context.api_version, now_ms=now_ms)
+    checked_batch(data.records, log.config, api_version=context.api_version, now_ms=now_ms)
     appended = broker.journal.append(log, [data.records])
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms

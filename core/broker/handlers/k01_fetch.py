@@ -1,7 +1,7 @@
 """Fetch: whole batches up to the high watermark or the last stable offset, or a wait until there are enough. Shell.
 
-Data goes from the page cache to the socket as views of the log's files; no record is looked at. Sessions are refused: each
-answer has session id 0, which tells a client to send full requests.
+Data goes from the page cache to the socket as views of the log's files; no record is looked at. Sessions are
+refused: each answer has session id 0, which tells a client to send full requests.
 Source: KafkaApis.handleFetchRequest, ReplicaManager.readFromLog and DelayedFetch of Kafka 4.3.1.
 Tested in tests/core/broker/test_fetch.py.
 """

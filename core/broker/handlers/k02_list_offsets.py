@@ -1,6 +1,7 @@
 """ListOffsets: first, last and by time. Shell.
 
-Source: KafkaApis.handleListOffsetRequest and UnifiedLog.fetchOffsetByTimestamp of Kafka 4.3.1. Tested in tests/core/broker/test_list_offsets.py.
+Source: KafkaApis.handleListOffsetRequest and UnifiedLog.fetchOffsetByTimestamp of Kafka 4.3.1. Tested in
+tests/core/broker/test_list_offsets.py.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""Metadata: this broker, and topics with their partitions, created on the way where that is asked for and allowed. Shell.
+"""Metadata: this broker, and topics with their partitions, created on the way where that is asked for and allowed.
+Shell.
 
 Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
 """
@@ -36,7 +37,9 @@ async def handle(broker: "Broker", request: MetadataRequest, context: RequestCon
         cluster_id=cluster.cluster_id,
         controller_id=cluster.node_id,
         topics=topics,
-        cluster_authorized_operations=CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED,
+        cluster_authorized_operations=CLUSTER_OPERATIONS
+        if request.include_cluster_authorized_operations
+        else NOT_ASKED,
     )
 
 

@@ -17,14 +17,18 @@ VERSIONS = (2, 4)
 
 
 def start(
-    broker: "Broker", request: OffsetForLeaderEpochRequest, context: RequestContext  # noqa: ARG001
+    broker: "Broker",
+    request: OffsetForLeaderEpochRequest,
+    context: RequestContext,  # noqa: ARG001
 ) -> OffsetForLeaderEpochResponse:
     """The largest epoch up to the one asked for, and the offset after its last record; -1 and -1 when unknown."""
     response = OffsetForLeaderEpochResponse()
     for topic in request.topics:
         ends = []
         for wanted in topic.partitions:
-            end = OffsetForLeaderEpochResponse.EpochEndOffset(partition=wanted.partition, leader_epoch=-1, end_offset=-1)
+            end = OffsetForLeaderEpochResponse.EpochEndOffset(
+                partition=wanted.partition, leader_epoch=-1, end_offset=-1
+            )
             try:
                 log = broker.partition(topic.topic, wanted.partition)
                 check_leader_epoch(wanted.current_leader_epoch)

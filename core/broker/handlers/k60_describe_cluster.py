@@ -30,5 +30,7 @@ def start(broker: "Broker", request: DescribeClusterRequest, context: RequestCon
         cluster_id=broker.cluster.cluster_id,
         controller_id=broker.cluster.node_id,
         brokers=[DescribeClusterResponse.DescribeClusterBroker(broker_id=broker.cluster.node_id, host=host, port=port)],
-        cluster_authorized_operations=CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED,
+        cluster_authorized_operations=CLUSTER_OPERATIONS
+        if request.include_cluster_authorized_operations
+        else NOT_ASKED,
     )

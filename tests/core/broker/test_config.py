@@ -1,6 +1,7 @@
 """The broker's settings: Kafka's names, topic defaults under their `log.*` names, all faults at once."""
 
 import pytest
+
 from millstream.core.broker.config import BrokerConfig, parse_broker_config
 from millstream.core.errors import ConfigError
 
@@ -33,7 +34,9 @@ def test_hours_without_end_stay_without_end() -> None:
 
 def test_all_faults_are_reported_together() -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_broker_config({"num.partition": 3, "log.segment.bytes": "many", "node.id": -4, "log.retention.hours": "x"})
+        parse_broker_config(
+            {"num.partition": 3, "log.segment.bytes": "many", "node.id": -4, "log.retention.hours": "x"}
+        )
 
     assert sorted(caught.value.faults) == [
         "broker: log.dirs is required: Directory of the data",

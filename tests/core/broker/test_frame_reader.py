@@ -5,6 +5,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from millstream.core.broker.frame_reader import LAZY_FRAME_BYTES, FrameReader
 from millstream.core.errors import WireError
 
@@ -33,7 +34,9 @@ def feed(reader: FrameReader, data: bytes, cuts: list[int]) -> list[bytes]:
     st.lists(st.integers(1, 400), min_size=1, max_size=6),
     st.integers(4, 128),
 )
-def test_frames_come_out_whole_however_their_bytes_are_cut(bodies: list[bytes], cuts: list[int], shared_bytes: int) -> None:
+def test_frames_come_out_whole_however_their_bytes_are_cut(
+    bodies: list[bytes], cuts: list[int], shared_bytes: int
+) -> None:
     reader = FrameReader(memoryview(bytearray(shared_bytes)), 1000)
 
     assert feed(reader, b"".join(map(frame, bodies)), cuts) == bodies

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+
 from millstream.core.broker.waiting import Waiting, WatchedLog
 from millstream.core.errors import StorageError
 
@@ -88,7 +89,10 @@ async def test_only_the_watches_of_the_log_that_moved_are_told() -> None:
 async def test_a_watch_may_be_cancelled_while_it_is_told() -> None:
     waiting, log = Waiting(asyncio.get_running_loop()), Log()
     told: list[int] = []
-    watches = [waiting.watch([log], lambda _, number=number: (told.append(number), watches[number].cancel())) for number in range(3)]
+    watches = [
+        waiting.watch([log], lambda _, number=number: (told.append(number), watches[number].cancel()))
+        for number in range(3)
+    ]
 
     waiting.moved(log)
     waiting.moved(log)

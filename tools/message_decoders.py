@@ -1,7 +1,7 @@
 """Writes the decoder of one message in one version as straight-line Python. Pure.
 
-In the generated code `data` is bytes (a memoryview where records are kept as views), `size` its length, `at` the offset.
-A run of fixed-size fields, with the length or count that follows it, is read by one struct.
+In the generated code `data` is bytes (a memoryview where records are kept as views), `size` its length, `at` the
+offset. A run of fixed-size fields, with the length or count that follows it, is read by one struct.
 """
 
 from message_schema import FIXED, Field, Message, Struct, absent, present, smallest_size, tagged
@@ -108,7 +108,9 @@ class _DecoderWriter:
         with out.block("if n > 127:"):
             out.add(f"n, at = {name}(data, at, n)")
 
-    def text(self, kind: str, name: str, target: str, flexible: bool, nullable: bool, template: str = "{} = {}") -> None:
+    def text(
+        self, kind: str, name: str, target: str, flexible: bool, nullable: bool, template: str = "{} = {}"
+    ) -> None:
         """Read a string, bytes or records. `template` says how the value is stored."""
         out = self.source
         self.length(kind, flexible)
@@ -162,16 +164,16 @@ class _DecoderWriter:
         if field.type in FIXED:
             self.fixed_array(field.type, target)
             return
-        items = f"items{depth + 1}"
-        out.add(f"{items}: list[Any] = []")
-        out.add(f"{target} = {items}")
+        add = f"add{depth + 1}"
+        out.add(f"{target} = []")
+        out.add(f"{add} = {target}.append")
         with out.block("for _ in range(n):"):
             if field.struct:
                 self.struct(field.struct, depth + 1)
                 self.flush()
-                out.add(f"{items}.append(m{depth + 1})")
+                out.add(f"{add}(m{depth + 1})")
             else:
-                self.text(field.type, field.name, items, flexible, False, "{}.append({})")
+                self.text(field.type, field.name, add, flexible, False, "{}({})")
 
     def fixed_array(self, kind: str, target: str) -> None:
         out = self.source
@@ -214,5 +216,3 @@ class _DecoderWriter:
                     out.add(f'raise bad_length("{field.name}", n)')
         with out.block("else:"):
             out.add(f"at = {end}")
-
-

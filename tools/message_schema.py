@@ -1,7 +1,7 @@
 """Kafka's message definitions as values: fields, structs and messages with the versions in which each exists. Pure.
 
-Read from the JSON files with // comments that Kafka's own code generator reads. Only what decides the bytes, the names and
-the defaults is kept.
+Read from the JSON files with // comments that Kafka's own code generator reads. Only what decides the bytes, the names
+and the defaults is kept.
 Source: the schema language of Kafka's generator (clients/src/main/resources/common/message/README.md).
 """
 
@@ -23,7 +23,14 @@ FIXED = {
     "float64": ("d", 8),
     "uuid": ("16s", 16),
 }
-PYTHON_TYPES = {"bool": "bool", "float64": "float", "uuid": "bytes", "string": "str", "bytes": "bytes", "records": "Records"}
+PYTHON_TYPES = {
+    "bool": "bool",
+    "float64": "float",
+    "uuid": "bytes",
+    "string": "str",
+    "bytes": "bytes",
+    "records": "Records",
+}
 NEWEST = 32767
 
 
@@ -49,7 +56,7 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a struct. `type` is that of the element when `array` is set; `struct` is set when it names a struct."""
+    """One field of a struct. `type` is that of the element if `array` is set; `struct` is set if it names a struct."""
 
     name: str
     type: str

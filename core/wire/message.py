@@ -1,7 +1,7 @@
 """What every generated message stands on: base classes and the few primitives that need more than a struct. Pure.
 
-The generated modules under messages/ hold one straight-line encoder and decoder for each layout; this module picks the one
-for a version and turns every kind of damage into WireError. Lengths are checked against the bytes that remain before
+The generated modules under messages/ hold one straight-line encoder and decoder for each layout; this module picks the
+one for a version and turns every kind of damage into WireError. Lengths are checked against the bytes that remain before
 anything is allocated for them.
 Source: Kafka's protocol guide, KIP-482 (flexible versions and tagged fields). Tested in tests/core/wire.
 """
@@ -91,13 +91,14 @@ def unknown_version(cls: type[Message], version: int) -> WireError:
 def shared_default(value: T) -> T:
     """`value` made read-only, so that it can stand as the default of a field in any number of messages."""
     cls = type(value)
-    body = {"__slots__": (), "__setattr__": _refuse_change, "__qualname__": cls.__qualname__, "__module__": cls.__module__}
+    names = {"__qualname__": cls.__qualname__, "__module__": cls.__module__}
+    body = {"__slots__": (), "__setattr__": _refuse_change, **names}
     value.__class__ = type(cls.__name__, (cls,), body)
     return value
 
 
 def _refuse_change(self: object, name: str, _: object) -> NoReturn:
-    raise AttributeError(f"this {type(self).__qualname__} is a shared default; assign a new one in place of setting {name}")
+    raise AttributeError(f"this {type(self).__qualname__} is a shared default: assign a new one, do not set its {name}")
 
 
 def differs(value: Struct | None, default: Struct) -> bool:
@@ -146,7 +147,7 @@ def read_long_string_length(data: Buffer, at: int, first: int) -> tuple[int, int
 
 
 def skip_tags(data: Buffer, at: int, count: int, size: int) -> int:
-    """The offset after `count` tagged fields, none of which is known. `count` is the first byte of the number of them."""
+    """The offset after tagged fields, none of which is known. `count` is the first byte of the number of them."""
     if count > 127:
         count, at = read_long_uvarint(data, at, count)
     if count * 2 > size - at:

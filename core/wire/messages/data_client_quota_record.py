@@ -74,8 +74,8 @@ def _decode_ClientQuotaRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("entity", n)
-    items1: list[Any] = []
-    m0.entity = items1
+    m0.entity = []
+    add1 = m0.entity.append
     for _ in range(n):
         m1 = new(_ClientQuotaRecord_EntityData)
         n = data[at]
@@ -103,7 +103,7 @@ def _decode_ClientQuotaRecord_0(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:

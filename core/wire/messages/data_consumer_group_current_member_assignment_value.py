@@ -94,8 +94,8 @@ def _decode_ConsumerGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> t
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("assigned_partitions", n)
-    items1: list[Any] = []
-    m0.assigned_partitions = items1
+    m0.assigned_partitions = []
+    add1 = m0.assigned_partitions.append
     for _ in range(n):
         m1 = new(_ConsumerGroupCurrentMemberAssignmentValue_TopicPartitions)
         m1.topic_id, n = unpack_uc(data, at)
@@ -136,7 +136,7 @@ def _decode_ConsumerGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> t
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -144,8 +144,8 @@ def _decode_ConsumerGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> t
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("partitions_pending_revocation", n)
-    items1: list[Any] = []
-    m0.partitions_pending_revocation = items1
+    m0.partitions_pending_revocation = []
+    add1 = m0.partitions_pending_revocation.append
     for _ in range(n):
         m1 = new(_ConsumerGroupCurrentMemberAssignmentValue_TopicPartitions)
         m1.topic_id, n = unpack_uc(data, at)
@@ -186,7 +186,7 @@ def _decode_ConsumerGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> t
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

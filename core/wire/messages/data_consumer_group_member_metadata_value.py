@@ -156,8 +156,8 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("subscribed_topic_names", n)
-    items1: list[Any] = []
-    m0.subscribed_topic_names = items1
+    m0.subscribed_topic_names = []
+    add1 = m0.subscribed_topic_names.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -166,7 +166,7 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("subscribed_topic_names", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -218,8 +218,8 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
                     n -= 1
                     if not 0 <= n * 3 <= size - at:
                         raise bad_length("supported_protocols", n)
-                    items2: list[Any] = []
-                    m1.supported_protocols = items2
+                    m1.supported_protocols = []
+                    add2 = m1.supported_protocols.append
                     for _ in range(n):
                         m2 = new(_ConsumerGroupMemberMetadataValue_ClassicProtocol)
                         n = data[at]
@@ -244,7 +244,7 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
                         at += 1
                         if n:
                             at = skip_tags(data, at, n, size)
-                        items2.append(m2)
+                        add2(m2)
                     n = data[at]
                     at += 1
                     if n:

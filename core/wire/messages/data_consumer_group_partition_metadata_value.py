@@ -86,8 +86,8 @@ def _decode_ConsumerGroupPartitionMetadataValue_0(data: Any, at: int) -> tuple[A
     n -= 1
     if not 0 <= n * 23 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ConsumerGroupPartitionMetadataValue_TopicMetadata)
         m1.topic_id, n = unpack_uc(data, at)
@@ -106,8 +106,8 @@ def _decode_ConsumerGroupPartitionMetadataValue_0(data: Any, at: int) -> tuple[A
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partition_metadata", n)
-        items2: list[Any] = []
-        m1.partition_metadata = items2
+        m1.partition_metadata = []
+        add2 = m1.partition_metadata.append
         for _ in range(n):
             m2 = new(_ConsumerGroupPartitionMetadataValue_PartitionMetadata)
             m2.partition, n = unpack_ic(data, at)
@@ -117,8 +117,8 @@ def _decode_ConsumerGroupPartitionMetadataValue_0(data: Any, at: int) -> tuple[A
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("racks", n)
-            items3: list[Any] = []
-            m2.racks = items3
+            m2.racks = []
+            add3 = m2.racks.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -127,18 +127,18 @@ def _decode_ConsumerGroupPartitionMetadataValue_0(data: Any, at: int) -> tuple[A
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("racks", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

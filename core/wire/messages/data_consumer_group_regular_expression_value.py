@@ -56,8 +56,8 @@ def _decode_ConsumerGroupRegularExpressionValue_0(data: Any, at: int) -> tuple[A
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -66,7 +66,7 @@ def _decode_ConsumerGroupRegularExpressionValue_0(data: Any, at: int) -> tuple[A
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("topics", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.version, m0.timestamp, n = unpack_qqc(data, at)
     at += 17

@@ -58,8 +58,8 @@ def _decode_ConsumerProtocolAssignment_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("assigned_partitions", n)
-    items1: list[Any] = []
-    m0.assigned_partitions = items1
+    m0.assigned_partitions = []
+    add1 = m0.assigned_partitions.append
     for _ in range(n):
         m1 = new(_ConsumerProtocolAssignment_TopicPartition)
         (n,) = unpack_h(data, at)
@@ -75,7 +75,7 @@ def _decode_ConsumerProtocolAssignment_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_i(data, at)
     at += 4
     if n < 0:

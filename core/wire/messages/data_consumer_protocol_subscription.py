@@ -69,15 +69,15 @@ def _decode_ConsumerProtocolSubscription_0(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("topics", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     (n,) = unpack_i(data, at)
     at += 4
@@ -102,15 +102,15 @@ def _decode_ConsumerProtocolSubscription_1(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("topics", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     (n,) = unpack_i(data, at)
     at += 4
@@ -126,8 +126,8 @@ def _decode_ConsumerProtocolSubscription_1(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("owned_partitions", n)
-    items1: list[Any] = []
-    m0.owned_partitions = items1
+    m0.owned_partitions = []
+    add1 = m0.owned_partitions.append
     for _ in range(n):
         m1 = new(_ConsumerProtocolSubscription_TopicPartition)
         (n,) = unpack_h(data, at)
@@ -143,7 +143,7 @@ def _decode_ConsumerProtocolSubscription_1(data: Any, at: int) -> tuple[Any, int
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -156,15 +156,15 @@ def _decode_ConsumerProtocolSubscription_2(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("topics", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     (n,) = unpack_i(data, at)
     at += 4
@@ -180,8 +180,8 @@ def _decode_ConsumerProtocolSubscription_2(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("owned_partitions", n)
-    items1: list[Any] = []
-    m0.owned_partitions = items1
+    m0.owned_partitions = []
+    add1 = m0.owned_partitions.append
     for _ in range(n):
         m1 = new(_ConsumerProtocolSubscription_TopicPartition)
         (n,) = unpack_h(data, at)
@@ -197,7 +197,7 @@ def _decode_ConsumerProtocolSubscription_2(data: Any, at: int) -> tuple[Any, int
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     (m0.generation_id,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -211,15 +211,15 @@ def _decode_ConsumerProtocolSubscription_3(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("topics", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     (n,) = unpack_i(data, at)
     at += 4
@@ -235,8 +235,8 @@ def _decode_ConsumerProtocolSubscription_3(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("owned_partitions", n)
-    items1: list[Any] = []
-    m0.owned_partitions = items1
+    m0.owned_partitions = []
+    add1 = m0.owned_partitions.append
     for _ in range(n):
         m1 = new(_ConsumerProtocolSubscription_TopicPartition)
         (n,) = unpack_h(data, at)
@@ -252,7 +252,7 @@ def _decode_ConsumerProtocolSubscription_3(data: Any, at: int) -> tuple[Any, int
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     m0.generation_id, n = unpack_ih(data, at)
     at += 6
     if n < 0:

@@ -96,8 +96,8 @@ def _decode_DelegationTokenRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("renewers", n)
-    items1: list[Any] = []
-    m0.renewers = items1
+    m0.renewers = []
+    add1 = m0.renewers.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -106,7 +106,7 @@ def _decode_DelegationTokenRecord_0(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("renewers", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.issue_timestamp, m0.max_timestamp, m0.expiration_timestamp, n = unpack_qqqc(data, at)
     at += 25

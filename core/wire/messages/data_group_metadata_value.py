@@ -143,8 +143,8 @@ def _decode_GroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 18 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         m1.group_instance_id = None
@@ -184,7 +184,7 @@ def _decode_GroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("assignment", n)
         m1.assignment = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -224,8 +224,8 @@ def _decode_GroupMetadataValue_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 22 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         m1.group_instance_id = None
@@ -264,7 +264,7 @@ def _decode_GroupMetadataValue_1(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("assignment", n)
         m1.assignment = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -303,8 +303,8 @@ def _decode_GroupMetadataValue_2(data: Any, at: int) -> tuple[Any, int]:
     at += 12
     if not 0 <= n * 22 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         m1.group_instance_id = None
@@ -343,7 +343,7 @@ def _decode_GroupMetadataValue_2(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("assignment", n)
         m1.assignment = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -382,8 +382,8 @@ def _decode_GroupMetadataValue_3(data: Any, at: int) -> tuple[Any, int]:
     at += 12
     if not 0 <= n * 24 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         (n,) = unpack_h(data, at)
@@ -431,7 +431,7 @@ def _decode_GroupMetadataValue_3(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("assignment", n)
         m1.assignment = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -479,8 +479,8 @@ def _decode_GroupMetadataValue_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 15 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         n = data[at]
@@ -544,7 +544,7 @@ def _decode_GroupMetadataValue_4(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -79,8 +79,8 @@ def _decode_LeaderChangeMessage_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("voters", n)
-    items1: list[Any] = []
-    m0.voters = items1
+    m0.voters = []
+    add1 = m0.voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
         m1.voter_directory_id = ZERO_UUID
@@ -88,7 +88,7 @@ def _decode_LeaderChangeMessage_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -96,8 +96,8 @@ def _decode_LeaderChangeMessage_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("granting_voters", n)
-    items1: list[Any] = []
-    m0.granting_voters = items1
+    m0.granting_voters = []
+    add1 = m0.granting_voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
         m1.voter_directory_id = ZERO_UUID
@@ -105,7 +105,7 @@ def _decode_LeaderChangeMessage_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -124,15 +124,15 @@ def _decode_LeaderChangeMessage_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_length("voters", n)
-    items1: list[Any] = []
-    m0.voters = items1
+    m0.voters = []
+    add1 = m0.voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
         m1.voter_id, m1.voter_directory_id, n = unpack_iuc(data, at)
         at += 21
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -140,15 +140,15 @@ def _decode_LeaderChangeMessage_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_length("granting_voters", n)
-    items1: list[Any] = []
-    m0.granting_voters = items1
+    m0.granting_voters = []
+    add1 = m0.granting_voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
         m1.voter_id, m1.voter_directory_id, n = unpack_iuc(data, at)
         at += 21
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

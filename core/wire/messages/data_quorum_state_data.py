@@ -107,15 +107,15 @@ def _decode_QuorumStateData_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 5 <= size - at:
             raise bad_length("current_voters", n)
-        items1: list[Any] = []
-        m0.current_voters = items1
+        m0.current_voters = []
+        add1 = m0.current_voters.append
         for _ in range(n):
             m1 = new(_QuorumStateData_Voter)
             m1.voter_id, n = unpack_ic(data, at)
             at += 5
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:

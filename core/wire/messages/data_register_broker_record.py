@@ -131,8 +131,8 @@ def _decode_RegisterBrokerRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("end_points", n)
-    items1: list[Any] = []
-    m0.end_points = items1
+    m0.end_points = []
+    add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
         n = data[at]
@@ -157,7 +157,7 @@ def _decode_RegisterBrokerRecord_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -165,8 +165,8 @@ def _decode_RegisterBrokerRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
         n = data[at]
@@ -182,7 +182,7 @@ def _decode_RegisterBrokerRecord_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -216,8 +216,8 @@ def _decode_RegisterBrokerRecord_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("end_points", n)
-    items1: list[Any] = []
-    m0.end_points = items1
+    m0.end_points = []
+    add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
         n = data[at]
@@ -242,7 +242,7 @@ def _decode_RegisterBrokerRecord_1(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -250,8 +250,8 @@ def _decode_RegisterBrokerRecord_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
         n = data[at]
@@ -267,7 +267,7 @@ def _decode_RegisterBrokerRecord_1(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -300,8 +300,8 @@ def _decode_RegisterBrokerRecord_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("end_points", n)
-    items1: list[Any] = []
-    m0.end_points = items1
+    m0.end_points = []
+    add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
         n = data[at]
@@ -326,7 +326,7 @@ def _decode_RegisterBrokerRecord_2(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -334,8 +334,8 @@ def _decode_RegisterBrokerRecord_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
         n = data[at]
@@ -351,7 +351,7 @@ def _decode_RegisterBrokerRecord_2(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -383,8 +383,8 @@ def _decode_RegisterBrokerRecord_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("end_points", n)
-    items1: list[Any] = []
-    m0.end_points = items1
+    m0.end_points = []
+    add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
         n = data[at]
@@ -409,7 +409,7 @@ def _decode_RegisterBrokerRecord_3(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -417,8 +417,8 @@ def _decode_RegisterBrokerRecord_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
         n = data[at]
@@ -434,7 +434,7 @@ def _decode_RegisterBrokerRecord_3(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -487,8 +487,8 @@ def _decode_RegisterBrokerRecord_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("end_points", n)
-    items1: list[Any] = []
-    m0.end_points = items1
+    m0.end_points = []
+    add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
         n = data[at]
@@ -513,7 +513,7 @@ def _decode_RegisterBrokerRecord_4(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -521,8 +521,8 @@ def _decode_RegisterBrokerRecord_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
         n = data[at]
@@ -538,7 +538,7 @@ def _decode_RegisterBrokerRecord_4(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:

@@ -94,8 +94,8 @@ def _decode_RegisterControllerRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("end_points", n)
-    items1: list[Any] = []
-    m0.end_points = items1
+    m0.end_points = []
+    add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterControllerRecord_ControllerEndpoint)
         n = data[at]
@@ -120,7 +120,7 @@ def _decode_RegisterControllerRecord_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -128,8 +128,8 @@ def _decode_RegisterControllerRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterControllerRecord_ControllerFeature)
         n = data[at]
@@ -145,7 +145,7 @@ def _decode_RegisterControllerRecord_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

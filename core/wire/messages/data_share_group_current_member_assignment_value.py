@@ -78,8 +78,8 @@ def _decode_ShareGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tupl
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("assigned_partitions", n)
-    items1: list[Any] = []
-    m0.assigned_partitions = items1
+    m0.assigned_partitions = []
+    add1 = m0.assigned_partitions.append
     for _ in range(n):
         m1 = new(_ShareGroupCurrentMemberAssignmentValue_TopicPartitions)
         m1.topic_id, n = unpack_uc(data, at)
@@ -95,7 +95,7 @@ def _decode_ShareGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tupl
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -90,8 +90,8 @@ def _decode_ShareGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("subscribed_topic_names", n)
-    items1: list[Any] = []
-    m0.subscribed_topic_names = items1
+    m0.subscribed_topic_names = []
+    add1 = m0.subscribed_topic_names.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -100,7 +100,7 @@ def _decode_ShareGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any, in
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("subscribed_topic_names", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1

@@ -86,8 +86,8 @@ def _decode_ShareGroupStatePartitionMetadataValue_0(data: Any, at: int) -> tuple
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_length("initializing_topics", n)
-    items1: list[Any] = []
-    m0.initializing_topics = items1
+    m0.initializing_topics = []
+    add1 = m0.initializing_topics.append
     for _ in range(n):
         m1 = new(_ShareGroupStatePartitionMetadataValue_TopicPartitionsInfo)
         m1.topic_id, n = unpack_uc(data, at)
@@ -112,7 +112,7 @@ def _decode_ShareGroupStatePartitionMetadataValue_0(data: Any, at: int) -> tuple
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -120,8 +120,8 @@ def _decode_ShareGroupStatePartitionMetadataValue_0(data: Any, at: int) -> tuple
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_length("initialized_topics", n)
-    items1: list[Any] = []
-    m0.initialized_topics = items1
+    m0.initialized_topics = []
+    add1 = m0.initialized_topics.append
     for _ in range(n):
         m1 = new(_ShareGroupStatePartitionMetadataValue_TopicPartitionsInfo)
         m1.topic_id, n = unpack_uc(data, at)
@@ -146,7 +146,7 @@ def _decode_ShareGroupStatePartitionMetadataValue_0(data: Any, at: int) -> tuple
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -154,8 +154,8 @@ def _decode_ShareGroupStatePartitionMetadataValue_0(data: Any, at: int) -> tuple
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("deleting_topics", n)
-    items1: list[Any] = []
-    m0.deleting_topics = items1
+    m0.deleting_topics = []
+    add1 = m0.deleting_topics.append
     for _ in range(n):
         m1 = new(_ShareGroupStatePartitionMetadataValue_TopicInfo)
         m1.topic_id, n = unpack_uc(data, at)
@@ -171,7 +171,7 @@ def _decode_ShareGroupStatePartitionMetadataValue_0(data: Any, at: int) -> tuple
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -66,8 +66,8 @@ def _decode_ShareGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tuple
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topic_partitions", n)
-    items1: list[Any] = []
-    m0.topic_partitions = items1
+    m0.topic_partitions = []
+    add1 = m0.topic_partitions.append
     for _ in range(n):
         m1 = new(_ShareGroupTargetAssignmentMemberValue_TopicPartition)
         m1.topic_id, n = unpack_uc(data, at)
@@ -83,7 +83,7 @@ def _decode_ShareGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tuple
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

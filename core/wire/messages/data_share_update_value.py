@@ -88,15 +88,15 @@ def _decode_ShareUpdateValue_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 20 <= size - at:
         raise bad_length("state_batches", n)
-    items1: list[Any] = []
-    m0.state_batches = items1
+    m0.state_batches = []
+    add1 = m0.state_batches.append
     for _ in range(n):
         m1 = new(_ShareUpdateValue_StateBatch)
         m1.first_offset, m1.last_offset, m1.delivery_state, m1.delivery_count, n = unpack_qqbhc(data, at)
         at += 20
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.delivery_complete_count = -1

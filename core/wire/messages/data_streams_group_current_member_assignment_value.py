@@ -104,8 +104,8 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("active_tasks", n)
-    items1: list[Any] = []
-    m0.active_tasks = items1
+    m0.active_tasks = []
+    add1 = m0.active_tasks.append
     for _ in range(n):
         m1 = new(_StreamsGroupCurrentMemberAssignmentValue_TaskIds)
         n = data[at]
@@ -155,7 +155,7 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -163,8 +163,8 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("standby_tasks", n)
-    items1: list[Any] = []
-    m0.standby_tasks = items1
+    m0.standby_tasks = []
+    add1 = m0.standby_tasks.append
     for _ in range(n):
         m1 = new(_StreamsGroupCurrentMemberAssignmentValue_TaskIds)
         n = data[at]
@@ -214,7 +214,7 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -222,8 +222,8 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("warmup_tasks", n)
-    items1: list[Any] = []
-    m0.warmup_tasks = items1
+    m0.warmup_tasks = []
+    add1 = m0.warmup_tasks.append
     for _ in range(n):
         m1 = new(_StreamsGroupCurrentMemberAssignmentValue_TaskIds)
         n = data[at]
@@ -273,7 +273,7 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -281,8 +281,8 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("active_tasks_pending_revocation", n)
-    items1: list[Any] = []
-    m0.active_tasks_pending_revocation = items1
+    m0.active_tasks_pending_revocation = []
+    add1 = m0.active_tasks_pending_revocation.append
     for _ in range(n):
         m1 = new(_StreamsGroupCurrentMemberAssignmentValue_TaskIds)
         n = data[at]
@@ -332,7 +332,7 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -340,8 +340,8 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("standby_tasks_pending_revocation", n)
-    items1: list[Any] = []
-    m0.standby_tasks_pending_revocation = items1
+    m0.standby_tasks_pending_revocation = []
+    add1 = m0.standby_tasks_pending_revocation.append
     for _ in range(n):
         m1 = new(_StreamsGroupCurrentMemberAssignmentValue_TaskIds)
         n = data[at]
@@ -391,7 +391,7 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -399,8 +399,8 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("warmup_tasks_pending_revocation", n)
-    items1: list[Any] = []
-    m0.warmup_tasks_pending_revocation = items1
+    m0.warmup_tasks_pending_revocation = []
+    add1 = m0.warmup_tasks_pending_revocation.append
     for _ in range(n):
         m1 = new(_StreamsGroupCurrentMemberAssignmentValue_TaskIds)
         n = data[at]
@@ -450,7 +450,7 @@ def _decode_StreamsGroupCurrentMemberAssignmentValue_0(data: Any, at: int) -> tu
                         raise bad_length("assignment_epochs", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -178,8 +178,8 @@ def _decode_StreamsGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any, 
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("client_tags", n)
-    items1: list[Any] = []
-    m0.client_tags = items1
+    m0.client_tags = []
+    add1 = m0.client_tags.append
     for _ in range(n):
         m1 = new(_StreamsGroupMemberMetadataValue_KeyValue)
         n = data[at]
@@ -204,7 +204,7 @@ def _decode_StreamsGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any, 
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -99,8 +99,8 @@ def _decode_StreamsGroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
                     n -= 1
                     if not 0 <= n * 3 <= size - at:
                         raise bad_length("last_assignment_configs", n)
-                    items1: list[Any] = []
-                    m0.last_assignment_configs = items1
+                    m0.last_assignment_configs = []
+                    add1 = m0.last_assignment_configs.append
                     for _ in range(n):
                         m1 = new(_StreamsGroupMetadataValue_LastAssignmentConfig)
                         n = data[at]
@@ -125,7 +125,7 @@ def _decode_StreamsGroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
                         at += 1
                         if n:
                             at = skip_tags(data, at, n, size)
-                        items1.append(m1)
+                        add1(m1)
                 if at != end0:
                     raise bad_length("last_assignment_configs", n)
             else:

@@ -70,8 +70,8 @@ def _decode_StreamsGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tup
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("active_tasks", n)
-    items1: list[Any] = []
-    m0.active_tasks = items1
+    m0.active_tasks = []
+    add1 = m0.active_tasks.append
     for _ in range(n):
         m1 = new(_StreamsGroupTargetAssignmentMemberValue_TaskIds)
         n = data[at]
@@ -96,7 +96,7 @@ def _decode_StreamsGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tup
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -104,8 +104,8 @@ def _decode_StreamsGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tup
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("standby_tasks", n)
-    items1: list[Any] = []
-    m0.standby_tasks = items1
+    m0.standby_tasks = []
+    add1 = m0.standby_tasks.append
     for _ in range(n):
         m1 = new(_StreamsGroupTargetAssignmentMemberValue_TaskIds)
         n = data[at]
@@ -130,7 +130,7 @@ def _decode_StreamsGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tup
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -138,8 +138,8 @@ def _decode_StreamsGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tup
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("warmup_tasks", n)
-    items1: list[Any] = []
-    m0.warmup_tasks = items1
+    m0.warmup_tasks = []
+    add1 = m0.warmup_tasks.append
     for _ in range(n):
         m1 = new(_StreamsGroupTargetAssignmentMemberValue_TaskIds)
         n = data[at]
@@ -164,7 +164,7 @@ def _decode_StreamsGroupTargetAssignmentMemberValue_0(data: Any, at: int) -> tup
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -135,8 +135,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 8 <= size - at:
         raise bad_length("subtopologies", n)
-    items1: list[Any] = []
-    m0.subtopologies = items1
+    m0.subtopologies = []
+    add1 = m0.subtopologies.append
     for _ in range(n):
         m1 = new(_StreamsGroupTopologyValue_Subtopology)
         n = data[at]
@@ -155,8 +155,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n <= size - at:
             raise bad_length("source_topics", n)
-        items2: list[Any] = []
-        m1.source_topics = items2
+        m1.source_topics = []
+        add2 = m1.source_topics.append
         for _ in range(n):
             n = data[at]
             at += 1
@@ -165,7 +165,7 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("source_topics", n - 1)
-            items2.append(data[at:stop].decode())
+            add2(data[at:stop].decode())
             at = stop
         n = data[at]
         at += 1
@@ -174,8 +174,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n <= size - at:
             raise bad_length("source_topic_regex", n)
-        items2: list[Any] = []
-        m1.source_topic_regex = items2
+        m1.source_topic_regex = []
+        add2 = m1.source_topic_regex.append
         for _ in range(n):
             n = data[at]
             at += 1
@@ -184,7 +184,7 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("source_topic_regex", n - 1)
-            items2.append(data[at:stop].decode())
+            add2(data[at:stop].decode())
             at = stop
         n = data[at]
         at += 1
@@ -193,8 +193,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_length("state_changelog_topics", n)
-        items2: list[Any] = []
-        m1.state_changelog_topics = items2
+        m1.state_changelog_topics = []
+        add2 = m1.state_changelog_topics.append
         for _ in range(n):
             m2 = new(_StreamsGroupTopologyValue_TopicInfo)
             n = data[at]
@@ -213,8 +213,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("topic_configs", n)
-            items3: list[Any] = []
-            m2.topic_configs = items3
+            m2.topic_configs = []
+            add3 = m2.topic_configs.append
             for _ in range(n):
                 m3 = new(_StreamsGroupTopologyValue_TopicConfig)
                 n = data[at]
@@ -239,12 +239,12 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n > 127:
@@ -252,8 +252,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n <= size - at:
             raise bad_length("repartition_sink_topics", n)
-        items2: list[Any] = []
-        m1.repartition_sink_topics = items2
+        m1.repartition_sink_topics = []
+        add2 = m1.repartition_sink_topics.append
         for _ in range(n):
             n = data[at]
             at += 1
@@ -262,7 +262,7 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("repartition_sink_topics", n - 1)
-            items2.append(data[at:stop].decode())
+            add2(data[at:stop].decode())
             at = stop
         n = data[at]
         at += 1
@@ -271,8 +271,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_length("repartition_source_topics", n)
-        items2: list[Any] = []
-        m1.repartition_source_topics = items2
+        m1.repartition_source_topics = []
+        add2 = m1.repartition_source_topics.append
         for _ in range(n):
             m2 = new(_StreamsGroupTopologyValue_TopicInfo)
             n = data[at]
@@ -291,8 +291,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("topic_configs", n)
-            items3: list[Any] = []
-            m2.topic_configs = items3
+            m2.topic_configs = []
+            add3 = m2.topic_configs.append
             for _ in range(n):
                 m3 = new(_StreamsGroupTopologyValue_TopicConfig)
                 n = data[at]
@@ -317,12 +317,12 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n > 127:
@@ -330,8 +330,8 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 4 <= size - at:
             raise bad_length("copartition_groups", n)
-        items2: list[Any] = []
-        m1.copartition_groups = items2
+        m1.copartition_groups = []
+        add2 = m1.copartition_groups.append
         for _ in range(n):
             m2 = new(_StreamsGroupTopologyValue_CopartitionGroup)
             n = data[at]
@@ -365,12 +365,12 @@ def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -119,8 +119,8 @@ def _decode_TransactionLogValue_0(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 6 <= size - at:
             raise bad_length("transaction_partitions", n)
-        items1: list[Any] = []
-        m0.transaction_partitions = items1
+        m0.transaction_partitions = []
+        add1 = m0.transaction_partitions.append
         for _ in range(n):
             m1 = new(_TransactionLogValue_PartitionsSchema)
             (n,) = unpack_h(data, at)
@@ -136,7 +136,7 @@ def _decode_TransactionLogValue_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("partition_ids", n)
             m1.partition_ids = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items1.append(m1)
+            add1(m1)
     m0.transaction_last_update_timestamp_ms, m0.transaction_start_timestamp_ms = unpack_qq(data, at)
     at += 16
     return m0, at
@@ -156,8 +156,8 @@ def _decode_TransactionLogValue_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("transaction_partitions", n)
-        items1: list[Any] = []
-        m0.transaction_partitions = items1
+        m0.transaction_partitions = []
+        add1 = m0.transaction_partitions.append
         for _ in range(n):
             m1 = new(_TransactionLogValue_PartitionsSchema)
             n = data[at]
@@ -182,7 +182,7 @@ def _decode_TransactionLogValue_1(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.transaction_last_update_timestamp_ms, m0.transaction_start_timestamp_ms, n = unpack_qqc(data, at)
     at += 17
     m0.previous_producer_id = -1

@@ -103,8 +103,8 @@ def _decode_VotersRecord_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 27 <= size - at:
         raise bad_length("voters", n)
-    items1: list[Any] = []
-    m0.voters = items1
+    m0.voters = []
+    add1 = m0.voters.append
     for _ in range(n):
         m1 = new(_VotersRecord_Voter)
         m1.voter_id, m1.voter_directory_id, n = unpack_iuc(data, at)
@@ -114,8 +114,8 @@ def _decode_VotersRecord_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 5 <= size - at:
             raise bad_length("endpoints", n)
-        items2: list[Any] = []
-        m1.endpoints = items2
+        m1.endpoints = []
+        add2 = m1.endpoints.append
         for _ in range(n):
             m2 = new(_VotersRecord_Endpoint)
             n = data[at]
@@ -140,7 +140,7 @@ def _decode_VotersRecord_0(data: Any, at: int) -> tuple[Any, int]:
             at += 3
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m2 = new(_VotersRecord_KRaftVersionFeature)
         m2.min_supported_version, m2.max_supported_version, n = unpack_hhc(data, at)
         at += 5
@@ -151,7 +151,7 @@ def _decode_VotersRecord_0(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

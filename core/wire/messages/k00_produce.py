@@ -127,8 +127,8 @@ def _decode_ProduceRequest_3(data: Any, at: int) -> tuple[Any, int]:
     at += 10
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topic_data", n)
-    items1: list[Any] = []
-    m0.topic_data = items1
+    m0.topic_data = []
+    add1 = m0.topic_data.append
     for _ in range(n):
         m1 = new(_ProduceRequest_TopicProduceData)
         m1.topic_id = ZERO_UUID
@@ -143,8 +143,8 @@ def _decode_ProduceRequest_3(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partition_data", n)
-        items2: list[Any] = []
-        m1.partition_data = items2
+        m1.partition_data = []
+        add2 = m1.partition_data.append
         for _ in range(n):
             m2 = new(_ProduceRequest_PartitionProduceData)
             m2.index, n = unpack_ii(data, at)
@@ -157,8 +157,8 @@ def _decode_ProduceRequest_3(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("records", n)
                 m2.records = data[at:stop]
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -185,8 +185,8 @@ def _decode_ProduceRequest_9(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topic_data", n)
-    items1: list[Any] = []
-    m0.topic_data = items1
+    m0.topic_data = []
+    add1 = m0.topic_data.append
     for _ in range(n):
         m1 = new(_ProduceRequest_TopicProduceData)
         m1.topic_id = ZERO_UUID
@@ -206,8 +206,8 @@ def _decode_ProduceRequest_9(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partition_data", n)
-        items2: list[Any] = []
-        m1.partition_data = items2
+        m1.partition_data = []
+        add2 = m1.partition_data.append
         for _ in range(n):
             m2 = new(_ProduceRequest_PartitionProduceData)
             m2.index, n = unpack_ic(data, at)
@@ -226,12 +226,12 @@ def _decode_ProduceRequest_9(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -262,8 +262,8 @@ def _decode_ProduceRequest_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topic_data", n)
-    items1: list[Any] = []
-    m0.topic_data = items1
+    m0.topic_data = []
+    add1 = m0.topic_data.append
     for _ in range(n):
         m1 = new(_ProduceRequest_TopicProduceData)
         m1.name = ""
@@ -274,8 +274,8 @@ def _decode_ProduceRequest_13(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partition_data", n)
-        items2: list[Any] = []
-        m1.partition_data = items2
+        m1.partition_data = []
+        add2 = m1.partition_data.append
         for _ in range(n):
             m2 = new(_ProduceRequest_PartitionProduceData)
             m2.index, n = unpack_ic(data, at)
@@ -294,12 +294,12 @@ def _decode_ProduceRequest_13(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -563,8 +563,8 @@ def _decode_ProduceResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ProduceResponse_TopicProduceResponse)
         m1.topic_id = ZERO_UUID
@@ -579,8 +579,8 @@ def _decode_ProduceResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 22 <= size - at:
             raise bad_length("partition_responses", n)
-        items2: list[Any] = []
-        m1.partition_responses = items2
+        m1.partition_responses = []
+        add2 = m1.partition_responses.append
         for _ in range(n):
             m2 = new(_ProduceResponse_PartitionProduceResponse)
             m2.log_start_offset = -1
@@ -589,8 +589,8 @@ def _decode_ProduceResponse_3(data: Any, at: int) -> tuple[Any, int]:
             m2.current_leader = _DEFAULT_ProduceResponse_LeaderIdAndEpoch
             m2.index, m2.error_code, m2.base_offset, m2.log_append_time_ms = unpack_ihqq(data, at)
             at += 22
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.throttle_time_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -605,8 +605,8 @@ def _decode_ProduceResponse_5(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ProduceResponse_TopicProduceResponse)
         m1.topic_id = ZERO_UUID
@@ -621,8 +621,8 @@ def _decode_ProduceResponse_5(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 30 <= size - at:
             raise bad_length("partition_responses", n)
-        items2: list[Any] = []
-        m1.partition_responses = items2
+        m1.partition_responses = []
+        add2 = m1.partition_responses.append
         for _ in range(n):
             m2 = new(_ProduceResponse_PartitionProduceResponse)
             m2.record_errors = []
@@ -630,8 +630,8 @@ def _decode_ProduceResponse_5(data: Any, at: int) -> tuple[Any, int]:
             m2.current_leader = _DEFAULT_ProduceResponse_LeaderIdAndEpoch
             m2.index, m2.error_code, m2.base_offset, m2.log_append_time_ms, m2.log_start_offset = unpack_ihqqq(data, at)
             at += 30
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.throttle_time_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -646,8 +646,8 @@ def _decode_ProduceResponse_8(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ProduceResponse_TopicProduceResponse)
         m1.topic_id = ZERO_UUID
@@ -662,8 +662,8 @@ def _decode_ProduceResponse_8(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 36 <= size - at:
             raise bad_length("partition_responses", n)
-        items2: list[Any] = []
-        m1.partition_responses = items2
+        m1.partition_responses = []
+        add2 = m1.partition_responses.append
         for _ in range(n):
             m2 = new(_ProduceResponse_PartitionProduceResponse)
             m2.current_leader = _DEFAULT_ProduceResponse_LeaderIdAndEpoch
@@ -671,8 +671,8 @@ def _decode_ProduceResponse_8(data: Any, at: int) -> tuple[Any, int]:
             at += 34
             if not 0 <= n * 6 <= size - at:
                 raise bad_length("record_errors", n)
-            items3: list[Any] = []
-            m2.record_errors = items3
+            m2.record_errors = []
+            add3 = m2.record_errors.append
             for _ in range(n):
                 m3 = new(_ProduceResponse_BatchIndexAndErrorMessage)
                 m3.batch_index, n = unpack_ih(data, at)
@@ -685,7 +685,7 @@ def _decode_ProduceResponse_8(data: Any, at: int) -> tuple[Any, int]:
                         raise bad_length("batch_index_error_message", n)
                     m3.batch_index_error_message = data[at:stop].decode()
                     at = stop
-                items3.append(m3)
+                add3(m3)
             (n,) = unpack_h(data, at)
             at += 2
             if n < 0:
@@ -696,8 +696,8 @@ def _decode_ProduceResponse_8(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("error_message", n)
                 m2.error_message = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.throttle_time_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -715,8 +715,8 @@ def _decode_ProduceResponse_9(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ProduceResponse_TopicProduceResponse)
         m1.topic_id = ZERO_UUID
@@ -736,8 +736,8 @@ def _decode_ProduceResponse_9(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partition_responses", n)
-        items2: list[Any] = []
-        m1.partition_responses = items2
+        m1.partition_responses = []
+        add2 = m1.partition_responses.append
         for _ in range(n):
             m2 = new(_ProduceResponse_PartitionProduceResponse)
             m2.current_leader = _DEFAULT_ProduceResponse_LeaderIdAndEpoch
@@ -748,8 +748,8 @@ def _decode_ProduceResponse_9(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 6 <= size - at:
                 raise bad_length("record_errors", n)
-            items3: list[Any] = []
-            m2.record_errors = items3
+            m2.record_errors = []
+            add3 = m2.record_errors.append
             for _ in range(n):
                 m3 = new(_ProduceResponse_BatchIndexAndErrorMessage)
                 m3.batch_index, n = unpack_ic(data, at)
@@ -768,7 +768,7 @@ def _decode_ProduceResponse_9(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -785,12 +785,12 @@ def _decode_ProduceResponse_9(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -809,8 +809,8 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ProduceResponse_TopicProduceResponse)
         m1.topic_id = ZERO_UUID
@@ -830,8 +830,8 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partition_responses", n)
-        items2: list[Any] = []
-        m1.partition_responses = items2
+        m1.partition_responses = []
+        add2 = m1.partition_responses.append
         for _ in range(n):
             m2 = new(_ProduceResponse_PartitionProduceResponse)
             m2.index, m2.error_code, m2.base_offset, m2.log_append_time_ms, m2.log_start_offset, n = unpack_ihqqqc(data, at)
@@ -841,8 +841,8 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 6 <= size - at:
                 raise bad_length("record_errors", n)
-            items3: list[Any] = []
-            m2.record_errors = items3
+            m2.record_errors = []
+            add3 = m2.record_errors.append
             for _ in range(n):
                 m3 = new(_ProduceResponse_BatchIndexAndErrorMessage)
                 m3.batch_index, n = unpack_ic(data, at)
@@ -861,7 +861,7 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -897,12 +897,12 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("current_leader", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
     m0.node_endpoints = []
@@ -923,8 +923,8 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 11 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_ProduceResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -952,7 +952,7 @@ def _decode_ProduceResponse_10(data: Any, at: int) -> tuple[Any, int]:
                     at += 1
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:
@@ -971,8 +971,8 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ProduceResponse_TopicProduceResponse)
         m1.name = ""
@@ -983,8 +983,8 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partition_responses", n)
-        items2: list[Any] = []
-        m1.partition_responses = items2
+        m1.partition_responses = []
+        add2 = m1.partition_responses.append
         for _ in range(n):
             m2 = new(_ProduceResponse_PartitionProduceResponse)
             m2.index, m2.error_code, m2.base_offset, m2.log_append_time_ms, m2.log_start_offset, n = unpack_ihqqqc(data, at)
@@ -994,8 +994,8 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 6 <= size - at:
                 raise bad_length("record_errors", n)
-            items3: list[Any] = []
-            m2.record_errors = items3
+            m2.record_errors = []
+            add3 = m2.record_errors.append
             for _ in range(n):
                 m3 = new(_ProduceResponse_BatchIndexAndErrorMessage)
                 m3.batch_index, n = unpack_ic(data, at)
@@ -1014,7 +1014,7 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -1050,12 +1050,12 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("current_leader", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
     m0.node_endpoints = []
@@ -1076,8 +1076,8 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 11 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_ProduceResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -1105,7 +1105,7 @@ def _decode_ProduceResponse_13(data: Any, at: int) -> tuple[Any, int]:
                     at += 1
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:

@@ -225,8 +225,8 @@ def _decode_FetchRequest_4(data: Any, at: int) -> tuple[Any, int]:
     at += 21
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic_id = ZERO_UUID
@@ -241,8 +241,8 @@ def _decode_FetchRequest_4(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.current_leader_epoch = -1
@@ -252,8 +252,8 @@ def _decode_FetchRequest_4(data: Any, at: int) -> tuple[Any, int]:
             m2.high_watermark = 9223372036854775807
             m2.partition, m2.fetch_offset, m2.partition_max_bytes = unpack_iqi(data, at)
             at += 16
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -271,8 +271,8 @@ def _decode_FetchRequest_5(data: Any, at: int) -> tuple[Any, int]:
     at += 21
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic_id = ZERO_UUID
@@ -287,8 +287,8 @@ def _decode_FetchRequest_5(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 24 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.current_leader_epoch = -1
@@ -297,8 +297,8 @@ def _decode_FetchRequest_5(data: Any, at: int) -> tuple[Any, int]:
             m2.high_watermark = 9223372036854775807
             m2.partition, m2.fetch_offset, m2.log_start_offset, m2.partition_max_bytes = unpack_iqqi(data, at)
             at += 24
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -313,8 +313,8 @@ def _decode_FetchRequest_7(data: Any, at: int) -> tuple[Any, int]:
     at += 29
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic_id = ZERO_UUID
@@ -329,8 +329,8 @@ def _decode_FetchRequest_7(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 24 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.current_leader_epoch = -1
@@ -339,14 +339,14 @@ def _decode_FetchRequest_7(data: Any, at: int) -> tuple[Any, int]:
             m2.high_watermark = 9223372036854775807
             m2.partition, m2.fetch_offset, m2.log_start_offset, m2.partition_max_bytes = unpack_iqqi(data, at)
             at += 24
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (n,) = unpack_i(data, at)
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic_id = ZERO_UUID
@@ -363,7 +363,7 @@ def _decode_FetchRequest_7(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -378,8 +378,8 @@ def _decode_FetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
     at += 29
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic_id = ZERO_UUID
@@ -394,8 +394,8 @@ def _decode_FetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 28 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.last_fetched_epoch = -1
@@ -403,14 +403,14 @@ def _decode_FetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
             m2.high_watermark = 9223372036854775807
             m2.partition, m2.current_leader_epoch, m2.fetch_offset, m2.log_start_offset, m2.partition_max_bytes = unpack_iiqqi(data, at)
             at += 28
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (n,) = unpack_i(data, at)
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic_id = ZERO_UUID
@@ -427,7 +427,7 @@ def _decode_FetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -441,8 +441,8 @@ def _decode_FetchRequest_11(data: Any, at: int) -> tuple[Any, int]:
     at += 29
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic_id = ZERO_UUID
@@ -457,8 +457,8 @@ def _decode_FetchRequest_11(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 28 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.last_fetched_epoch = -1
@@ -466,14 +466,14 @@ def _decode_FetchRequest_11(data: Any, at: int) -> tuple[Any, int]:
             m2.high_watermark = 9223372036854775807
             m2.partition, m2.current_leader_epoch, m2.fetch_offset, m2.log_start_offset, m2.partition_max_bytes = unpack_iiqqi(data, at)
             at += 28
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (n,) = unpack_i(data, at)
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic_id = ZERO_UUID
@@ -490,7 +490,7 @@ def _decode_FetchRequest_11(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_h(data, at)
     at += 2
     stop = at + n
@@ -513,8 +513,8 @@ def _decode_FetchRequest_12(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic_id = ZERO_UUID
@@ -534,8 +534,8 @@ def _decode_FetchRequest_12(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.replica_directory_id = ZERO_UUID
@@ -544,12 +544,12 @@ def _decode_FetchRequest_12(data: Any, at: int) -> tuple[Any, int]:
             at += 33
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -557,8 +557,8 @@ def _decode_FetchRequest_12(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic_id = ZERO_UUID
@@ -584,7 +584,7 @@ def _decode_FetchRequest_12(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -638,8 +638,8 @@ def _decode_FetchRequest_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic = ""
@@ -650,8 +650,8 @@ def _decode_FetchRequest_13(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.replica_directory_id = ZERO_UUID
@@ -660,12 +660,12 @@ def _decode_FetchRequest_13(data: Any, at: int) -> tuple[Any, int]:
             at += 33
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -673,8 +673,8 @@ def _decode_FetchRequest_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic = ""
@@ -691,7 +691,7 @@ def _decode_FetchRequest_13(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -745,8 +745,8 @@ def _decode_FetchRequest_15(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic = ""
@@ -757,8 +757,8 @@ def _decode_FetchRequest_15(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.replica_directory_id = ZERO_UUID
@@ -767,12 +767,12 @@ def _decode_FetchRequest_15(data: Any, at: int) -> tuple[Any, int]:
             at += 33
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -780,8 +780,8 @@ def _decode_FetchRequest_15(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic = ""
@@ -798,7 +798,7 @@ def _decode_FetchRequest_15(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -862,8 +862,8 @@ def _decode_FetchRequest_17(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic = ""
@@ -874,8 +874,8 @@ def _decode_FetchRequest_17(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.high_watermark = 9223372036854775807
@@ -898,12 +898,12 @@ def _decode_FetchRequest_17(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("replica_directory_id", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -911,8 +911,8 @@ def _decode_FetchRequest_17(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic = ""
@@ -929,7 +929,7 @@ def _decode_FetchRequest_17(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -993,8 +993,8 @@ def _decode_FetchRequest_18(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchRequest_FetchTopic)
         m1.topic = ""
@@ -1005,8 +1005,8 @@ def _decode_FetchRequest_18(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 33 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchRequest_FetchPartition)
             m2.partition, m2.current_leader_epoch, m2.fetch_offset, m2.last_fetched_epoch, m2.log_start_offset, m2.partition_max_bytes, n = unpack_iiqiqic(data, at)
@@ -1034,12 +1034,12 @@ def _decode_FetchRequest_18(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("high_watermark", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1047,8 +1047,8 @@ def _decode_FetchRequest_18(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_FetchRequest_ForgottenTopic)
         m1.topic = ""
@@ -1065,7 +1065,7 @@ def _decode_FetchRequest_18(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1770,8 +1770,8 @@ def _decode_FetchResponse_4(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic_id = ZERO_UUID
@@ -1786,8 +1786,8 @@ def _decode_FetchResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 30 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.log_start_offset = -1
@@ -1802,13 +1802,13 @@ def _decode_FetchResponse_4(data: Any, at: int) -> tuple[Any, int]:
             else:
                 if not 0 <= n * 16 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset = unpack_qq(data, at)
                     at += 16
-                    items3.append(m3)
+                    add3(m3)
             (n,) = unpack_i(data, at)
             at += 4
             if n < 0:
@@ -1819,8 +1819,8 @@ def _decode_FetchResponse_4(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("records", n)
                 m2.records = data[at:stop]
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -1835,8 +1835,8 @@ def _decode_FetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic_id = ZERO_UUID
@@ -1851,8 +1851,8 @@ def _decode_FetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 38 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.diverging_epoch = _DEFAULT_FetchResponse_EpochEndOffset
@@ -1866,13 +1866,13 @@ def _decode_FetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
             else:
                 if not 0 <= n * 16 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset = unpack_qq(data, at)
                     at += 16
-                    items3.append(m3)
+                    add3(m3)
             (n,) = unpack_i(data, at)
             at += 4
             if n < 0:
@@ -1883,8 +1883,8 @@ def _decode_FetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("records", n)
                 m2.records = data[at:stop]
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -1897,8 +1897,8 @@ def _decode_FetchResponse_7(data: Any, at: int) -> tuple[Any, int]:
     at += 14
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic_id = ZERO_UUID
@@ -1913,8 +1913,8 @@ def _decode_FetchResponse_7(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 38 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.diverging_epoch = _DEFAULT_FetchResponse_EpochEndOffset
@@ -1928,13 +1928,13 @@ def _decode_FetchResponse_7(data: Any, at: int) -> tuple[Any, int]:
             else:
                 if not 0 <= n * 16 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset = unpack_qq(data, at)
                     at += 16
-                    items3.append(m3)
+                    add3(m3)
             (n,) = unpack_i(data, at)
             at += 4
             if n < 0:
@@ -1945,8 +1945,8 @@ def _decode_FetchResponse_7(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("records", n)
                 m2.records = data[at:stop]
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -1959,8 +1959,8 @@ def _decode_FetchResponse_11(data: Any, at: int) -> tuple[Any, int]:
     at += 14
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic_id = ZERO_UUID
@@ -1975,8 +1975,8 @@ def _decode_FetchResponse_11(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 42 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.diverging_epoch = _DEFAULT_FetchResponse_EpochEndOffset
@@ -1989,13 +1989,13 @@ def _decode_FetchResponse_11(data: Any, at: int) -> tuple[Any, int]:
             else:
                 if not 0 <= n * 16 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset = unpack_qq(data, at)
                     at += 16
-                    items3.append(m3)
+                    add3(m3)
             m2.preferred_read_replica, n = unpack_ii(data, at)
             at += 8
             if n < 0:
@@ -2006,8 +2006,8 @@ def _decode_FetchResponse_11(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("records", n)
                 m2.records = data[at:stop]
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -2023,8 +2023,8 @@ def _decode_FetchResponse_12(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic_id = ZERO_UUID
@@ -2044,8 +2044,8 @@ def _decode_FetchResponse_12(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 37 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.high_watermark, m2.last_stable_offset, m2.log_start_offset, n = unpack_ihqqqc(data, at)
@@ -2058,15 +2058,15 @@ def _decode_FetchResponse_12(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 17 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset, n = unpack_qqc(data, at)
                     at += 17
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items3.append(m3)
+                    add3(m3)
             m2.preferred_read_replica, n = unpack_ic(data, at)
             at += 5
             if n > 127:
@@ -2122,12 +2122,12 @@ def _decode_FetchResponse_12(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("snapshot_id", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -2147,8 +2147,8 @@ def _decode_FetchResponse_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic = ""
@@ -2159,8 +2159,8 @@ def _decode_FetchResponse_13(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 37 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.high_watermark, m2.last_stable_offset, m2.log_start_offset, n = unpack_ihqqqc(data, at)
@@ -2173,15 +2173,15 @@ def _decode_FetchResponse_13(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 17 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset, n = unpack_qqc(data, at)
                     at += 17
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items3.append(m3)
+                    add3(m3)
             m2.preferred_read_replica, n = unpack_ic(data, at)
             at += 5
             if n > 127:
@@ -2237,12 +2237,12 @@ def _decode_FetchResponse_13(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("snapshot_id", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -2261,8 +2261,8 @@ def _decode_FetchResponse_16(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_FetchResponse_FetchableTopicResponse)
         m1.topic = ""
@@ -2273,8 +2273,8 @@ def _decode_FetchResponse_16(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 37 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.high_watermark, m2.last_stable_offset, m2.log_start_offset, n = unpack_ihqqqc(data, at)
@@ -2287,15 +2287,15 @@ def _decode_FetchResponse_16(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 17 <= size - at:
                     raise bad_length("aborted_transactions", n)
-                items3: list[Any] = []
-                m2.aborted_transactions = items3
+                m2.aborted_transactions = []
+                add3 = m2.aborted_transactions.append
                 for _ in range(n):
                     m3 = new(_FetchResponse_AbortedTransaction)
                     m3.producer_id, m3.first_offset, n = unpack_qqc(data, at)
                     at += 17
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items3.append(m3)
+                    add3(m3)
             m2.preferred_read_replica, n = unpack_ic(data, at)
             at += 5
             if n > 127:
@@ -2351,12 +2351,12 @@ def _decode_FetchResponse_16(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("snapshot_id", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.node_endpoints = []
@@ -2377,8 +2377,8 @@ def _decode_FetchResponse_16(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 11 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_FetchResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -2406,7 +2406,7 @@ def _decode_FetchResponse_16(data: Any, at: int) -> tuple[Any, int]:
                     at += 1
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:

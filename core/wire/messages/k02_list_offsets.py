@@ -111,8 +111,8 @@ def _decode_ListOffsetsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsRequest_ListOffsetsTopic)
         (n,) = unpack_h(data, at)
@@ -126,15 +126,15 @@ def _decode_ListOffsetsRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 12 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsRequest_ListOffsetsPartition)
             m2.current_leader_epoch = -1
             m2.partition_index, m2.timestamp = unpack_iq(data, at)
             at += 12
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -147,8 +147,8 @@ def _decode_ListOffsetsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     at += 9
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsRequest_ListOffsetsTopic)
         (n,) = unpack_h(data, at)
@@ -162,15 +162,15 @@ def _decode_ListOffsetsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 12 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsRequest_ListOffsetsPartition)
             m2.current_leader_epoch = -1
             m2.partition_index, m2.timestamp = unpack_iq(data, at)
             at += 12
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -183,8 +183,8 @@ def _decode_ListOffsetsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     at += 9
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsRequest_ListOffsetsTopic)
         (n,) = unpack_h(data, at)
@@ -198,14 +198,14 @@ def _decode_ListOffsetsRequest_4(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsRequest_ListOffsetsPartition)
             m2.partition_index, m2.current_leader_epoch, m2.timestamp = unpack_iiq(data, at)
             at += 16
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -221,8 +221,8 @@ def _decode_ListOffsetsRequest_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsRequest_ListOffsetsTopic)
         n = data[at]
@@ -241,20 +241,20 @@ def _decode_ListOffsetsRequest_6(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 17 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsRequest_ListOffsetsPartition)
             m2.partition_index, m2.current_leader_epoch, m2.timestamp, n = unpack_iiqc(data, at)
             at += 17
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -273,8 +273,8 @@ def _decode_ListOffsetsRequest_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsRequest_ListOffsetsTopic)
         n = data[at]
@@ -293,20 +293,20 @@ def _decode_ListOffsetsRequest_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 17 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsRequest_ListOffsetsPartition)
             m2.partition_index, m2.current_leader_epoch, m2.timestamp, n = unpack_iiqc(data, at)
             at += 17
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.timeout_ms, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -499,8 +499,8 @@ def _decode_ListOffsetsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsResponse_ListOffsetsTopicResponse)
         (n,) = unpack_h(data, at)
@@ -514,15 +514,15 @@ def _decode_ListOffsetsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 22 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsResponse_ListOffsetsPartitionResponse)
             m2.leader_epoch = -1
             m2.partition_index, m2.error_code, m2.timestamp, m2.offset = unpack_ihqq(data, at)
             at += 22
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -534,8 +534,8 @@ def _decode_ListOffsetsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsResponse_ListOffsetsTopicResponse)
         (n,) = unpack_h(data, at)
@@ -549,15 +549,15 @@ def _decode_ListOffsetsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 22 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsResponse_ListOffsetsPartitionResponse)
             m2.leader_epoch = -1
             m2.partition_index, m2.error_code, m2.timestamp, m2.offset = unpack_ihqq(data, at)
             at += 22
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -569,8 +569,8 @@ def _decode_ListOffsetsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsResponse_ListOffsetsTopicResponse)
         (n,) = unpack_h(data, at)
@@ -584,14 +584,14 @@ def _decode_ListOffsetsResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 26 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsResponse_ListOffsetsPartitionResponse)
             m2.partition_index, m2.error_code, m2.timestamp, m2.offset, m2.leader_epoch = unpack_ihqqi(data, at)
             at += 26
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -606,8 +606,8 @@ def _decode_ListOffsetsResponse_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListOffsetsResponse_ListOffsetsTopicResponse)
         n = data[at]
@@ -626,20 +626,20 @@ def _decode_ListOffsetsResponse_6(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 27 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListOffsetsResponse_ListOffsetsPartitionResponse)
             m2.partition_index, m2.error_code, m2.timestamp, m2.offset, m2.leader_epoch, n = unpack_ihqqic(data, at)
             at += 27
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

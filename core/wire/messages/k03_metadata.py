@@ -116,8 +116,8 @@ def _decode_MetadataRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataRequest_MetadataRequestTopic)
         m1.topic_id = ZERO_UUID
@@ -128,7 +128,7 @@ def _decode_MetadataRequest_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("name", n)
         m1.name = data[at:stop].decode()
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -146,8 +146,8 @@ def _decode_MetadataRequest_1(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 2 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_MetadataRequest_MetadataRequestTopic)
             m1.topic_id = ZERO_UUID
@@ -158,7 +158,7 @@ def _decode_MetadataRequest_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("name", n)
             m1.name = data[at:stop].decode()
             at = stop
-            items1.append(m1)
+            add1(m1)
     return m0, at
 
 
@@ -175,8 +175,8 @@ def _decode_MetadataRequest_4(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 2 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_MetadataRequest_MetadataRequestTopic)
             m1.topic_id = ZERO_UUID
@@ -187,7 +187,7 @@ def _decode_MetadataRequest_4(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("name", n)
             m1.name = data[at:stop].decode()
             at = stop
-            items1.append(m1)
+            add1(m1)
     (m0.allow_auto_topic_creation,) = unpack_t(data, at)
     at += 1
     return m0, at
@@ -204,8 +204,8 @@ def _decode_MetadataRequest_8(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 2 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_MetadataRequest_MetadataRequestTopic)
             m1.topic_id = ZERO_UUID
@@ -216,7 +216,7 @@ def _decode_MetadataRequest_8(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("name", n)
             m1.name = data[at:stop].decode()
             at = stop
-            items1.append(m1)
+            add1(m1)
     m0.allow_auto_topic_creation, m0.include_cluster_authorized_operations, m0.include_topic_authorized_operations = unpack_ttt(data, at)
     at += 3
     return m0, at
@@ -236,8 +236,8 @@ def _decode_MetadataRequest_9(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 2 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_MetadataRequest_MetadataRequestTopic)
             m1.topic_id = ZERO_UUID
@@ -254,7 +254,7 @@ def _decode_MetadataRequest_9(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.allow_auto_topic_creation, m0.include_cluster_authorized_operations, m0.include_topic_authorized_operations, n = unpack_tttc(data, at)
     at += 4
     if n:
@@ -276,8 +276,8 @@ def _decode_MetadataRequest_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_MetadataRequest_MetadataRequestTopic)
             m1.topic_id, n = unpack_uc(data, at)
@@ -296,7 +296,7 @@ def _decode_MetadataRequest_10(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.allow_auto_topic_creation, m0.include_cluster_authorized_operations, m0.include_topic_authorized_operations, n = unpack_tttc(data, at)
     at += 4
     if n:
@@ -319,8 +319,8 @@ def _decode_MetadataRequest_11(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_MetadataRequest_MetadataRequestTopic)
             m1.topic_id, n = unpack_uc(data, at)
@@ -339,7 +339,7 @@ def _decode_MetadataRequest_11(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.allow_auto_topic_creation, m0.include_topic_authorized_operations, n = unpack_ttc(data, at)
     at += 3
     if n:
@@ -623,8 +623,8 @@ def _decode_MetadataResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.rack = None
@@ -637,13 +637,13 @@ def _decode_MetadataResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at = stop
         (m1.port,) = unpack_i(data, at)
         at += 4
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_i(data, at)
     at += 4
     if not 0 <= n * 8 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -660,8 +660,8 @@ def _decode_MetadataResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.leader_epoch = -1
@@ -678,8 +678,8 @@ def _decode_MetadataResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("isr_nodes", n)
             m2.isr_nodes = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -695,8 +695,8 @@ def _decode_MetadataResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ih(data, at)
@@ -716,13 +716,13 @@ def _decode_MetadataResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("rack", n)
             m1.rack = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     m0.controller_id, n = unpack_ii(data, at)
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -738,8 +738,8 @@ def _decode_MetadataResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.leader_epoch = -1
@@ -756,8 +756,8 @@ def _decode_MetadataResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("isr_nodes", n)
             m2.isr_nodes = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -772,8 +772,8 @@ def _decode_MetadataResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ih(data, at)
@@ -793,7 +793,7 @@ def _decode_MetadataResponse_2(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("rack", n)
             m1.rack = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_h(data, at)
     at += 2
     if n < 0:
@@ -808,8 +808,8 @@ def _decode_MetadataResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -825,8 +825,8 @@ def _decode_MetadataResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.leader_epoch = -1
@@ -843,8 +843,8 @@ def _decode_MetadataResponse_2(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("isr_nodes", n)
             m2.isr_nodes = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -858,8 +858,8 @@ def _decode_MetadataResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ih(data, at)
@@ -879,7 +879,7 @@ def _decode_MetadataResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("rack", n)
             m1.rack = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_h(data, at)
     at += 2
     if n < 0:
@@ -894,8 +894,8 @@ def _decode_MetadataResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -911,8 +911,8 @@ def _decode_MetadataResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.leader_epoch = -1
@@ -929,8 +929,8 @@ def _decode_MetadataResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("isr_nodes", n)
             m2.isr_nodes = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -944,8 +944,8 @@ def _decode_MetadataResponse_5(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ih(data, at)
@@ -965,7 +965,7 @@ def _decode_MetadataResponse_5(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("rack", n)
             m1.rack = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_h(data, at)
     at += 2
     if n < 0:
@@ -980,8 +980,8 @@ def _decode_MetadataResponse_5(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -997,8 +997,8 @@ def _decode_MetadataResponse_5(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 22 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.leader_epoch = -1
@@ -1020,8 +1020,8 @@ def _decode_MetadataResponse_5(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("offline_replicas", n)
             m2.offline_replicas = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -1035,8 +1035,8 @@ def _decode_MetadataResponse_7(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ih(data, at)
@@ -1056,7 +1056,7 @@ def _decode_MetadataResponse_7(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("rack", n)
             m1.rack = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_h(data, at)
     at += 2
     if n < 0:
@@ -1071,8 +1071,8 @@ def _decode_MetadataResponse_7(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 9 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -1088,8 +1088,8 @@ def _decode_MetadataResponse_7(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 26 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiii(data, at)
@@ -1110,8 +1110,8 @@ def _decode_MetadataResponse_7(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("offline_replicas", n)
             m2.offline_replicas = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -1124,8 +1124,8 @@ def _decode_MetadataResponse_8(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ih(data, at)
@@ -1145,7 +1145,7 @@ def _decode_MetadataResponse_8(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("rack", n)
             m1.rack = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_h(data, at)
     at += 2
     if n < 0:
@@ -1160,8 +1160,8 @@ def _decode_MetadataResponse_8(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 13 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -1176,8 +1176,8 @@ def _decode_MetadataResponse_8(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 26 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiii(data, at)
@@ -1198,10 +1198,10 @@ def _decode_MetadataResponse_8(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("offline_replicas", n)
             m2.offline_replicas = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
+            add2(m2)
         (m1.topic_authorized_operations,) = unpack_i(data, at)
         at += 4
-        items1.append(m1)
+        add1(m1)
     (m0.cluster_authorized_operations,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -1219,8 +1219,8 @@ def _decode_MetadataResponse_9(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ic(data, at)
@@ -1248,7 +1248,7 @@ def _decode_MetadataResponse_9(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1268,8 +1268,8 @@ def _decode_MetadataResponse_9(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -1289,8 +1289,8 @@ def _decode_MetadataResponse_9(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiic(data, at)
@@ -1324,12 +1324,12 @@ def _decode_MetadataResponse_9(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.topic_authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.cluster_authorized_operations, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -1349,8 +1349,8 @@ def _decode_MetadataResponse_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ic(data, at)
@@ -1378,7 +1378,7 @@ def _decode_MetadataResponse_10(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1398,8 +1398,8 @@ def _decode_MetadataResponse_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.error_code, n = unpack_hc(data, at)
@@ -1418,8 +1418,8 @@ def _decode_MetadataResponse_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiic(data, at)
@@ -1453,12 +1453,12 @@ def _decode_MetadataResponse_10(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.topic_authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.cluster_authorized_operations, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -1479,8 +1479,8 @@ def _decode_MetadataResponse_11(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ic(data, at)
@@ -1508,7 +1508,7 @@ def _decode_MetadataResponse_11(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1528,8 +1528,8 @@ def _decode_MetadataResponse_11(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.error_code, n = unpack_hc(data, at)
@@ -1548,8 +1548,8 @@ def _decode_MetadataResponse_11(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiic(data, at)
@@ -1583,12 +1583,12 @@ def _decode_MetadataResponse_11(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.topic_authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -1609,8 +1609,8 @@ def _decode_MetadataResponse_12(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ic(data, at)
@@ -1638,7 +1638,7 @@ def _decode_MetadataResponse_12(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1658,8 +1658,8 @@ def _decode_MetadataResponse_12(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.error_code, n = unpack_hc(data, at)
@@ -1681,8 +1681,8 @@ def _decode_MetadataResponse_12(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiic(data, at)
@@ -1716,12 +1716,12 @@ def _decode_MetadataResponse_12(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.topic_authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -1741,8 +1741,8 @@ def _decode_MetadataResponse_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseBroker)
         m1.node_id, n = unpack_ic(data, at)
@@ -1770,7 +1770,7 @@ def _decode_MetadataResponse_13(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1790,8 +1790,8 @@ def _decode_MetadataResponse_13(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_MetadataResponse_MetadataResponseTopic)
         m1.error_code, n = unpack_hc(data, at)
@@ -1813,8 +1813,8 @@ def _decode_MetadataResponse_13(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_MetadataResponse_MetadataResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiic(data, at)
@@ -1848,12 +1848,12 @@ def _decode_MetadataResponse_13(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.topic_authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.error_code, n = unpack_hc(data, at)
     at += 3
     if n:

@@ -144,8 +144,8 @@ def _decode_OffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
     at += 12
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitRequest_OffsetCommitRequestTopic)
         m1.topic_id = ZERO_UUID
@@ -160,8 +160,8 @@ def _decode_OffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitRequest_OffsetCommitRequestPartition)
             m2.committed_leader_epoch = -1
@@ -175,8 +175,8 @@ def _decode_OffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("committed_metadata", n)
                 m2.committed_metadata = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -204,8 +204,8 @@ def _decode_OffsetCommitRequest_5(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitRequest_OffsetCommitRequestTopic)
         m1.topic_id = ZERO_UUID
@@ -220,8 +220,8 @@ def _decode_OffsetCommitRequest_5(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitRequest_OffsetCommitRequestPartition)
             m2.committed_leader_epoch = -1
@@ -235,8 +235,8 @@ def _decode_OffsetCommitRequest_5(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("committed_metadata", n)
                 m2.committed_metadata = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -264,8 +264,8 @@ def _decode_OffsetCommitRequest_6(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitRequest_OffsetCommitRequestTopic)
         m1.topic_id = ZERO_UUID
@@ -280,8 +280,8 @@ def _decode_OffsetCommitRequest_6(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitRequest_OffsetCommitRequestPartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqih(data, at)
@@ -294,8 +294,8 @@ def _decode_OffsetCommitRequest_6(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("committed_metadata", n)
                 m2.committed_metadata = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -332,8 +332,8 @@ def _decode_OffsetCommitRequest_7(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitRequest_OffsetCommitRequestTopic)
         m1.topic_id = ZERO_UUID
@@ -348,8 +348,8 @@ def _decode_OffsetCommitRequest_7(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitRequest_OffsetCommitRequestPartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqih(data, at)
@@ -362,8 +362,8 @@ def _decode_OffsetCommitRequest_7(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("committed_metadata", n)
                 m2.committed_metadata = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -409,8 +409,8 @@ def _decode_OffsetCommitRequest_8(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitRequest_OffsetCommitRequestTopic)
         m1.topic_id = ZERO_UUID
@@ -430,8 +430,8 @@ def _decode_OffsetCommitRequest_8(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitRequest_OffsetCommitRequestPartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqic(data, at)
@@ -450,12 +450,12 @@ def _decode_OffsetCommitRequest_8(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -505,8 +505,8 @@ def _decode_OffsetCommitRequest_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitRequest_OffsetCommitRequestTopic)
         m1.name = ""
@@ -517,8 +517,8 @@ def _decode_OffsetCommitRequest_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitRequest_OffsetCommitRequestPartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqic(data, at)
@@ -537,12 +537,12 @@ def _decode_OffsetCommitRequest_10(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -821,8 +821,8 @@ def _decode_OffsetCommitResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitResponse_OffsetCommitResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -837,14 +837,14 @@ def _decode_OffsetCommitResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitResponse_OffsetCommitResponsePartition)
             m2.partition_index, m2.error_code = unpack_ih(data, at)
             at += 6
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -856,8 +856,8 @@ def _decode_OffsetCommitResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitResponse_OffsetCommitResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -872,14 +872,14 @@ def _decode_OffsetCommitResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitResponse_OffsetCommitResponsePartition)
             m2.partition_index, m2.error_code = unpack_ih(data, at)
             at += 6
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -894,8 +894,8 @@ def _decode_OffsetCommitResponse_8(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitResponse_OffsetCommitResponseTopic)
         m1.topic_id = ZERO_UUID
@@ -915,20 +915,20 @@ def _decode_OffsetCommitResponse_8(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitResponse_OffsetCommitResponsePartition)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
             at += 7
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -947,8 +947,8 @@ def _decode_OffsetCommitResponse_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetCommitResponse_OffsetCommitResponseTopic)
         m1.name = ""
@@ -959,20 +959,20 @@ def _decode_OffsetCommitResponse_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetCommitResponse_OffsetCommitResponsePartition)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
             at += 7
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

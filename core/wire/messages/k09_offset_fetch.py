@@ -136,8 +136,8 @@ def _decode_OffsetFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetFetchRequest_OffsetFetchRequestTopic)
         (n,) = unpack_h(data, at)
@@ -153,7 +153,7 @@ def _decode_OffsetFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("partition_indexes", n)
         m1.partition_indexes = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -177,8 +177,8 @@ def _decode_OffsetFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 6 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_OffsetFetchRequest_OffsetFetchRequestTopic)
             (n,) = unpack_h(data, at)
@@ -194,7 +194,7 @@ def _decode_OffsetFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("partition_indexes", n)
             m1.partition_indexes = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items1.append(m1)
+            add1(m1)
     return m0, at
 
 
@@ -223,8 +223,8 @@ def _decode_OffsetFetchRequest_6(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_OffsetFetchRequest_OffsetFetchRequestTopic)
             n = data[at]
@@ -249,7 +249,7 @@ def _decode_OffsetFetchRequest_6(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -281,8 +281,8 @@ def _decode_OffsetFetchRequest_7(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_OffsetFetchRequest_OffsetFetchRequestTopic)
             n = data[at]
@@ -307,7 +307,7 @@ def _decode_OffsetFetchRequest_7(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.require_stable, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -328,8 +328,8 @@ def _decode_OffsetFetchRequest_8(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_OffsetFetchRequest_OffsetFetchRequestGroup)
         m1.member_id = None
@@ -353,8 +353,8 @@ def _decode_OffsetFetchRequest_8(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("topics", n)
-            items2: list[Any] = []
-            m1.topics = items2
+            m1.topics = []
+            add2 = m1.topics.append
             for _ in range(n):
                 m2 = new(_OffsetFetchRequest_OffsetFetchRequestTopics)
                 m2.topic_id = ZERO_UUID
@@ -380,12 +380,12 @@ def _decode_OffsetFetchRequest_8(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.require_stable, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -406,8 +406,8 @@ def _decode_OffsetFetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 8 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_OffsetFetchRequest_OffsetFetchRequestGroup)
         n = data[at]
@@ -441,8 +441,8 @@ def _decode_OffsetFetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("topics", n)
-            items2: list[Any] = []
-            m1.topics = items2
+            m1.topics = []
+            add2 = m1.topics.append
             for _ in range(n):
                 m2 = new(_OffsetFetchRequest_OffsetFetchRequestTopics)
                 m2.topic_id = ZERO_UUID
@@ -468,12 +468,12 @@ def _decode_OffsetFetchRequest_9(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.require_stable, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -494,8 +494,8 @@ def _decode_OffsetFetchRequest_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 8 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_OffsetFetchRequest_OffsetFetchRequestGroup)
         n = data[at]
@@ -529,8 +529,8 @@ def _decode_OffsetFetchRequest_10(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_length("topics", n)
-            items2: list[Any] = []
-            m1.topics = items2
+            m1.topics = []
+            add2 = m1.topics.append
             for _ in range(n):
                 m2 = new(_OffsetFetchRequest_OffsetFetchRequestTopics)
                 m2.name = ""
@@ -547,12 +547,12 @@ def _decode_OffsetFetchRequest_10(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.require_stable, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -924,8 +924,8 @@ def _decode_OffsetFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseTopic)
         (n,) = unpack_h(data, at)
@@ -939,8 +939,8 @@ def _decode_OffsetFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponsePartition)
             m2.committed_leader_epoch = -1
@@ -956,8 +956,8 @@ def _decode_OffsetFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 at = stop
             (m2.error_code,) = unpack_h(data, at)
             at += 2
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -971,8 +971,8 @@ def _decode_OffsetFetchResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseTopic)
         (n,) = unpack_h(data, at)
@@ -986,8 +986,8 @@ def _decode_OffsetFetchResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponsePartition)
             m2.committed_leader_epoch = -1
@@ -1003,8 +1003,8 @@ def _decode_OffsetFetchResponse_2(data: Any, at: int) -> tuple[Any, int]:
                 at = stop
             (m2.error_code,) = unpack_h(data, at)
             at += 2
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.error_code,) = unpack_h(data, at)
     at += 2
     return m0, at
@@ -1019,8 +1019,8 @@ def _decode_OffsetFetchResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseTopic)
         (n,) = unpack_h(data, at)
@@ -1034,8 +1034,8 @@ def _decode_OffsetFetchResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponsePartition)
             m2.committed_leader_epoch = -1
@@ -1051,8 +1051,8 @@ def _decode_OffsetFetchResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 at = stop
             (m2.error_code,) = unpack_h(data, at)
             at += 2
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.error_code,) = unpack_h(data, at)
     at += 2
     return m0, at
@@ -1067,8 +1067,8 @@ def _decode_OffsetFetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseTopic)
         (n,) = unpack_h(data, at)
@@ -1082,8 +1082,8 @@ def _decode_OffsetFetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 20 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponsePartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqih(data, at)
@@ -1098,8 +1098,8 @@ def _decode_OffsetFetchResponse_5(data: Any, at: int) -> tuple[Any, int]:
                 at = stop
             (m2.error_code,) = unpack_h(data, at)
             at += 2
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.error_code,) = unpack_h(data, at)
     at += 2
     return m0, at
@@ -1117,8 +1117,8 @@ def _decode_OffsetFetchResponse_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseTopic)
         n = data[at]
@@ -1137,8 +1137,8 @@ def _decode_OffsetFetchResponse_6(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 20 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponsePartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqic(data, at)
@@ -1157,12 +1157,12 @@ def _decode_OffsetFetchResponse_6(data: Any, at: int) -> tuple[Any, int]:
             at += 3
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.error_code, n = unpack_hc(data, at)
     at += 3
     if n:
@@ -1183,8 +1183,8 @@ def _decode_OffsetFetchResponse_8(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseGroup)
         n = data[at]
@@ -1203,8 +1203,8 @@ def _decode_OffsetFetchResponse_8(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponseTopics)
             m2.topic_id = ZERO_UUID
@@ -1224,8 +1224,8 @@ def _decode_OffsetFetchResponse_8(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_OffsetFetchResponse_OffsetFetchResponsePartitions)
                 m3.partition_index, m3.committed_offset, m3.committed_leader_epoch, n = unpack_iqic(data, at)
@@ -1244,17 +1244,17 @@ def _decode_OffsetFetchResponse_8(data: Any, at: int) -> tuple[Any, int]:
                 at += 3
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.error_code, n = unpack_hc(data, at)
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -1275,8 +1275,8 @@ def _decode_OffsetFetchResponse_10(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_OffsetFetchResponse_OffsetFetchResponseGroup)
         n = data[at]
@@ -1295,8 +1295,8 @@ def _decode_OffsetFetchResponse_10(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_OffsetFetchResponse_OffsetFetchResponseTopics)
             m2.name = ""
@@ -1307,8 +1307,8 @@ def _decode_OffsetFetchResponse_10(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_OffsetFetchResponse_OffsetFetchResponsePartitions)
                 m3.partition_index, m3.committed_offset, m3.committed_leader_epoch, n = unpack_iqic(data, at)
@@ -1327,17 +1327,17 @@ def _decode_OffsetFetchResponse_10(data: Any, at: int) -> tuple[Any, int]:
                 at += 3
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.error_code, n = unpack_hc(data, at)
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -128,8 +128,8 @@ def _decode_FindCoordinatorRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("coordinator_keys", n)
-    items1: list[Any] = []
-    m0.coordinator_keys = items1
+    m0.coordinator_keys = []
+    add1 = m0.coordinator_keys.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -138,7 +138,7 @@ def _decode_FindCoordinatorRequest_4(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("coordinator_keys", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -371,8 +371,8 @@ def _decode_FindCoordinatorResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 14 <= size - at:
         raise bad_length("coordinators", n)
-    items1: list[Any] = []
-    m0.coordinators = items1
+    m0.coordinators = []
+    add1 = m0.coordinators.append
     for _ in range(n):
         m1 = new(_FindCoordinatorResponse_Coordinator)
         n = data[at]
@@ -409,7 +409,7 @@ def _decode_FindCoordinatorResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

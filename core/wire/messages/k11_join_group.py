@@ -129,8 +129,8 @@ def _decode_JoinGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("protocols", n)
-    items1: list[Any] = []
-    m0.protocols = items1
+    m0.protocols = []
+    add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
         (n,) = unpack_h(data, at)
@@ -147,7 +147,7 @@ def _decode_JoinGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("metadata", n)
         m1.metadata = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -182,8 +182,8 @@ def _decode_JoinGroupRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("protocols", n)
-    items1: list[Any] = []
-    m0.protocols = items1
+    m0.protocols = []
+    add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
         (n,) = unpack_h(data, at)
@@ -200,7 +200,7 @@ def _decode_JoinGroupRequest_1(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("metadata", n)
         m1.metadata = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -244,8 +244,8 @@ def _decode_JoinGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("protocols", n)
-    items1: list[Any] = []
-    m0.protocols = items1
+    m0.protocols = []
+    add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
         (n,) = unpack_h(data, at)
@@ -262,7 +262,7 @@ def _decode_JoinGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("metadata", n)
         m1.metadata = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -317,8 +317,8 @@ def _decode_JoinGroupRequest_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("protocols", n)
-    items1: list[Any] = []
-    m0.protocols = items1
+    m0.protocols = []
+    add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
         n = data[at]
@@ -343,7 +343,7 @@ def _decode_JoinGroupRequest_6(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -401,8 +401,8 @@ def _decode_JoinGroupRequest_8(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("protocols", n)
-    items1: list[Any] = []
-    m0.protocols = items1
+    m0.protocols = []
+    add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
         n = data[at]
@@ -427,7 +427,7 @@ def _decode_JoinGroupRequest_8(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -725,8 +725,8 @@ def _decode_JoinGroupResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         m1.group_instance_id = None
@@ -744,7 +744,7 @@ def _decode_JoinGroupResponse_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("metadata", n)
         m1.metadata = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -779,8 +779,8 @@ def _decode_JoinGroupResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         m1.group_instance_id = None
@@ -798,7 +798,7 @@ def _decode_JoinGroupResponse_2(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("metadata", n)
         m1.metadata = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -833,8 +833,8 @@ def _decode_JoinGroupResponse_5(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 8 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         (n,) = unpack_h(data, at)
@@ -861,7 +861,7 @@ def _decode_JoinGroupResponse_5(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("metadata", n)
         m1.metadata = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -905,8 +905,8 @@ def _decode_JoinGroupResponse_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         n = data[at]
@@ -943,7 +943,7 @@ def _decode_JoinGroupResponse_6(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -1005,8 +1005,8 @@ def _decode_JoinGroupResponse_7(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         n = data[at]
@@ -1043,7 +1043,7 @@ def _decode_JoinGroupResponse_7(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -1104,8 +1104,8 @@ def _decode_JoinGroupResponse_9(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         n = data[at]
@@ -1142,7 +1142,7 @@ def _decode_JoinGroupResponse_9(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -116,8 +116,8 @@ def _decode_LeaveGroupRequest_3(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 4 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupRequest_MemberIdentity)
         m1.reason = None
@@ -138,7 +138,7 @@ def _decode_LeaveGroupRequest_3(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("group_instance_id", n)
             m1.group_instance_id = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -163,8 +163,8 @@ def _decode_LeaveGroupRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupRequest_MemberIdentity)
         m1.reason = None
@@ -193,7 +193,7 @@ def _decode_LeaveGroupRequest_4(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -222,8 +222,8 @@ def _decode_LeaveGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupRequest_MemberIdentity)
         n = data[at]
@@ -263,7 +263,7 @@ def _decode_LeaveGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -450,8 +450,8 @@ def _decode_LeaveGroupResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 10
     if not 0 <= n * 6 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupResponse_MemberResponse)
         (n,) = unpack_h(data, at)
@@ -473,7 +473,7 @@ def _decode_LeaveGroupResponse_3(data: Any, at: int) -> tuple[Any, int]:
             at = stop
         (m1.error_code,) = unpack_h(data, at)
         at += 2
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -488,8 +488,8 @@ def _decode_LeaveGroupResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("members", n)
-    items1: list[Any] = []
-    m0.members = items1
+    m0.members = []
+    add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupResponse_MemberResponse)
         n = data[at]
@@ -517,7 +517,7 @@ def _decode_LeaveGroupResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -113,8 +113,8 @@ def _decode_SyncGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("assignments", n)
-    items1: list[Any] = []
-    m0.assignments = items1
+    m0.assignments = []
+    add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
         (n,) = unpack_h(data, at)
@@ -131,7 +131,7 @@ def _decode_SyncGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("assignment", n)
         m1.assignment = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -169,8 +169,8 @@ def _decode_SyncGroupRequest_3(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("assignments", n)
-    items1: list[Any] = []
-    m0.assignments = items1
+    m0.assignments = []
+    add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
         (n,) = unpack_h(data, at)
@@ -187,7 +187,7 @@ def _decode_SyncGroupRequest_3(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("assignment", n)
         m1.assignment = data[at:stop]
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -234,8 +234,8 @@ def _decode_SyncGroupRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("assignments", n)
-    items1: list[Any] = []
-    m0.assignments = items1
+    m0.assignments = []
+    add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
         n = data[at]
@@ -260,7 +260,7 @@ def _decode_SyncGroupRequest_4(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -333,8 +333,8 @@ def _decode_SyncGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("assignments", n)
-    items1: list[Any] = []
-    m0.assignments = items1
+    m0.assignments = []
+    add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
         n = data[at]
@@ -359,7 +359,7 @@ def _decode_SyncGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -68,15 +68,15 @@ def _decode_DescribeGroupsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("groups", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     return m0, at
 
@@ -89,15 +89,15 @@ def _decode_DescribeGroupsRequest_3(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("groups", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     (m0.include_authorized_operations,) = unpack_t(data, at)
     at += 1
@@ -115,8 +115,8 @@ def _decode_DescribeGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -125,7 +125,7 @@ def _decode_DescribeGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("groups", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.include_authorized_operations, n = unpack_tc(data, at)
     at += 2
@@ -291,8 +291,8 @@ def _decode_DescribeGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 14 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
@@ -329,8 +329,8 @@ def _decode_DescribeGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             m2.group_instance_id = None
@@ -369,8 +369,8 @@ def _decode_DescribeGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("member_assignment", n)
             m2.member_assignment = data[at:stop]
             at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -382,8 +382,8 @@ def _decode_DescribeGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 14 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
@@ -420,8 +420,8 @@ def _decode_DescribeGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             m2.group_instance_id = None
@@ -460,8 +460,8 @@ def _decode_DescribeGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("member_assignment", n)
             m2.member_assignment = data[at:stop]
             at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -473,8 +473,8 @@ def _decode_DescribeGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 18 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
@@ -510,8 +510,8 @@ def _decode_DescribeGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             m2.group_instance_id = None
@@ -550,10 +550,10 @@ def _decode_DescribeGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("member_assignment", n)
             m2.member_assignment = data[at:stop]
             at = stop
-            items2.append(m2)
+            add2(m2)
         (m1.authorized_operations,) = unpack_i(data, at)
         at += 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -565,8 +565,8 @@ def _decode_DescribeGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 18 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
@@ -602,8 +602,8 @@ def _decode_DescribeGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             (n,) = unpack_h(data, at)
@@ -651,10 +651,10 @@ def _decode_DescribeGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("member_assignment", n)
             m2.member_assignment = data[at:stop]
             at = stop
-            items2.append(m2)
+            add2(m2)
         (m1.authorized_operations,) = unpack_i(data, at)
         at += 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -669,8 +669,8 @@ def _decode_DescribeGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 12 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
@@ -717,8 +717,8 @@ def _decode_DescribeGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             n = data[at]
@@ -782,12 +782,12 @@ def _decode_DescribeGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -806,8 +806,8 @@ def _decode_DescribeGroupsResponse_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 13 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_code, n = unpack_hc(data, at)
@@ -865,8 +865,8 @@ def _decode_DescribeGroupsResponse_6(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             n = data[at]
@@ -930,12 +930,12 @@ def _decode_DescribeGroupsResponse_6(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

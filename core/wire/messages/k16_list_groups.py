@@ -86,8 +86,8 @@ def _decode_ListGroupsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("states_filter", n)
-    items1: list[Any] = []
-    m0.states_filter = items1
+    m0.states_filter = []
+    add1 = m0.states_filter.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -96,7 +96,7 @@ def _decode_ListGroupsRequest_4(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("states_filter", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -116,8 +116,8 @@ def _decode_ListGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("states_filter", n)
-    items1: list[Any] = []
-    m0.states_filter = items1
+    m0.states_filter = []
+    add1 = m0.states_filter.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -126,7 +126,7 @@ def _decode_ListGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("states_filter", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -135,8 +135,8 @@ def _decode_ListGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("types_filter", n)
-    items1: list[Any] = []
-    m0.types_filter = items1
+    m0.types_filter = []
+    add1 = m0.types_filter.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -145,7 +145,7 @@ def _decode_ListGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("types_filter", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -283,8 +283,8 @@ def _decode_ListGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 6
     if not 0 <= n * 4 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_state = ""
@@ -303,7 +303,7 @@ def _decode_ListGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("protocol_type", n)
         m1.protocol_type = data[at:stop].decode()
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -315,8 +315,8 @@ def _decode_ListGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 10
     if not 0 <= n * 4 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_state = ""
@@ -335,7 +335,7 @@ def _decode_ListGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("protocol_type", n)
         m1.protocol_type = data[at:stop].decode()
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -350,8 +350,8 @@ def _decode_ListGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_state = ""
@@ -378,7 +378,7 @@ def _decode_ListGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -397,8 +397,8 @@ def _decode_ListGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_type = ""
@@ -433,7 +433,7 @@ def _decode_ListGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -452,8 +452,8 @@ def _decode_ListGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         n = data[at]
@@ -496,7 +496,7 @@ def _decode_ListGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -93,15 +93,15 @@ def _decode_SaslHandshakeResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 6
     if not 0 <= n * 2 <= size - at:
         raise bad_length("mechanisms", n)
-    items1: list[Any] = []
-    m0.mechanisms = items1
+    m0.mechanisms = []
+    add1 = m0.mechanisms.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("mechanisms", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     return m0, at
 

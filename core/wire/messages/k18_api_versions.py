@@ -220,13 +220,13 @@ def _decode_ApiVersionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 6
     if not 0 <= n * 6 <= size - at:
         raise bad_length("api_keys", n)
-    items1: list[Any] = []
-    m0.api_keys = items1
+    m0.api_keys = []
+    add1 = m0.api_keys.append
     for _ in range(n):
         m1 = new(_ApiVersionsResponse_ApiVersion)
         m1.api_key, m1.min_version, m1.max_version = unpack_hhh(data, at)
         at += 6
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -242,13 +242,13 @@ def _decode_ApiVersionsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 6
     if not 0 <= n * 6 <= size - at:
         raise bad_length("api_keys", n)
-    items1: list[Any] = []
-    m0.api_keys = items1
+    m0.api_keys = []
+    add1 = m0.api_keys.append
     for _ in range(n):
         m1 = new(_ApiVersionsResponse_ApiVersion)
         m1.api_key, m1.min_version, m1.max_version = unpack_hhh(data, at)
         at += 6
-        items1.append(m1)
+        add1(m1)
     (m0.throttle_time_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -265,15 +265,15 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("api_keys", n)
-    items1: list[Any] = []
-    m0.api_keys = items1
+    m0.api_keys = []
+    add1 = m0.api_keys.append
     for _ in range(n):
         m1 = new(_ApiVersionsResponse_ApiVersion)
         m1.api_key, m1.min_version, m1.max_version, n = unpack_hhhc(data, at)
         at += 7
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
     m0.supported_features = []
@@ -297,8 +297,8 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 6 <= size - at:
                     raise bad_length("supported_features", n)
-                items1: list[Any] = []
-                m0.supported_features = items1
+                m0.supported_features = []
+                add1 = m0.supported_features.append
                 for _ in range(n):
                     m1 = new(_ApiVersionsResponse_SupportedFeatureKey)
                     n = data[at]
@@ -314,7 +314,7 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                     at += 5
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("supported_features", n)
             elif tag == 1:
@@ -330,8 +330,8 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 6 <= size - at:
                     raise bad_length("finalized_features", n)
-                items1: list[Any] = []
-                m0.finalized_features = items1
+                m0.finalized_features = []
+                add1 = m0.finalized_features.append
                 for _ in range(n):
                     m1 = new(_ApiVersionsResponse_FinalizedFeatureKey)
                     n = data[at]
@@ -347,7 +347,7 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                     at += 5
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("finalized_features", n)
             elif tag == 3:

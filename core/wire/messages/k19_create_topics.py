@@ -123,8 +123,8 @@ def _decode_CreateTopicsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 16 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreateTopicsRequest_CreatableTopic)
         (n,) = unpack_h(data, at)
@@ -138,8 +138,8 @@ def _decode_CreateTopicsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 10
         if not 0 <= n * 8 <= size - at:
             raise bad_length("assignments", n)
-        items2: list[Any] = []
-        m1.assignments = items2
+        m1.assignments = []
+        add2 = m1.assignments.append
         for _ in range(n):
             m2 = new(_CreateTopicsRequest_CreatableReplicaAssignment)
             m2.partition_index, n = unpack_ii(data, at)
@@ -148,13 +148,13 @@ def _decode_CreateTopicsRequest_2(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("broker_ids", n)
             m2.broker_ids = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
+            add2(m2)
         (n,) = unpack_i(data, at)
         at += 4
         if not 0 <= n * 4 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_CreateTopicsRequest_CreatableTopicConfig)
             (n,) = unpack_h(data, at)
@@ -174,8 +174,8 @@ def _decode_CreateTopicsRequest_2(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("value", n)
                 m2.value = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     m0.timeout_ms, m0.validate_only = unpack_it(data, at)
     at += 5
     return m0, at
@@ -192,8 +192,8 @@ def _decode_CreateTopicsRequest_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreateTopicsRequest_CreatableTopic)
         n = data[at]
@@ -212,8 +212,8 @@ def _decode_CreateTopicsRequest_5(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("assignments", n)
-        items2: list[Any] = []
-        m1.assignments = items2
+        m1.assignments = []
+        add2 = m1.assignments.append
         for _ in range(n):
             m2 = new(_CreateTopicsRequest_CreatableReplicaAssignment)
             m2.partition_index, n = unpack_ic(data, at)
@@ -229,7 +229,7 @@ def _decode_CreateTopicsRequest_5(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n > 127:
@@ -237,8 +237,8 @@ def _decode_CreateTopicsRequest_5(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_CreateTopicsRequest_CreatableTopicConfig)
             n = data[at]
@@ -266,12 +266,12 @@ def _decode_CreateTopicsRequest_5(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.timeout_ms, m0.validate_only, n = unpack_itc(data, at)
     at += 6
     if n:
@@ -456,8 +456,8 @@ def _decode_CreateTopicsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreateTopicsResponse_CreatableTopicResult)
         m1.topic_id = ZERO_UUID
@@ -482,7 +482,7 @@ def _decode_CreateTopicsResponse_2(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("error_message", n)
             m1.error_message = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -497,8 +497,8 @@ def _decode_CreateTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 12 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreateTopicsResponse_CreatableTopicResult)
         m1.topic_id = ZERO_UUID
@@ -533,8 +533,8 @@ def _decode_CreateTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 6 <= size - at:
                 raise bad_length("configs", n)
-            items2: list[Any] = []
-            m1.configs = items2
+            m1.configs = []
+            add2 = m1.configs.append
             for _ in range(n):
                 m2 = new(_CreateTopicsResponse_CreatableTopicConfigs)
                 n = data[at]
@@ -562,7 +562,7 @@ def _decode_CreateTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
                 at += 4
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         m1.topic_config_error_code = 0
@@ -582,7 +582,7 @@ def _decode_CreateTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
                         raise bad_length("topic_config_error_code", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -601,8 +601,8 @@ def _decode_CreateTopicsResponse_7(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 28 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreateTopicsResponse_CreatableTopicResult)
         n = data[at]
@@ -636,8 +636,8 @@ def _decode_CreateTopicsResponse_7(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 6 <= size - at:
                 raise bad_length("configs", n)
-            items2: list[Any] = []
-            m1.configs = items2
+            m1.configs = []
+            add2 = m1.configs.append
             for _ in range(n):
                 m2 = new(_CreateTopicsResponse_CreatableTopicConfigs)
                 n = data[at]
@@ -665,7 +665,7 @@ def _decode_CreateTopicsResponse_7(data: Any, at: int) -> tuple[Any, int]:
                 at += 4
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         m1.topic_config_error_code = 0
@@ -685,7 +685,7 @@ def _decode_CreateTopicsResponse_7(data: Any, at: int) -> tuple[Any, int]:
                         raise bad_length("topic_config_error_code", n)
                 else:
                     at = end1
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -85,15 +85,15 @@ def _decode_DeleteTopicsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topic_names", n)
-    items1: list[Any] = []
-    m0.topic_names = items1
+    m0.topic_names = []
+    add1 = m0.topic_names.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("topic_names", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     (m0.timeout_ms,) = unpack_i(data, at)
     at += 4
@@ -112,8 +112,8 @@ def _decode_DeleteTopicsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("topic_names", n)
-    items1: list[Any] = []
-    m0.topic_names = items1
+    m0.topic_names = []
+    add1 = m0.topic_names.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -122,7 +122,7 @@ def _decode_DeleteTopicsRequest_4(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("topic_names", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.timeout_ms, n = unpack_ic(data, at)
     at += 5
@@ -143,8 +143,8 @@ def _decode_DeleteTopicsRequest_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteTopicsRequest_DeleteTopicState)
         n = data[at]
@@ -163,7 +163,7 @@ def _decode_DeleteTopicsRequest_6(data: Any, at: int) -> tuple[Any, int]:
         at += 17
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.timeout_ms, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -290,8 +290,8 @@ def _decode_DeleteTopicsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 4 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         m1.topic_id = ZERO_UUID
@@ -305,7 +305,7 @@ def _decode_DeleteTopicsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at = stop
         (m1.error_code,) = unpack_h(data, at)
         at += 2
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -320,8 +320,8 @@ def _decode_DeleteTopicsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         m1.topic_id = ZERO_UUID
@@ -339,7 +339,7 @@ def _decode_DeleteTopicsResponse_4(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -358,8 +358,8 @@ def _decode_DeleteTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         m1.topic_id = ZERO_UUID
@@ -388,7 +388,7 @@ def _decode_DeleteTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -407,8 +407,8 @@ def _decode_DeleteTopicsResponse_6(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         n = data[at]
@@ -439,7 +439,7 @@ def _decode_DeleteTopicsResponse_6(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

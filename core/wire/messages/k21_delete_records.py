@@ -90,8 +90,8 @@ def _decode_DeleteRecordsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsRequest_DeleteRecordsTopic)
         (n,) = unpack_h(data, at)
@@ -105,14 +105,14 @@ def _decode_DeleteRecordsRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 12 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteRecordsRequest_DeleteRecordsPartition)
             m2.partition_index, m2.offset = unpack_iq(data, at)
             at += 12
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.timeout_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -129,8 +129,8 @@ def _decode_DeleteRecordsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsRequest_DeleteRecordsTopic)
         n = data[at]
@@ -149,20 +149,20 @@ def _decode_DeleteRecordsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 13 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteRecordsRequest_DeleteRecordsPartition)
             m2.partition_index, m2.offset, n = unpack_iqc(data, at)
             at += 13
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.timeout_ms, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -275,8 +275,8 @@ def _decode_DeleteRecordsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsResponse_DeleteRecordsTopicResult)
         (n,) = unpack_h(data, at)
@@ -290,14 +290,14 @@ def _decode_DeleteRecordsResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteRecordsResponse_DeleteRecordsPartitionResult)
             m2.partition_index, m2.low_watermark, m2.error_code = unpack_iqh(data, at)
             at += 14
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -312,8 +312,8 @@ def _decode_DeleteRecordsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsResponse_DeleteRecordsTopicResult)
         n = data[at]
@@ -332,20 +332,20 @@ def _decode_DeleteRecordsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteRecordsResponse_DeleteRecordsPartitionResult)
             m2.partition_index, m2.low_watermark, m2.error_code, n = unpack_iqhc(data, at)
             at += 15
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

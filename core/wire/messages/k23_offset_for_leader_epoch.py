@@ -96,8 +96,8 @@ def _decode_OffsetForLeaderEpochRequest_2(data: Any, at: int) -> tuple[Any, int]
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderTopic)
         (n,) = unpack_h(data, at)
@@ -111,14 +111,14 @@ def _decode_OffsetForLeaderEpochRequest_2(data: Any, at: int) -> tuple[Any, int]
         at += 4
         if not 0 <= n * 12 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderPartition)
             m2.partition, m2.current_leader_epoch, m2.leader_epoch = unpack_iii(data, at)
             at += 12
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -130,8 +130,8 @@ def _decode_OffsetForLeaderEpochRequest_3(data: Any, at: int) -> tuple[Any, int]
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderTopic)
         (n,) = unpack_h(data, at)
@@ -145,14 +145,14 @@ def _decode_OffsetForLeaderEpochRequest_3(data: Any, at: int) -> tuple[Any, int]
         at += 4
         if not 0 <= n * 12 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderPartition)
             m2.partition, m2.current_leader_epoch, m2.leader_epoch = unpack_iii(data, at)
             at += 12
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -167,8 +167,8 @@ def _decode_OffsetForLeaderEpochRequest_4(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderTopic)
         n = data[at]
@@ -187,20 +187,20 @@ def _decode_OffsetForLeaderEpochRequest_4(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 13 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderPartition)
             m2.partition, m2.current_leader_epoch, m2.leader_epoch, n = unpack_iiic(data, at)
             at += 13
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -336,8 +336,8 @@ def _decode_OffsetForLeaderEpochResponse_2(data: Any, at: int) -> tuple[Any, int
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochResponse_OffsetForLeaderTopicResult)
         (n,) = unpack_h(data, at)
@@ -351,14 +351,14 @@ def _decode_OffsetForLeaderEpochResponse_2(data: Any, at: int) -> tuple[Any, int
         at += 4
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochResponse_EpochEndOffset)
             m2.error_code, m2.partition, m2.leader_epoch, m2.end_offset = unpack_hiiq(data, at)
             at += 18
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -373,8 +373,8 @@ def _decode_OffsetForLeaderEpochResponse_4(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochResponse_OffsetForLeaderTopicResult)
         n = data[at]
@@ -393,20 +393,20 @@ def _decode_OffsetForLeaderEpochResponse_4(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 19 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochResponse_EpochEndOffset)
             m2.error_code, m2.partition, m2.leader_epoch, m2.end_offset, n = unpack_hiiqc(data, at)
             at += 19
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

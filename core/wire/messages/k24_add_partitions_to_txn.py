@@ -125,8 +125,8 @@ def _decode_AddPartitionsToTxnRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 14
     if not 0 <= n * 6 <= size - at:
         raise bad_length("v3_and_below_topics", n)
-    items1: list[Any] = []
-    m0.v3_and_below_topics = items1
+    m0.v3_and_below_topics = []
+    add1 = m0.v3_and_below_topics.append
     for _ in range(n):
         m1 = new(_AddPartitionsToTxnRequest_AddPartitionsToTxnTopic)
         (n,) = unpack_h(data, at)
@@ -142,7 +142,7 @@ def _decode_AddPartitionsToTxnRequest_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("partitions", n)
         m1.partitions = list(unpack_from(f">{n}i", data, at))
         at += n * 4
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -167,8 +167,8 @@ def _decode_AddPartitionsToTxnRequest_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("v3_and_below_topics", n)
-    items1: list[Any] = []
-    m0.v3_and_below_topics = items1
+    m0.v3_and_below_topics = []
+    add1 = m0.v3_and_below_topics.append
     for _ in range(n):
         m1 = new(_AddPartitionsToTxnRequest_AddPartitionsToTxnTopic)
         n = data[at]
@@ -193,7 +193,7 @@ def _decode_AddPartitionsToTxnRequest_3(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -216,8 +216,8 @@ def _decode_AddPartitionsToTxnRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 14 <= size - at:
         raise bad_length("transactions", n)
-    items1: list[Any] = []
-    m0.transactions = items1
+    m0.transactions = []
+    add1 = m0.transactions.append
     for _ in range(n):
         m1 = new(_AddPartitionsToTxnRequest_AddPartitionsToTxnTransaction)
         n = data[at]
@@ -236,8 +236,8 @@ def _decode_AddPartitionsToTxnRequest_4(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AddPartitionsToTxnRequest_AddPartitionsToTxnTopic)
             n = data[at]
@@ -262,12 +262,12 @@ def _decode_AddPartitionsToTxnRequest_4(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -454,8 +454,8 @@ def _decode_AddPartitionsToTxnResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("results_by_topic_v3_and_below", n)
-    items1: list[Any] = []
-    m0.results_by_topic_v3_and_below = items1
+    m0.results_by_topic_v3_and_below = []
+    add1 = m0.results_by_topic_v3_and_below.append
     for _ in range(n):
         m1 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnTopicResult)
         (n,) = unpack_h(data, at)
@@ -469,14 +469,14 @@ def _decode_AddPartitionsToTxnResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("results_by_partition", n)
-        items2: list[Any] = []
-        m1.results_by_partition = items2
+        m1.results_by_partition = []
+        add2 = m1.results_by_partition.append
         for _ in range(n):
             m2 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnPartitionResult)
             m2.partition_index, m2.partition_error_code = unpack_ih(data, at)
             at += 6
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -493,8 +493,8 @@ def _decode_AddPartitionsToTxnResponse_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("results_by_topic_v3_and_below", n)
-    items1: list[Any] = []
-    m0.results_by_topic_v3_and_below = items1
+    m0.results_by_topic_v3_and_below = []
+    add1 = m0.results_by_topic_v3_and_below.append
     for _ in range(n):
         m1 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnTopicResult)
         n = data[at]
@@ -513,20 +513,20 @@ def _decode_AddPartitionsToTxnResponse_3(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("results_by_partition", n)
-        items2: list[Any] = []
-        m1.results_by_partition = items2
+        m1.results_by_partition = []
+        add2 = m1.results_by_partition.append
         for _ in range(n):
             m2 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnPartitionResult)
             m2.partition_index, m2.partition_error_code, n = unpack_ihc(data, at)
             at += 7
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -546,8 +546,8 @@ def _decode_AddPartitionsToTxnResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("results_by_transaction", n)
-    items1: list[Any] = []
-    m0.results_by_transaction = items1
+    m0.results_by_transaction = []
+    add1 = m0.results_by_transaction.append
     for _ in range(n):
         m1 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnResult)
         n = data[at]
@@ -566,8 +566,8 @@ def _decode_AddPartitionsToTxnResponse_4(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topic_results", n)
-        items2: list[Any] = []
-        m1.topic_results = items2
+        m1.topic_results = []
+        add2 = m1.topic_results.append
         for _ in range(n):
             m2 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnTopicResult)
             n = data[at]
@@ -586,25 +586,25 @@ def _decode_AddPartitionsToTxnResponse_4(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 7 <= size - at:
                 raise bad_length("results_by_partition", n)
-            items3: list[Any] = []
-            m2.results_by_partition = items3
+            m2.results_by_partition = []
+            add3 = m2.results_by_partition.append
             for _ in range(n):
                 m3 = new(_AddPartitionsToTxnResponse_AddPartitionsToTxnPartitionResult)
                 m3.partition_index, m3.partition_error_code, n = unpack_ihc(data, at)
                 at += 7
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -103,8 +103,8 @@ def _decode_WriteTxnMarkersRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 17 <= size - at:
         raise bad_length("markers", n)
-    items1: list[Any] = []
-    m0.markers = items1
+    m0.markers = []
+    add1 = m0.markers.append
     for _ in range(n):
         m1 = new(_WriteTxnMarkersRequest_WritableTxnMarker)
         m1.transaction_version = 0
@@ -115,8 +115,8 @@ def _decode_WriteTxnMarkersRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_WriteTxnMarkersRequest_WritableTxnMarkerTopic)
             n = data[at]
@@ -141,12 +141,12 @@ def _decode_WriteTxnMarkersRequest_1(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.coordinator_epoch, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -165,8 +165,8 @@ def _decode_WriteTxnMarkersRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("markers", n)
-    items1: list[Any] = []
-    m0.markers = items1
+    m0.markers = []
+    add1 = m0.markers.append
     for _ in range(n):
         m1 = new(_WriteTxnMarkersRequest_WritableTxnMarker)
         m1.producer_id, m1.producer_epoch, m1.transaction_result, n = unpack_qhtc(data, at)
@@ -176,8 +176,8 @@ def _decode_WriteTxnMarkersRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_WriteTxnMarkersRequest_WritableTxnMarkerTopic)
             n = data[at]
@@ -202,12 +202,12 @@ def _decode_WriteTxnMarkersRequest_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.coordinator_epoch, m1.transaction_version, n = unpack_ibc(data, at)
         at += 6
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -344,8 +344,8 @@ def _decode_WriteTxnMarkersResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 10 <= size - at:
         raise bad_length("markers", n)
-    items1: list[Any] = []
-    m0.markers = items1
+    m0.markers = []
+    add1 = m0.markers.append
     for _ in range(n):
         m1 = new(_WriteTxnMarkersResponse_WritableTxnMarkerResult)
         m1.producer_id, n = unpack_qc(data, at)
@@ -355,8 +355,8 @@ def _decode_WriteTxnMarkersResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_WriteTxnMarkersResponse_WritableTxnMarkerTopicResult)
             n = data[at]
@@ -375,25 +375,25 @@ def _decode_WriteTxnMarkersResponse_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 7 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_WriteTxnMarkersResponse_WritableTxnMarkerPartitionResult)
                 m3.partition_index, m3.error_code, n = unpack_ihc(data, at)
                 at += 7
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

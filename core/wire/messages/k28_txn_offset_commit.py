@@ -147,8 +147,8 @@ def _decode_TxnOffsetCommitRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 14
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestTopic)
         (n,) = unpack_h(data, at)
@@ -162,8 +162,8 @@ def _decode_TxnOffsetCommitRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestPartition)
             m2.committed_leader_epoch = -1
@@ -177,8 +177,8 @@ def _decode_TxnOffsetCommitRequest_0(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("committed_metadata", n)
                 m2.committed_metadata = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -207,8 +207,8 @@ def _decode_TxnOffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
     at += 14
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestTopic)
         (n,) = unpack_h(data, at)
@@ -222,8 +222,8 @@ def _decode_TxnOffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestPartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqih(data, at)
@@ -236,8 +236,8 @@ def _decode_TxnOffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("committed_metadata", n)
                 m2.committed_metadata = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -291,8 +291,8 @@ def _decode_TxnOffsetCommitRequest_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestTopic)
         n = data[at]
@@ -311,8 +311,8 @@ def _decode_TxnOffsetCommitRequest_3(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestPartition)
             m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqic(data, at)
@@ -331,12 +331,12 @@ def _decode_TxnOffsetCommitRequest_3(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -524,8 +524,8 @@ def _decode_TxnOffsetCommitResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponseTopic)
         (n,) = unpack_h(data, at)
@@ -539,14 +539,14 @@ def _decode_TxnOffsetCommitResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponsePartition)
             m2.partition_index, m2.error_code = unpack_ih(data, at)
             at += 6
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -561,8 +561,8 @@ def _decode_TxnOffsetCommitResponse_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponseTopic)
         n = data[at]
@@ -581,20 +581,20 @@ def _decode_TxnOffsetCommitResponse_3(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponsePartition)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
             at += 7
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -309,8 +309,8 @@ def _decode_DescribeAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 8 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeAclsResponse_DescribeAclsResource)
         m1.resource_type, n = unpack_bh(data, at)
@@ -324,8 +324,8 @@ def _decode_DescribeAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if not 0 <= n * 6 <= size - at:
             raise bad_length("acls", n)
-        items2: list[Any] = []
-        m1.acls = items2
+        m1.acls = []
+        add2 = m1.acls.append
         for _ in range(n):
             m2 = new(_DescribeAclsResponse_AclDescription)
             (n,) = unpack_h(data, at)
@@ -344,8 +344,8 @@ def _decode_DescribeAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at = stop
             m2.operation, m2.permission_type = unpack_bb(data, at)
             at += 2
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -372,8 +372,8 @@ def _decode_DescribeAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeAclsResponse_DescribeAclsResource)
         m1.resource_type, n = unpack_bc(data, at)
@@ -392,8 +392,8 @@ def _decode_DescribeAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 5 <= size - at:
             raise bad_length("acls", n)
-        items2: list[Any] = []
-        m1.acls = items2
+        m1.acls = []
+        add2 = m1.acls.append
         for _ in range(n):
             m2 = new(_DescribeAclsResponse_AclDescription)
             n = data[at]
@@ -418,12 +418,12 @@ def _decode_DescribeAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
             at += 3
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -100,8 +100,8 @@ def _decode_CreateAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_length("creations", n)
-    items1: list[Any] = []
-    m0.creations = items1
+    m0.creations = []
+    add1 = m0.creations.append
     for _ in range(n):
         m1 = new(_CreateAclsRequest_AclCreation)
         m1.resource_type, n = unpack_bh(data, at)
@@ -127,7 +127,7 @@ def _decode_CreateAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at = stop
         m1.operation, m1.permission_type = unpack_bb(data, at)
         at += 2
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -142,8 +142,8 @@ def _decode_CreateAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 8 <= size - at:
         raise bad_length("creations", n)
-    items1: list[Any] = []
-    m0.creations = items1
+    m0.creations = []
+    add1 = m0.creations.append
     for _ in range(n):
         m1 = new(_CreateAclsRequest_AclCreation)
         m1.resource_type, n = unpack_bc(data, at)
@@ -177,7 +177,7 @@ def _decode_CreateAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -282,8 +282,8 @@ def _decode_CreateAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 4 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_CreateAclsResponse_AclCreationResult)
         m1.error_code, n = unpack_hh(data, at)
@@ -296,7 +296,7 @@ def _decode_CreateAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("error_message", n)
             m1.error_message = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -311,8 +311,8 @@ def _decode_CreateAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_CreateAclsResponse_AclCreationResult)
         m1.error_code, n = unpack_hc(data, at)
@@ -331,7 +331,7 @@ def _decode_CreateAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

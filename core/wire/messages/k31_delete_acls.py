@@ -100,8 +100,8 @@ def _decode_DeleteAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_length("filters", n)
-    items1: list[Any] = []
-    m0.filters = items1
+    m0.filters = []
+    add1 = m0.filters.append
     for _ in range(n):
         m1 = new(_DeleteAclsRequest_DeleteAclsFilter)
         m1.resource_type_filter, n = unpack_bh(data, at)
@@ -136,7 +136,7 @@ def _decode_DeleteAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
             at = stop
         m1.operation, m1.permission_type = unpack_bb(data, at)
         at += 2
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -151,8 +151,8 @@ def _decode_DeleteAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 8 <= size - at:
         raise bad_length("filters", n)
-    items1: list[Any] = []
-    m0.filters = items1
+    m0.filters = []
+    add1 = m0.filters.append
     for _ in range(n):
         m1 = new(_DeleteAclsRequest_DeleteAclsFilter)
         m1.resource_type_filter, n = unpack_bc(data, at)
@@ -195,7 +195,7 @@ def _decode_DeleteAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -354,8 +354,8 @@ def _decode_DeleteAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 8 <= size - at:
         raise bad_length("filter_results", n)
-    items1: list[Any] = []
-    m0.filter_results = items1
+    m0.filter_results = []
+    add1 = m0.filter_results.append
     for _ in range(n):
         m1 = new(_DeleteAclsResponse_DeleteAclsFilterResult)
         m1.error_code, n = unpack_hh(data, at)
@@ -372,8 +372,8 @@ def _decode_DeleteAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("matching_acls", n)
-        items2: list[Any] = []
-        m1.matching_acls = items2
+        m1.matching_acls = []
+        add2 = m1.matching_acls.append
         for _ in range(n):
             m2 = new(_DeleteAclsResponse_DeleteAclsMatchingAcl)
             m2.error_code, n = unpack_hh(data, at)
@@ -409,8 +409,8 @@ def _decode_DeleteAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at = stop
             m2.operation, m2.permission_type = unpack_bb(data, at)
             at += 2
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -425,8 +425,8 @@ def _decode_DeleteAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("filter_results", n)
-    items1: list[Any] = []
-    m0.filter_results = items1
+    m0.filter_results = []
+    add1 = m0.filter_results.append
     for _ in range(n):
         m1 = new(_DeleteAclsResponse_DeleteAclsFilterResult)
         m1.error_code, n = unpack_hc(data, at)
@@ -448,8 +448,8 @@ def _decode_DeleteAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 11 <= size - at:
             raise bad_length("matching_acls", n)
-        items2: list[Any] = []
-        m1.matching_acls = items2
+        m1.matching_acls = []
+        add2 = m1.matching_acls.append
         for _ in range(n):
             m2 = new(_DeleteAclsResponse_DeleteAclsMatchingAcl)
             m2.error_code, n = unpack_hc(data, at)
@@ -495,12 +495,12 @@ def _decode_DeleteAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
             at += 3
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -102,8 +102,8 @@ def _decode_DescribeConfigsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 7 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeConfigsRequest_DescribeConfigsResource)
         m1.resource_type, n = unpack_bh(data, at)
@@ -120,17 +120,17 @@ def _decode_DescribeConfigsRequest_1(data: Any, at: int) -> tuple[Any, int]:
         else:
             if not 0 <= n * 2 <= size - at:
                 raise bad_length("configuration_keys", n)
-            items2: list[Any] = []
-            m1.configuration_keys = items2
+            m1.configuration_keys = []
+            add2 = m1.configuration_keys.append
             for _ in range(n):
                 (n,) = unpack_h(data, at)
                 at += 2
                 stop = at + n
                 if not at <= stop <= size:
                     raise bad_length("configuration_keys", n)
-                items2.append(data[at:stop].decode())
+                add2(data[at:stop].decode())
                 at = stop
-        items1.append(m1)
+        add1(m1)
     (m0.include_synonyms,) = unpack_t(data, at)
     at += 1
     return m0, at
@@ -144,8 +144,8 @@ def _decode_DescribeConfigsRequest_3(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 7 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeConfigsRequest_DescribeConfigsResource)
         m1.resource_type, n = unpack_bh(data, at)
@@ -162,17 +162,17 @@ def _decode_DescribeConfigsRequest_3(data: Any, at: int) -> tuple[Any, int]:
         else:
             if not 0 <= n * 2 <= size - at:
                 raise bad_length("configuration_keys", n)
-            items2: list[Any] = []
-            m1.configuration_keys = items2
+            m1.configuration_keys = []
+            add2 = m1.configuration_keys.append
             for _ in range(n):
                 (n,) = unpack_h(data, at)
                 at += 2
                 stop = at + n
                 if not at <= stop <= size:
                     raise bad_length("configuration_keys", n)
-                items2.append(data[at:stop].decode())
+                add2(data[at:stop].decode())
                 at = stop
-        items1.append(m1)
+        add1(m1)
     m0.include_synonyms, m0.include_documentation = unpack_tt(data, at)
     at += 2
     return m0, at
@@ -189,8 +189,8 @@ def _decode_DescribeConfigsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeConfigsRequest_DescribeConfigsResource)
         m1.resource_type, n = unpack_bc(data, at)
@@ -212,8 +212,8 @@ def _decode_DescribeConfigsRequest_4(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("configuration_keys", n)
-            items2: list[Any] = []
-            m1.configuration_keys = items2
+            m1.configuration_keys = []
+            add2 = m1.configuration_keys.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -222,13 +222,13 @@ def _decode_DescribeConfigsRequest_4(data: Any, at: int) -> tuple[Any, int]:
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("configuration_keys", n - 1)
-                items2.append(data[at:stop].decode())
+                add2(data[at:stop].decode())
                 at = stop
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.include_synonyms, m0.include_documentation, n = unpack_ttc(data, at)
     at += 3
     if n:
@@ -410,8 +410,8 @@ def _decode_DescribeConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 11 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeConfigsResponse_DescribeConfigsResult)
         m1.error_code, n = unpack_hh(data, at)
@@ -435,8 +435,8 @@ def _decode_DescribeConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 11 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_DescribeConfigsResponse_DescribeConfigsResourceResult)
             m2.config_type = 0
@@ -462,8 +462,8 @@ def _decode_DescribeConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at += 7
             if not 0 <= n * 5 <= size - at:
                 raise bad_length("synonyms", n)
-            items3: list[Any] = []
-            m2.synonyms = items3
+            m2.synonyms = []
+            add3 = m2.synonyms.append
             for _ in range(n):
                 m3 = new(_DescribeConfigsResponse_DescribeConfigsSynonym)
                 (n,) = unpack_h(data, at)
@@ -485,9 +485,9 @@ def _decode_DescribeConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     at = stop
                 (m3.source,) = unpack_b(data, at)
                 at += 1
-                items3.append(m3)
-            items2.append(m2)
-        items1.append(m1)
+                add3(m3)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -499,8 +499,8 @@ def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 11 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeConfigsResponse_DescribeConfigsResult)
         m1.error_code, n = unpack_hh(data, at)
@@ -524,8 +524,8 @@ def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_DescribeConfigsResponse_DescribeConfigsResourceResult)
             (n,) = unpack_h(data, at)
@@ -549,8 +549,8 @@ def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
             at += 7
             if not 0 <= n * 5 <= size - at:
                 raise bad_length("synonyms", n)
-            items3: list[Any] = []
-            m2.synonyms = items3
+            m2.synonyms = []
+            add3 = m2.synonyms.append
             for _ in range(n):
                 m3 = new(_DescribeConfigsResponse_DescribeConfigsSynonym)
                 (n,) = unpack_h(data, at)
@@ -572,7 +572,7 @@ def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                     at = stop
                 (m3.source,) = unpack_b(data, at)
                 at += 1
-                items3.append(m3)
+                add3(m3)
             m2.config_type, n = unpack_bh(data, at)
             at += 3
             if n < 0:
@@ -583,8 +583,8 @@ def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("documentation", n)
                 m2.documentation = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -599,8 +599,8 @@ def _decode_DescribeConfigsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeConfigsResponse_DescribeConfigsResult)
         m1.error_code, n = unpack_hc(data, at)
@@ -631,8 +631,8 @@ def _decode_DescribeConfigsResponse_4(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_DescribeConfigsResponse_DescribeConfigsResourceResult)
             n = data[at]
@@ -663,8 +663,8 @@ def _decode_DescribeConfigsResponse_4(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 4 <= size - at:
                 raise bad_length("synonyms", n)
-            items3: list[Any] = []
-            m2.synonyms = items3
+            m2.synonyms = []
+            add3 = m2.synonyms.append
             for _ in range(n):
                 m3 = new(_DescribeConfigsResponse_DescribeConfigsSynonym)
                 n = data[at]
@@ -692,7 +692,7 @@ def _decode_DescribeConfigsResponse_4(data: Any, at: int) -> tuple[Any, int]:
                 at += 2
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             m2.config_type, n = unpack_bc(data, at)
             at += 2
             if n > 127:
@@ -709,12 +709,12 @@ def _decode_DescribeConfigsResponse_4(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -99,8 +99,8 @@ def _decode_AlterConfigsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 7 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_AlterConfigsRequest_AlterConfigsResource)
         m1.resource_type, n = unpack_bh(data, at)
@@ -114,8 +114,8 @@ def _decode_AlterConfigsRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 4 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_AlterConfigsRequest_AlterableConfig)
             (n,) = unpack_h(data, at)
@@ -135,8 +135,8 @@ def _decode_AlterConfigsRequest_0(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("value", n)
                 m2.value = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.validate_only,) = unpack_t(data, at)
     at += 1
     return m0, at
@@ -153,8 +153,8 @@ def _decode_AlterConfigsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("resources", n)
-    items1: list[Any] = []
-    m0.resources = items1
+    m0.resources = []
+    add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_AlterConfigsRequest_AlterConfigsResource)
         m1.resource_type, n = unpack_bc(data, at)
@@ -173,8 +173,8 @@ def _decode_AlterConfigsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("configs", n)
-        items2: list[Any] = []
-        m1.configs = items2
+        m1.configs = []
+        add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_AlterConfigsRequest_AlterableConfig)
             n = data[at]
@@ -202,12 +202,12 @@ def _decode_AlterConfigsRequest_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.validate_only, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -331,8 +331,8 @@ def _decode_AlterConfigsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 7 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_AlterConfigsResponse_AlterConfigsResourceResponse)
         m1.error_code, n = unpack_hh(data, at)
@@ -352,7 +352,7 @@ def _decode_AlterConfigsResponse_0(data: Any, at: int) -> tuple[Any, int]:
             raise bad_length("resource_name", n)
         m1.resource_name = data[at:stop].decode()
         at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -367,8 +367,8 @@ def _decode_AlterConfigsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_AlterConfigsResponse_AlterConfigsResourceResponse)
         m1.error_code, n = unpack_hc(data, at)
@@ -396,7 +396,7 @@ def _decode_AlterConfigsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -86,8 +86,8 @@ def _decode_AlterReplicaLogDirsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("dirs", n)
-    items1: list[Any] = []
-    m0.dirs = items1
+    m0.dirs = []
+    add1 = m0.dirs.append
     for _ in range(n):
         m1 = new(_AlterReplicaLogDirsRequest_AlterReplicaLogDir)
         (n,) = unpack_h(data, at)
@@ -101,8 +101,8 @@ def _decode_AlterReplicaLogDirsRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AlterReplicaLogDirsRequest_AlterReplicaLogDirTopic)
             (n,) = unpack_h(data, at)
@@ -118,8 +118,8 @@ def _decode_AlterReplicaLogDirsRequest_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("partitions", n)
             m2.partitions = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -134,8 +134,8 @@ def _decode_AlterReplicaLogDirsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("dirs", n)
-    items1: list[Any] = []
-    m0.dirs = items1
+    m0.dirs = []
+    add1 = m0.dirs.append
     for _ in range(n):
         m1 = new(_AlterReplicaLogDirsRequest_AlterReplicaLogDir)
         n = data[at]
@@ -154,8 +154,8 @@ def _decode_AlterReplicaLogDirsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AlterReplicaLogDirsRequest_AlterReplicaLogDirTopic)
             n = data[at]
@@ -180,12 +180,12 @@ def _decode_AlterReplicaLogDirsRequest_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -309,8 +309,8 @@ def _decode_AlterReplicaLogDirsResponse_1(data: Any, at: int) -> tuple[Any, int]
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_AlterReplicaLogDirsResponse_AlterReplicaLogDirTopicResult)
         (n,) = unpack_h(data, at)
@@ -324,14 +324,14 @@ def _decode_AlterReplicaLogDirsResponse_1(data: Any, at: int) -> tuple[Any, int]
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterReplicaLogDirsResponse_AlterReplicaLogDirPartitionResult)
             m2.partition_index, m2.error_code = unpack_ih(data, at)
             at += 6
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -346,8 +346,8 @@ def _decode_AlterReplicaLogDirsResponse_2(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_AlterReplicaLogDirsResponse_AlterReplicaLogDirTopicResult)
         n = data[at]
@@ -366,20 +366,20 @@ def _decode_AlterReplicaLogDirsResponse_2(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterReplicaLogDirsResponse_AlterReplicaLogDirPartitionResult)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
             at += 7
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

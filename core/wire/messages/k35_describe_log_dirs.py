@@ -84,8 +84,8 @@ def _decode_DescribeLogDirsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 6 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_DescribeLogDirsRequest_DescribableLogDirTopic)
             (n,) = unpack_h(data, at)
@@ -101,7 +101,7 @@ def _decode_DescribeLogDirsRequest_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("partitions", n)
             m1.partitions = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items1.append(m1)
+            add1(m1)
     return m0, at
 
 
@@ -119,8 +119,8 @@ def _decode_DescribeLogDirsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_DescribeLogDirsRequest_DescribableLogDirTopic)
             n = data[at]
@@ -145,7 +145,7 @@ def _decode_DescribeLogDirsRequest_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -294,8 +294,8 @@ def _decode_DescribeLogDirsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 8 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeLogDirsResponse_DescribeLogDirsResult)
         m1.total_bytes = -1
@@ -312,8 +312,8 @@ def _decode_DescribeLogDirsResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeLogDirsResponse_DescribeLogDirsTopic)
             (n,) = unpack_h(data, at)
@@ -327,15 +327,15 @@ def _decode_DescribeLogDirsResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at += 4
             if not 0 <= n * 21 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeLogDirsResponse_DescribeLogDirsPartition)
                 m3.partition_index, m3.partition_size, m3.offset_lag, m3.is_future_key = unpack_iqqt(data, at)
                 at += 21
-                items3.append(m3)
-            items2.append(m2)
-        items1.append(m1)
+                add3(m3)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -351,8 +351,8 @@ def _decode_DescribeLogDirsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeLogDirsResponse_DescribeLogDirsResult)
         m1.total_bytes = -1
@@ -374,8 +374,8 @@ def _decode_DescribeLogDirsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeLogDirsResponse_DescribeLogDirsTopic)
             n = data[at]
@@ -394,25 +394,25 @@ def _decode_DescribeLogDirsResponse_2(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 22 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeLogDirsResponse_DescribeLogDirsPartition)
                 m3.partition_index, m3.partition_size, m3.offset_lag, m3.is_future_key, n = unpack_iqqtc(data, at)
                 at += 22
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -431,8 +431,8 @@ def _decode_DescribeLogDirsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeLogDirsResponse_DescribeLogDirsResult)
         m1.total_bytes = -1
@@ -454,8 +454,8 @@ def _decode_DescribeLogDirsResponse_3(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeLogDirsResponse_DescribeLogDirsTopic)
             n = data[at]
@@ -474,25 +474,25 @@ def _decode_DescribeLogDirsResponse_3(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 22 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeLogDirsResponse_DescribeLogDirsPartition)
                 m3.partition_index, m3.partition_size, m3.offset_lag, m3.is_future_key, n = unpack_iqqtc(data, at)
                 at += 22
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -511,8 +511,8 @@ def _decode_DescribeLogDirsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeLogDirsResponse_DescribeLogDirsResult)
         m1.is_cordoned = False
@@ -532,8 +532,8 @@ def _decode_DescribeLogDirsResponse_4(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeLogDirsResponse_DescribeLogDirsTopic)
             n = data[at]
@@ -552,25 +552,25 @@ def _decode_DescribeLogDirsResponse_4(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 22 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeLogDirsResponse_DescribeLogDirsPartition)
                 m3.partition_index, m3.partition_size, m3.offset_lag, m3.is_future_key, n = unpack_iqqtc(data, at)
                 at += 22
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.total_bytes, m1.usable_bytes, n = unpack_qqc(data, at)
         at += 17
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -589,8 +589,8 @@ def _decode_DescribeLogDirsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 22 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeLogDirsResponse_DescribeLogDirsResult)
         m1.error_code, n = unpack_hc(data, at)
@@ -609,8 +609,8 @@ def _decode_DescribeLogDirsResponse_5(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeLogDirsResponse_DescribeLogDirsTopic)
             n = data[at]
@@ -629,25 +629,25 @@ def _decode_DescribeLogDirsResponse_5(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 22 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeLogDirsResponse_DescribeLogDirsPartition)
                 m3.partition_index, m3.partition_size, m3.offset_lag, m3.is_future_key, n = unpack_iqqtc(data, at)
                 at += 22
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.total_bytes, m1.usable_bytes, m1.is_cordoned, n = unpack_qqtc(data, at)
         at += 18
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

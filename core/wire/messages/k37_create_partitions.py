@@ -98,8 +98,8 @@ def _decode_CreatePartitionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 10 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreatePartitionsRequest_CreatePartitionsTopic)
         (n,) = unpack_h(data, at)
@@ -116,8 +116,8 @@ def _decode_CreatePartitionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
         else:
             if not 0 <= n * 4 <= size - at:
                 raise bad_length("assignments", n)
-            items2: list[Any] = []
-            m1.assignments = items2
+            m1.assignments = []
+            add2 = m1.assignments.append
             for _ in range(n):
                 m2 = new(_CreatePartitionsRequest_CreatePartitionsAssignment)
                 (n,) = unpack_i(data, at)
@@ -126,8 +126,8 @@ def _decode_CreatePartitionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("broker_ids", n)
                 m2.broker_ids = list(unpack_from(f">{n}i", data, at))
                 at += n * 4
-                items2.append(m2)
-        items1.append(m1)
+                add2(m2)
+        add1(m1)
     m0.timeout_ms, m0.validate_only = unpack_it(data, at)
     at += 5
     return m0, at
@@ -144,8 +144,8 @@ def _decode_CreatePartitionsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_CreatePartitionsRequest_CreatePartitionsTopic)
         n = data[at]
@@ -167,8 +167,8 @@ def _decode_CreatePartitionsRequest_2(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 2 <= size - at:
                 raise bad_length("assignments", n)
-            items2: list[Any] = []
-            m1.assignments = items2
+            m1.assignments = []
+            add2 = m1.assignments.append
             for _ in range(n):
                 m2 = new(_CreatePartitionsRequest_CreatePartitionsAssignment)
                 n = data[at]
@@ -184,12 +184,12 @@ def _decode_CreatePartitionsRequest_2(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.timeout_ms, m0.validate_only, n = unpack_itc(data, at)
     at += 6
     if n:
@@ -299,8 +299,8 @@ def _decode_CreatePartitionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_CreatePartitionsResponse_CreatePartitionsTopicResult)
         (n,) = unpack_h(data, at)
@@ -320,7 +320,7 @@ def _decode_CreatePartitionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("error_message", n)
             m1.error_message = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -335,8 +335,8 @@ def _decode_CreatePartitionsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_CreatePartitionsResponse_CreatePartitionsTopicResult)
         n = data[at]
@@ -364,7 +364,7 @@ def _decode_CreatePartitionsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

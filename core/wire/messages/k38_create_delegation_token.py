@@ -89,8 +89,8 @@ def _decode_CreateDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int
     at += 4
     if not 0 <= n * 4 <= size - at:
         raise bad_length("renewers", n)
-    items1: list[Any] = []
-    m0.renewers = items1
+    m0.renewers = []
+    add1 = m0.renewers.append
     for _ in range(n):
         m1 = new(_CreateDelegationTokenRequest_CreatableRenewers)
         (n,) = unpack_h(data, at)
@@ -107,7 +107,7 @@ def _decode_CreateDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int
             raise bad_length("principal_name", n)
         m1.principal_name = data[at:stop].decode()
         at = stop
-        items1.append(m1)
+        add1(m1)
     (m0.max_lifetime_ms,) = unpack_q(data, at)
     at += 8
     return m0, at
@@ -126,8 +126,8 @@ def _decode_CreateDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("renewers", n)
-    items1: list[Any] = []
-    m0.renewers = items1
+    m0.renewers = []
+    add1 = m0.renewers.append
     for _ in range(n):
         m1 = new(_CreateDelegationTokenRequest_CreatableRenewers)
         n = data[at]
@@ -152,7 +152,7 @@ def _decode_CreateDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, int
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.max_lifetime_ms, n = unpack_qc(data, at)
     at += 9
     if n:
@@ -195,8 +195,8 @@ def _decode_CreateDelegationTokenRequest_3(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("renewers", n)
-    items1: list[Any] = []
-    m0.renewers = items1
+    m0.renewers = []
+    add1 = m0.renewers.append
     for _ in range(n):
         m1 = new(_CreateDelegationTokenRequest_CreatableRenewers)
         n = data[at]
@@ -221,7 +221,7 @@ def _decode_CreateDelegationTokenRequest_3(data: Any, at: int) -> tuple[Any, int
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.max_lifetime_ms, n = unpack_qc(data, at)
     at += 9
     if n:

@@ -80,8 +80,8 @@ def _decode_DescribeDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, i
     else:
         if not 0 <= n * 4 <= size - at:
             raise bad_length("owners", n)
-        items1: list[Any] = []
-        m0.owners = items1
+        m0.owners = []
+        add1 = m0.owners.append
         for _ in range(n):
             m1 = new(_DescribeDelegationTokenRequest_DescribeDelegationTokenOwner)
             (n,) = unpack_h(data, at)
@@ -98,7 +98,7 @@ def _decode_DescribeDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, i
                 raise bad_length("principal_name", n)
             m1.principal_name = data[at:stop].decode()
             at = stop
-            items1.append(m1)
+            add1(m1)
     return m0, at
 
 
@@ -116,8 +116,8 @@ def _decode_DescribeDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, i
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("owners", n)
-        items1: list[Any] = []
-        m0.owners = items1
+        m0.owners = []
+        add1 = m0.owners.append
         for _ in range(n):
             m1 = new(_DescribeDelegationTokenRequest_DescribeDelegationTokenOwner)
             n = data[at]
@@ -142,7 +142,7 @@ def _decode_DescribeDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, i
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -280,8 +280,8 @@ def _decode_DescribeDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, 
     at += 6
     if not 0 <= n * 38 <= size - at:
         raise bad_length("tokens", n)
-    items1: list[Any] = []
-    m0.tokens = items1
+    m0.tokens = []
+    add1 = m0.tokens.append
     for _ in range(n):
         m1 = new(_DescribeDelegationTokenResponse_DescribedDelegationToken)
         m1.token_requester_principal_type = ""
@@ -318,8 +318,8 @@ def _decode_DescribeDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, 
         at += 4
         if not 0 <= n * 4 <= size - at:
             raise bad_length("renewers", n)
-        items2: list[Any] = []
-        m1.renewers = items2
+        m1.renewers = []
+        add2 = m1.renewers.append
         for _ in range(n):
             m2 = new(_DescribeDelegationTokenResponse_DescribedDelegationTokenRenewer)
             (n,) = unpack_h(data, at)
@@ -336,8 +336,8 @@ def _decode_DescribeDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, 
                 raise bad_length("principal_name", n)
             m2.principal_name = data[at:stop].decode()
             at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.throttle_time_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -354,8 +354,8 @@ def _decode_DescribeDelegationTokenResponse_2(data: Any, at: int) -> tuple[Any, 
     n -= 1
     if not 0 <= n * 30 <= size - at:
         raise bad_length("tokens", n)
-    items1: list[Any] = []
-    m0.tokens = items1
+    m0.tokens = []
+    add1 = m0.tokens.append
     for _ in range(n):
         m1 = new(_DescribeDelegationTokenResponse_DescribedDelegationToken)
         m1.token_requester_principal_type = ""
@@ -403,8 +403,8 @@ def _decode_DescribeDelegationTokenResponse_2(data: Any, at: int) -> tuple[Any, 
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("renewers", n)
-        items2: list[Any] = []
-        m1.renewers = items2
+        m1.renewers = []
+        add2 = m1.renewers.append
         for _ in range(n):
             m2 = new(_DescribeDelegationTokenResponse_DescribedDelegationTokenRenewer)
             n = data[at]
@@ -429,12 +429,12 @@ def _decode_DescribeDelegationTokenResponse_2(data: Any, at: int) -> tuple[Any, 
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -453,8 +453,8 @@ def _decode_DescribeDelegationTokenResponse_3(data: Any, at: int) -> tuple[Any, 
     n -= 1
     if not 0 <= n * 32 <= size - at:
         raise bad_length("tokens", n)
-    items1: list[Any] = []
-    m0.tokens = items1
+    m0.tokens = []
+    add1 = m0.tokens.append
     for _ in range(n):
         m1 = new(_DescribeDelegationTokenResponse_DescribedDelegationToken)
         n = data[at]
@@ -518,8 +518,8 @@ def _decode_DescribeDelegationTokenResponse_3(data: Any, at: int) -> tuple[Any, 
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("renewers", n)
-        items2: list[Any] = []
-        m1.renewers = items2
+        m1.renewers = []
+        add2 = m1.renewers.append
         for _ in range(n):
             m2 = new(_DescribeDelegationTokenResponse_DescribedDelegationTokenRenewer)
             n = data[at]
@@ -544,12 +544,12 @@ def _decode_DescribeDelegationTokenResponse_3(data: Any, at: int) -> tuple[Any, 
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
     if n:

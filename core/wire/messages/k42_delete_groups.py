@@ -59,15 +59,15 @@ def _decode_DeleteGroupsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 2 <= size - at:
         raise bad_length("groups_names", n)
-    items1: list[Any] = []
-    m0.groups_names = items1
+    m0.groups_names = []
+    add1 = m0.groups_names.append
     for _ in range(n):
         (n,) = unpack_h(data, at)
         at += 2
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("groups_names", n)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     return m0, at
 
@@ -83,8 +83,8 @@ def _decode_DeleteGroupsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("groups_names", n)
-    items1: list[Any] = []
-    m0.groups_names = items1
+    m0.groups_names = []
+    add1 = m0.groups_names.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -93,7 +93,7 @@ def _decode_DeleteGroupsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("groups_names", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -181,8 +181,8 @@ def _decode_DeleteGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 4 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DeleteGroupsResponse_DeletableGroupResult)
         (n,) = unpack_h(data, at)
@@ -194,7 +194,7 @@ def _decode_DeleteGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at = stop
         (m1.error_code,) = unpack_h(data, at)
         at += 2
-        items1.append(m1)
+        add1(m1)
     return m0, at
 
 
@@ -209,8 +209,8 @@ def _decode_DeleteGroupsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DeleteGroupsResponse_DeletableGroupResult)
         n = data[at]
@@ -226,7 +226,7 @@ def _decode_DeleteGroupsResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

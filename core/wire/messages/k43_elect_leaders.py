@@ -92,8 +92,8 @@ def _decode_ElectLeadersRequest_0(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 6 <= size - at:
             raise bad_length("topic_partitions", n)
-        items1: list[Any] = []
-        m0.topic_partitions = items1
+        m0.topic_partitions = []
+        add1 = m0.topic_partitions.append
         for _ in range(n):
             m1 = new(_ElectLeadersRequest_TopicPartitions)
             (n,) = unpack_h(data, at)
@@ -109,7 +109,7 @@ def _decode_ElectLeadersRequest_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("partitions", n)
             m1.partitions = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items1.append(m1)
+            add1(m1)
     (m0.timeout_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -126,8 +126,8 @@ def _decode_ElectLeadersRequest_1(data: Any, at: int) -> tuple[Any, int]:
     else:
         if not 0 <= n * 6 <= size - at:
             raise bad_length("topic_partitions", n)
-        items1: list[Any] = []
-        m0.topic_partitions = items1
+        m0.topic_partitions = []
+        add1 = m0.topic_partitions.append
         for _ in range(n):
             m1 = new(_ElectLeadersRequest_TopicPartitions)
             (n,) = unpack_h(data, at)
@@ -143,7 +143,7 @@ def _decode_ElectLeadersRequest_1(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("partitions", n)
             m1.partitions = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items1.append(m1)
+            add1(m1)
     (m0.timeout_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -163,8 +163,8 @@ def _decode_ElectLeadersRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topic_partitions", n)
-        items1: list[Any] = []
-        m0.topic_partitions = items1
+        m0.topic_partitions = []
+        add1 = m0.topic_partitions.append
         for _ in range(n):
             m1 = new(_ElectLeadersRequest_TopicPartitions)
             n = data[at]
@@ -189,7 +189,7 @@ def _decode_ElectLeadersRequest_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.timeout_ms, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -324,8 +324,8 @@ def _decode_ElectLeadersResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 6 <= size - at:
         raise bad_length("replica_election_results", n)
-    items1: list[Any] = []
-    m0.replica_election_results = items1
+    m0.replica_election_results = []
+    add1 = m0.replica_election_results.append
     for _ in range(n):
         m1 = new(_ElectLeadersResponse_ReplicaElectionResult)
         (n,) = unpack_h(data, at)
@@ -339,8 +339,8 @@ def _decode_ElectLeadersResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partition_result", n)
-        items2: list[Any] = []
-        m1.partition_result = items2
+        m1.partition_result = []
+        add2 = m1.partition_result.append
         for _ in range(n):
             m2 = new(_ElectLeadersResponse_PartitionResult)
             m2.partition_id, m2.error_code, n = unpack_ihh(data, at)
@@ -353,8 +353,8 @@ def _decode_ElectLeadersResponse_0(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("error_message", n)
                 m2.error_message = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -366,8 +366,8 @@ def _decode_ElectLeadersResponse_1(data: Any, at: int) -> tuple[Any, int]:
     at += 10
     if not 0 <= n * 6 <= size - at:
         raise bad_length("replica_election_results", n)
-    items1: list[Any] = []
-    m0.replica_election_results = items1
+    m0.replica_election_results = []
+    add1 = m0.replica_election_results.append
     for _ in range(n):
         m1 = new(_ElectLeadersResponse_ReplicaElectionResult)
         (n,) = unpack_h(data, at)
@@ -381,8 +381,8 @@ def _decode_ElectLeadersResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partition_result", n)
-        items2: list[Any] = []
-        m1.partition_result = items2
+        m1.partition_result = []
+        add2 = m1.partition_result.append
         for _ in range(n):
             m2 = new(_ElectLeadersResponse_PartitionResult)
             m2.partition_id, m2.error_code, n = unpack_ihh(data, at)
@@ -395,8 +395,8 @@ def _decode_ElectLeadersResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("error_message", n)
                 m2.error_message = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -411,8 +411,8 @@ def _decode_ElectLeadersResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("replica_election_results", n)
-    items1: list[Any] = []
-    m0.replica_election_results = items1
+    m0.replica_election_results = []
+    add1 = m0.replica_election_results.append
     for _ in range(n):
         m1 = new(_ElectLeadersResponse_ReplicaElectionResult)
         n = data[at]
@@ -431,8 +431,8 @@ def _decode_ElectLeadersResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partition_result", n)
-        items2: list[Any] = []
-        m1.partition_result = items2
+        m1.partition_result = []
+        add2 = m1.partition_result.append
         for _ in range(n):
             m2 = new(_ElectLeadersResponse_PartitionResult)
             m2.partition_id, m2.error_code, n = unpack_ihc(data, at)
@@ -451,12 +451,12 @@ def _decode_ElectLeadersResponse_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -96,8 +96,8 @@ def _decode_AlterPartitionReassignmentsRequest_0(data: Any, at: int) -> tuple[An
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_AlterPartitionReassignmentsRequest_ReassignableTopic)
         n = data[at]
@@ -116,8 +116,8 @@ def _decode_AlterPartitionReassignmentsRequest_0(data: Any, at: int) -> tuple[An
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionReassignmentsRequest_ReassignablePartition)
             m2.partition_index, n = unpack_ic(data, at)
@@ -136,12 +136,12 @@ def _decode_AlterPartitionReassignmentsRequest_0(data: Any, at: int) -> tuple[An
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -160,8 +160,8 @@ def _decode_AlterPartitionReassignmentsRequest_1(data: Any, at: int) -> tuple[An
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_AlterPartitionReassignmentsRequest_ReassignableTopic)
         n = data[at]
@@ -180,8 +180,8 @@ def _decode_AlterPartitionReassignmentsRequest_1(data: Any, at: int) -> tuple[An
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionReassignmentsRequest_ReassignablePartition)
             m2.partition_index, n = unpack_ic(data, at)
@@ -200,12 +200,12 @@ def _decode_AlterPartitionReassignmentsRequest_1(data: Any, at: int) -> tuple[An
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -358,8 +358,8 @@ def _decode_AlterPartitionReassignmentsResponse_0(data: Any, at: int) -> tuple[A
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_AlterPartitionReassignmentsResponse_ReassignableTopicResponse)
         n = data[at]
@@ -378,8 +378,8 @@ def _decode_AlterPartitionReassignmentsResponse_0(data: Any, at: int) -> tuple[A
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionReassignmentsResponse_ReassignablePartitionResponse)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -398,12 +398,12 @@ def _decode_AlterPartitionReassignmentsResponse_0(data: Any, at: int) -> tuple[A
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -434,8 +434,8 @@ def _decode_AlterPartitionReassignmentsResponse_1(data: Any, at: int) -> tuple[A
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_AlterPartitionReassignmentsResponse_ReassignableTopicResponse)
         n = data[at]
@@ -454,8 +454,8 @@ def _decode_AlterPartitionReassignmentsResponse_1(data: Any, at: int) -> tuple[A
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionReassignmentsResponse_ReassignablePartitionResponse)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -474,12 +474,12 @@ def _decode_AlterPartitionReassignmentsResponse_1(data: Any, at: int) -> tuple[A
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -77,8 +77,8 @@ def _decode_ListPartitionReassignmentsRequest_0(data: Any, at: int) -> tuple[Any
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items1: list[Any] = []
-        m0.topics = items1
+        m0.topics = []
+        add1 = m0.topics.append
         for _ in range(n):
             m1 = new(_ListPartitionReassignmentsRequest_ListPartitionReassignmentsTopics)
             n = data[at]
@@ -103,7 +103,7 @@ def _decode_ListPartitionReassignmentsRequest_0(data: Any, at: int) -> tuple[Any
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -224,8 +224,8 @@ def _decode_ListPartitionReassignmentsResponse_0(data: Any, at: int) -> tuple[An
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ListPartitionReassignmentsResponse_OngoingTopicReassignment)
         n = data[at]
@@ -244,8 +244,8 @@ def _decode_ListPartitionReassignmentsResponse_0(data: Any, at: int) -> tuple[An
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ListPartitionReassignmentsResponse_OngoingPartitionReassignment)
             m2.partition_index, n = unpack_ic(data, at)
@@ -279,12 +279,12 @@ def _decode_ListPartitionReassignmentsResponse_0(data: Any, at: int) -> tuple[An
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -80,8 +80,8 @@ def _decode_OffsetDeleteRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetDeleteRequest_OffsetDeleteRequestTopic)
         (n,) = unpack_h(data, at)
@@ -95,14 +95,14 @@ def _decode_OffsetDeleteRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 4 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetDeleteRequest_OffsetDeleteRequestPartition)
             (m2.partition_index,) = unpack_i(data, at)
             at += 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -190,8 +190,8 @@ def _decode_OffsetDeleteResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 10
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetDeleteResponse_OffsetDeleteResponseTopic)
         (n,) = unpack_h(data, at)
@@ -205,14 +205,14 @@ def _decode_OffsetDeleteResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetDeleteResponse_OffsetDeleteResponsePartition)
             m2.partition_index, m2.error_code = unpack_ih(data, at)
             at += 6
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 

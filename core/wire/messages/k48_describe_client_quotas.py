@@ -86,8 +86,8 @@ def _decode_DescribeClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]
     at += 4
     if not 0 <= n * 5 <= size - at:
         raise bad_length("components", n)
-    items1: list[Any] = []
-    m0.components = items1
+    m0.components = []
+    add1 = m0.components.append
     for _ in range(n):
         m1 = new(_DescribeClientQuotasRequest_ComponentData)
         (n,) = unpack_h(data, at)
@@ -107,7 +107,7 @@ def _decode_DescribeClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]
                 raise bad_length("match", n)
             m1.match = data[at:stop].decode()
             at = stop
-        items1.append(m1)
+        add1(m1)
     (m0.strict,) = unpack_t(data, at)
     at += 1
     return m0, at
@@ -124,8 +124,8 @@ def _decode_DescribeClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 4 <= size - at:
         raise bad_length("components", n)
-    items1: list[Any] = []
-    m0.components = items1
+    m0.components = []
+    add1 = m0.components.append
     for _ in range(n):
         m1 = new(_DescribeClientQuotasRequest_ComponentData)
         n = data[at]
@@ -153,7 +153,7 @@ def _decode_DescribeClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.strict, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -291,16 +291,16 @@ def _decode_DescribeClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int
     else:
         if not 0 <= n * 8 <= size - at:
             raise bad_length("entries", n)
-        items1: list[Any] = []
-        m0.entries = items1
+        m0.entries = []
+        add1 = m0.entries.append
         for _ in range(n):
             m1 = new(_DescribeClientQuotasResponse_EntryData)
             (n,) = unpack_i(data, at)
             at += 4
             if not 0 <= n * 4 <= size - at:
                 raise bad_length("entity", n)
-            items2: list[Any] = []
-            m1.entity = items2
+            m1.entity = []
+            add2 = m1.entity.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_EntityData)
                 (n,) = unpack_h(data, at)
@@ -320,13 +320,13 @@ def _decode_DescribeClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int
                         raise bad_length("entity_name", n)
                     m2.entity_name = data[at:stop].decode()
                     at = stop
-                items2.append(m2)
+                add2(m2)
             (n,) = unpack_i(data, at)
             at += 4
             if not 0 <= n * 10 <= size - at:
                 raise bad_length("values", n)
-            items2: list[Any] = []
-            m1.values = items2
+            m1.values = []
+            add2 = m1.values.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_ValueData)
                 (n,) = unpack_h(data, at)
@@ -338,8 +338,8 @@ def _decode_DescribeClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int
                 at = stop
                 (m2.value,) = unpack_d(data, at)
                 at += 8
-                items2.append(m2)
-            items1.append(m1)
+                add2(m2)
+            add1(m1)
     return m0, at
 
 
@@ -369,8 +369,8 @@ def _decode_DescribeClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("entries", n)
-        items1: list[Any] = []
-        m0.entries = items1
+        m0.entries = []
+        add1 = m0.entries.append
         for _ in range(n):
             m1 = new(_DescribeClientQuotasResponse_EntryData)
             n = data[at]
@@ -380,8 +380,8 @@ def _decode_DescribeClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("entity", n)
-            items2: list[Any] = []
-            m1.entity = items2
+            m1.entity = []
+            add2 = m1.entity.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_EntityData)
                 n = data[at]
@@ -409,7 +409,7 @@ def _decode_DescribeClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
             n = data[at]
             at += 1
             if n > 127:
@@ -417,8 +417,8 @@ def _decode_DescribeClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 10 <= size - at:
                 raise bad_length("values", n)
-            items2: list[Any] = []
-            m1.values = items2
+            m1.values = []
+            add2 = m1.values.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_ValueData)
                 n = data[at]
@@ -434,12 +434,12 @@ def _decode_DescribeClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int
                 at += 9
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:

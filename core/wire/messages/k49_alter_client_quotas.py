@@ -107,16 +107,16 @@ def _decode_AlterClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 8 <= size - at:
         raise bad_length("entries", n)
-    items1: list[Any] = []
-    m0.entries = items1
+    m0.entries = []
+    add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasRequest_EntryData)
         (n,) = unpack_i(data, at)
         at += 4
         if not 0 <= n * 4 <= size - at:
             raise bad_length("entity", n)
-        items2: list[Any] = []
-        m1.entity = items2
+        m1.entity = []
+        add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_EntityData)
             (n,) = unpack_h(data, at)
@@ -136,13 +136,13 @@ def _decode_AlterClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("entity_name", n)
                 m2.entity_name = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
+            add2(m2)
         (n,) = unpack_i(data, at)
         at += 4
         if not 0 <= n * 11 <= size - at:
             raise bad_length("ops", n)
-        items2: list[Any] = []
-        m1.ops = items2
+        m1.ops = []
+        add2 = m1.ops.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_OpData)
             (n,) = unpack_h(data, at)
@@ -154,8 +154,8 @@ def _decode_AlterClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]:
             at = stop
             m2.value, m2.remove = unpack_dt(data, at)
             at += 9
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     (m0.validate_only,) = unpack_t(data, at)
     at += 1
     return m0, at
@@ -172,8 +172,8 @@ def _decode_AlterClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("entries", n)
-    items1: list[Any] = []
-    m0.entries = items1
+    m0.entries = []
+    add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasRequest_EntryData)
         n = data[at]
@@ -183,8 +183,8 @@ def _decode_AlterClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("entity", n)
-        items2: list[Any] = []
-        m1.entity = items2
+        m1.entity = []
+        add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_EntityData)
             n = data[at]
@@ -212,7 +212,7 @@ def _decode_AlterClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n > 127:
@@ -220,8 +220,8 @@ def _decode_AlterClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 11 <= size - at:
             raise bad_length("ops", n)
-        items2: list[Any] = []
-        m1.ops = items2
+        m1.ops = []
+        add2 = m1.ops.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_OpData)
             n = data[at]
@@ -237,12 +237,12 @@ def _decode_AlterClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
             at += 10
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.validate_only, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -379,8 +379,8 @@ def _decode_AlterClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 8
     if not 0 <= n * 8 <= size - at:
         raise bad_length("entries", n)
-    items1: list[Any] = []
-    m0.entries = items1
+    m0.entries = []
+    add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasResponse_EntryData)
         m1.error_code, n = unpack_hh(data, at)
@@ -397,8 +397,8 @@ def _decode_AlterClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 4 <= size - at:
             raise bad_length("entity", n)
-        items2: list[Any] = []
-        m1.entity = items2
+        m1.entity = []
+        add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasResponse_EntityData)
             (n,) = unpack_h(data, at)
@@ -418,8 +418,8 @@ def _decode_AlterClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int]:
                     raise bad_length("entity_name", n)
                 m2.entity_name = data[at:stop].decode()
                 at = stop
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -434,8 +434,8 @@ def _decode_AlterClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("entries", n)
-    items1: list[Any] = []
-    m0.entries = items1
+    m0.entries = []
+    add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasResponse_EntryData)
         m1.error_code, n = unpack_hc(data, at)
@@ -457,8 +457,8 @@ def _decode_AlterClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("entity", n)
-        items2: list[Any] = []
-        m1.entity = items2
+        m1.entity = []
+        add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasResponse_EntityData)
             n = data[at]
@@ -486,12 +486,12 @@ def _decode_AlterClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -70,8 +70,8 @@ def _decode_DescribeUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[A
         n -= 1
         if not 0 <= n * 2 <= size - at:
             raise bad_length("users", n)
-        items1: list[Any] = []
-        m0.users = items1
+        m0.users = []
+        add1 = m0.users.append
         for _ in range(n):
             m1 = new(_DescribeUserScramCredentialsRequest_UserName)
             n = data[at]
@@ -87,7 +87,7 @@ def _decode_DescribeUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[A
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -197,8 +197,8 @@ def _decode_DescribeUserScramCredentialsResponse_0(data: Any, at: int) -> tuple[
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeUserScramCredentialsResponse_DescribeUserScramCredentialsResult)
         n = data[at]
@@ -229,20 +229,20 @@ def _decode_DescribeUserScramCredentialsResponse_0(data: Any, at: int) -> tuple[
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("credential_infos", n)
-        items2: list[Any] = []
-        m1.credential_infos = items2
+        m1.credential_infos = []
+        add2 = m1.credential_infos.append
         for _ in range(n):
             m2 = new(_DescribeUserScramCredentialsResponse_CredentialInfo)
             m2.mechanism, m2.iterations, n = unpack_bic(data, at)
             at += 6
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -96,8 +96,8 @@ def _decode_AlterUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[Any,
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("deletions", n)
-    items1: list[Any] = []
-    m0.deletions = items1
+    m0.deletions = []
+    add1 = m0.deletions.append
     for _ in range(n):
         m1 = new(_AlterUserScramCredentialsRequest_ScramCredentialDeletion)
         n = data[at]
@@ -113,7 +113,7 @@ def _decode_AlterUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[Any,
         at += 2
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -121,8 +121,8 @@ def _decode_AlterUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[Any,
     n -= 1
     if not 0 <= n * 9 <= size - at:
         raise bad_length("upsertions", n)
-    items1: list[Any] = []
-    m0.upsertions = items1
+    m0.upsertions = []
+    add1 = m0.upsertions.append
     for _ in range(n):
         m1 = new(_AlterUserScramCredentialsRequest_ScramCredentialUpsertion)
         n = data[at]
@@ -156,7 +156,7 @@ def _decode_AlterUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[Any,
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -251,8 +251,8 @@ def _decode_AlterUserScramCredentialsResponse_0(data: Any, at: int) -> tuple[Any
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_AlterUserScramCredentialsResponse_AlterUserScramCredentialsResult)
         n = data[at]
@@ -280,7 +280,7 @@ def _decode_AlterUserScramCredentialsResponse_0(data: Any, at: int) -> tuple[Any
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

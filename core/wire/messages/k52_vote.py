@@ -136,8 +136,8 @@ def _decode_VoteRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteRequest_TopicData)
         n = data[at]
@@ -156,8 +156,8 @@ def _decode_VoteRequest_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 25 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteRequest_PartitionData)
             m2.replica_directory_id = ZERO_UUID
@@ -167,12 +167,12 @@ def _decode_VoteRequest_0(data: Any, at: int) -> tuple[Any, int]:
             at += 25
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -203,8 +203,8 @@ def _decode_VoteRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteRequest_TopicData)
         n = data[at]
@@ -223,8 +223,8 @@ def _decode_VoteRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 57 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteRequest_PartitionData)
             m2.pre_vote = False
@@ -232,12 +232,12 @@ def _decode_VoteRequest_1(data: Any, at: int) -> tuple[Any, int]:
             at += 57
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -268,8 +268,8 @@ def _decode_VoteRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteRequest_TopicData)
         n = data[at]
@@ -288,20 +288,20 @@ def _decode_VoteRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 58 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteRequest_PartitionData)
             m2.partition_index, m2.replica_epoch, m2.replica_id, m2.replica_directory_id, m2.voter_directory_id, m2.last_offset_epoch, m2.last_offset, m2.pre_vote, n = unpack_iiiuuiqtc(data, at)
             at += 58
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -494,8 +494,8 @@ def _decode_VoteResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteResponse_TopicData)
         n = data[at]
@@ -514,20 +514,20 @@ def _decode_VoteResponse_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted, n = unpack_ihiitc(data, at)
             at += 16
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -546,8 +546,8 @@ def _decode_VoteResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteResponse_TopicData)
         n = data[at]
@@ -566,20 +566,20 @@ def _decode_VoteResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted, n = unpack_ihiitc(data, at)
             at += 16
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.node_endpoints = []
@@ -600,8 +600,8 @@ def _decode_VoteResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 8 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_VoteResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -617,7 +617,7 @@ def _decode_VoteResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     at += 3
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:

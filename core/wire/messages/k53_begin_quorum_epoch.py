@@ -136,8 +136,8 @@ def _decode_BeginQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochRequest_TopicData)
         (n,) = unpack_h(data, at)
@@ -151,15 +151,15 @@ def _decode_BeginQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 12 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_BeginQuorumEpochRequest_PartitionData)
             m2.voter_directory_id = ZERO_UUID
             m2.partition_index, m2.leader_id, m2.leader_epoch = unpack_iii(data, at)
             at += 12
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -186,8 +186,8 @@ def _decode_BeginQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochRequest_TopicData)
         n = data[at]
@@ -206,20 +206,20 @@ def _decode_BeginQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 29 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_BeginQuorumEpochRequest_PartitionData)
             m2.partition_index, m2.voter_directory_id, m2.leader_id, m2.leader_epoch, n = unpack_iuiic(data, at)
             at += 29
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -227,8 +227,8 @@ def _decode_BeginQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("leader_endpoints", n)
-    items1: list[Any] = []
-    m0.leader_endpoints = items1
+    m0.leader_endpoints = []
+    add1 = m0.leader_endpoints.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochRequest_LeaderEndpoint)
         n = data[at]
@@ -253,7 +253,7 @@ def _decode_BeginQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -410,8 +410,8 @@ def _decode_BeginQuorumEpochResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 6
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochResponse_TopicData)
         (n,) = unpack_h(data, at)
@@ -425,14 +425,14 @@ def _decode_BeginQuorumEpochResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_BeginQuorumEpochResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch = unpack_ihii(data, at)
             at += 14
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -447,8 +447,8 @@ def _decode_BeginQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochResponse_TopicData)
         n = data[at]
@@ -467,20 +467,20 @@ def _decode_BeginQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_BeginQuorumEpochResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, n = unpack_ihiic(data, at)
             at += 15
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.node_endpoints = []
@@ -501,8 +501,8 @@ def _decode_BeginQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 8 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_BeginQuorumEpochResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -518,7 +518,7 @@ def _decode_BeginQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     at += 3
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:

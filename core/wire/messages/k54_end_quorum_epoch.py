@@ -148,8 +148,8 @@ def _decode_EndQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
     at += 4
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_EndQuorumEpochRequest_TopicData)
         (n,) = unpack_h(data, at)
@@ -163,8 +163,8 @@ def _decode_EndQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 16 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_EndQuorumEpochRequest_PartitionData)
             m2.preferred_candidates = []
@@ -174,8 +174,8 @@ def _decode_EndQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("preferred_successors", n)
             m2.preferred_successors = list(unpack_from(f">{n}i", data, at))
             at += n * 4
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -202,8 +202,8 @@ def _decode_EndQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_EndQuorumEpochRequest_TopicData)
         n = data[at]
@@ -222,8 +222,8 @@ def _decode_EndQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_EndQuorumEpochRequest_PartitionData)
             m2.preferred_successors = []
@@ -234,25 +234,25 @@ def _decode_EndQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 21 <= size - at:
                 raise bad_length("preferred_candidates", n)
-            items3: list[Any] = []
-            m2.preferred_candidates = items3
+            m2.preferred_candidates = []
+            add3 = m2.preferred_candidates.append
             for _ in range(n):
                 m3 = new(_EndQuorumEpochRequest_ReplicaInfo)
                 m3.candidate_id, m3.candidate_directory_id, n = unpack_iuc(data, at)
                 at += 21
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -260,8 +260,8 @@ def _decode_EndQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("leader_endpoints", n)
-    items1: list[Any] = []
-    m0.leader_endpoints = items1
+    m0.leader_endpoints = []
+    add1 = m0.leader_endpoints.append
     for _ in range(n):
         m1 = new(_EndQuorumEpochRequest_LeaderEndpoint)
         n = data[at]
@@ -286,7 +286,7 @@ def _decode_EndQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -451,8 +451,8 @@ def _decode_EndQuorumEpochResponse_0(data: Any, at: int) -> tuple[Any, int]:
     at += 6
     if not 0 <= n * 6 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_EndQuorumEpochResponse_TopicData)
         (n,) = unpack_h(data, at)
@@ -466,14 +466,14 @@ def _decode_EndQuorumEpochResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if not 0 <= n * 14 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_EndQuorumEpochResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch = unpack_ihii(data, at)
             at += 14
-            items2.append(m2)
-        items1.append(m1)
+            add2(m2)
+        add1(m1)
     return m0, at
 
 
@@ -488,8 +488,8 @@ def _decode_EndQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_EndQuorumEpochResponse_TopicData)
         n = data[at]
@@ -508,20 +508,20 @@ def _decode_EndQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_EndQuorumEpochResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, n = unpack_ihiic(data, at)
             at += 15
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.node_endpoints = []
@@ -542,8 +542,8 @@ def _decode_EndQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 8 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_EndQuorumEpochResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -559,7 +559,7 @@ def _decode_EndQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     at += 3
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:

@@ -97,8 +97,8 @@ def _decode_DescribeQuorumRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumRequest_TopicData)
         n = data[at]
@@ -117,20 +117,20 @@ def _decode_DescribeQuorumRequest_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 5 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumRequest_PartitionData)
             m2.partition_index, n = unpack_ic(data, at)
             at += 5
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -306,8 +306,8 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_TopicData)
         n = data[at]
@@ -326,8 +326,8 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 25 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_PartitionData)
             m2.error_message = ""
@@ -338,8 +338,8 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 13 <= size - at:
                 raise bad_length("current_voters", n)
-            items3: list[Any] = []
-            m2.current_voters = items3
+            m2.current_voters = []
+            add3 = m2.current_voters.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_directory_id = ZERO_UUID
@@ -349,7 +349,7 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 at += 13
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -357,8 +357,8 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 13 <= size - at:
                 raise bad_length("observers", n)
-            items3: list[Any] = []
-            m2.observers = items3
+            m2.observers = []
+            add3 = m2.observers.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_directory_id = ZERO_UUID
@@ -368,17 +368,17 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 at += 13
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -399,8 +399,8 @@ def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_TopicData)
         n = data[at]
@@ -419,8 +419,8 @@ def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 25 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_PartitionData)
             m2.error_message = ""
@@ -431,8 +431,8 @@ def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 29 <= size - at:
                 raise bad_length("current_voters", n)
-            items3: list[Any] = []
-            m2.current_voters = items3
+            m2.current_voters = []
+            add3 = m2.current_voters.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_directory_id = ZERO_UUID
@@ -440,7 +440,7 @@ def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 at += 29
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -448,8 +448,8 @@ def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 29 <= size - at:
                 raise bad_length("observers", n)
-            items3: list[Any] = []
-            m2.observers = items3
+            m2.observers = []
+            add3 = m2.observers.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_directory_id = ZERO_UUID
@@ -457,17 +457,17 @@ def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 at += 29
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -498,8 +498,8 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_TopicData)
         n = data[at]
@@ -518,8 +518,8 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 26 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_PartitionData)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -541,15 +541,15 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 45 <= size - at:
                 raise bad_length("current_voters", n)
-            items3: list[Any] = []
-            m2.current_voters = items3
+            m2.current_voters = []
+            add3 = m2.current_voters.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp, n = unpack_iuqqqc(data, at)
                 at += 45
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -557,25 +557,25 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 45 <= size - at:
                 raise bad_length("observers", n)
-            items3: list[Any] = []
-            m2.observers = items3
+            m2.observers = []
+            add3 = m2.observers.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp, n = unpack_iuqqqc(data, at)
                 at += 45
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -583,8 +583,8 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("nodes", n)
-    items1: list[Any] = []
-    m0.nodes = items1
+    m0.nodes = []
+    add1 = m0.nodes.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_Node)
         m1.node_id, n = unpack_ic(data, at)
@@ -594,8 +594,8 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 5 <= size - at:
             raise bad_length("listeners", n)
-        items2: list[Any] = []
-        m1.listeners = items2
+        m1.listeners = []
+        add2 = m1.listeners.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_Listener)
             n = data[at]
@@ -620,12 +620,12 @@ def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
             at += 3
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

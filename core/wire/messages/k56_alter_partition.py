@@ -129,8 +129,8 @@ def _decode_AlterPartitionRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_AlterPartitionRequest_TopicData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -140,8 +140,8 @@ def _decode_AlterPartitionRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionRequest_PartitionData)
             m2.new_isr_with_epochs = []
@@ -158,12 +158,12 @@ def _decode_AlterPartitionRequest_2(data: Any, at: int) -> tuple[Any, int]:
             at += 6
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -182,8 +182,8 @@ def _decode_AlterPartitionRequest_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_AlterPartitionRequest_TopicData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -193,8 +193,8 @@ def _decode_AlterPartitionRequest_3(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 15 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionRequest_PartitionData)
             m2.new_isr = []
@@ -205,25 +205,25 @@ def _decode_AlterPartitionRequest_3(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 13 <= size - at:
                 raise bad_length("new_isr_with_epochs", n)
-            items3: list[Any] = []
-            m2.new_isr_with_epochs = items3
+            m2.new_isr_with_epochs = []
+            add3 = m2.new_isr_with_epochs.append
             for _ in range(n):
                 m3 = new(_AlterPartitionRequest_BrokerState)
                 m3.broker_id, m3.broker_epoch, n = unpack_iqc(data, at)
                 at += 13
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             m2.leader_recovery_state, m2.partition_epoch, n = unpack_bic(data, at)
             at += 6
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -381,8 +381,8 @@ def _decode_AlterPartitionResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_AlterPartitionResponse_TopicData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -392,8 +392,8 @@ def _decode_AlterPartitionResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 21 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterPartitionResponse_PartitionData)
             m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, n = unpack_ihiic(data, at)
@@ -409,12 +409,12 @@ def _decode_AlterPartitionResponse_2(data: Any, at: int) -> tuple[Any, int]:
             at += 6
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

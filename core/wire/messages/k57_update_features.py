@@ -93,8 +93,8 @@ def _decode_UpdateFeaturesRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("feature_updates", n)
-    items1: list[Any] = []
-    m0.feature_updates = items1
+    m0.feature_updates = []
+    add1 = m0.feature_updates.append
     for _ in range(n):
         m1 = new(_UpdateFeaturesRequest_FeatureUpdateKey)
         m1.upgrade_type = 1
@@ -111,7 +111,7 @@ def _decode_UpdateFeaturesRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -130,8 +130,8 @@ def _decode_UpdateFeaturesRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("feature_updates", n)
-    items1: list[Any] = []
-    m0.feature_updates = items1
+    m0.feature_updates = []
+    add1 = m0.feature_updates.append
     for _ in range(n):
         m1 = new(_UpdateFeaturesRequest_FeatureUpdateKey)
         m1.allow_downgrade = False
@@ -148,7 +148,7 @@ def _decode_UpdateFeaturesRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 4
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.validate_only, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -268,8 +268,8 @@ def _decode_UpdateFeaturesResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_UpdateFeaturesResponse_UpdatableFeatureResult)
         n = data[at]
@@ -297,7 +297,7 @@ def _decode_UpdateFeaturesResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

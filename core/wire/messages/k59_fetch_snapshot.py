@@ -129,8 +129,8 @@ def _decode_FetchSnapshotRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchSnapshotRequest_TopicSnapshot)
         n = data[at]
@@ -149,8 +149,8 @@ def _decode_FetchSnapshotRequest_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 30 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchSnapshotRequest_PartitionSnapshot)
             m2.replica_directory_id = ZERO_UUID
@@ -166,12 +166,12 @@ def _decode_FetchSnapshotRequest_0(data: Any, at: int) -> tuple[Any, int]:
             at += 9
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.cluster_id = None
@@ -215,8 +215,8 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchSnapshotRequest_TopicSnapshot)
         n = data[at]
@@ -235,8 +235,8 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 30 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchSnapshotRequest_PartitionSnapshot)
             m2.partition, m2.current_leader_epoch = unpack_ii(data, at)
@@ -266,12 +266,12 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("replica_directory_id", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.cluster_id = None
@@ -517,8 +517,8 @@ def _decode_FetchSnapshotResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchSnapshotResponse_TopicSnapshot)
         n = data[at]
@@ -537,8 +537,8 @@ def _decode_FetchSnapshotResponse_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 37 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchSnapshotResponse_PartitionSnapshot)
             m2.index, m2.error_code = unpack_ih(data, at)
@@ -581,12 +581,12 @@ def _decode_FetchSnapshotResponse_0(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("current_leader", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -605,8 +605,8 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchSnapshotResponse_TopicSnapshot)
         n = data[at]
@@ -625,8 +625,8 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 37 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_FetchSnapshotResponse_PartitionSnapshot)
             m2.index, m2.error_code = unpack_ih(data, at)
@@ -669,12 +669,12 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
                             raise bad_length("current_leader", n)
                     else:
                         at = end2
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     m0.node_endpoints = []
@@ -695,8 +695,8 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 n -= 1
                 if not 0 <= n * 8 <= size - at:
                     raise bad_length("node_endpoints", n)
-                items1: list[Any] = []
-                m0.node_endpoints = items1
+                m0.node_endpoints = []
+                add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_FetchSnapshotResponse_NodeEndpoint)
                     m1.node_id, n = unpack_ic(data, at)
@@ -712,7 +712,7 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     at += 3
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items1.append(m1)
+                    add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
             else:

@@ -235,8 +235,8 @@ def _decode_DescribeClusterResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_DescribeClusterResponse_DescribeClusterBroker)
         m1.is_fenced = False
@@ -265,7 +265,7 @@ def _decode_DescribeClusterResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.cluster_authorized_operations, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -305,8 +305,8 @@ def _decode_DescribeClusterResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_DescribeClusterResponse_DescribeClusterBroker)
         m1.is_fenced = False
@@ -335,7 +335,7 @@ def _decode_DescribeClusterResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.cluster_authorized_operations, n = unpack_ic(data, at)
     at += 5
     if n:
@@ -375,8 +375,8 @@ def _decode_DescribeClusterResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 12 <= size - at:
         raise bad_length("brokers", n)
-    items1: list[Any] = []
-    m0.brokers = items1
+    m0.brokers = []
+    add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_DescribeClusterResponse_DescribeClusterBroker)
         m1.broker_id, n = unpack_ic(data, at)
@@ -404,7 +404,7 @@ def _decode_DescribeClusterResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 2
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.cluster_authorized_operations, n = unpack_ic(data, at)
     at += 5
     if n:

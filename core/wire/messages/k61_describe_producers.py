@@ -70,8 +70,8 @@ def _decode_DescribeProducersRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeProducersRequest_TopicRequest)
         n = data[at]
@@ -96,7 +96,7 @@ def _decode_DescribeProducersRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -229,8 +229,8 @@ def _decode_DescribeProducersResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeProducersResponse_TopicResponse)
         n = data[at]
@@ -249,8 +249,8 @@ def _decode_DescribeProducersResponse_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeProducersResponse_PartitionResponse)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -272,25 +272,25 @@ def _decode_DescribeProducersResponse_0(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 37 <= size - at:
                 raise bad_length("active_producers", n)
-            items3: list[Any] = []
-            m2.active_producers = items3
+            m2.active_producers = []
+            add3 = m2.active_producers.append
             for _ in range(n):
                 m3 = new(_DescribeProducersResponse_ProducerState)
                 m3.producer_id, m3.producer_epoch, m3.last_sequence, m3.last_timestamp, m3.coordinator_epoch, m3.current_txn_start_offset, n = unpack_qiiqiqc(data, at)
                 at += 37
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -134,8 +134,8 @@ def _decode_BrokerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
         n = data[at]
@@ -160,7 +160,7 @@ def _decode_BrokerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -168,8 +168,8 @@ def _decode_BrokerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
         n = data[at]
@@ -185,7 +185,7 @@ def _decode_BrokerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -227,8 +227,8 @@ def _decode_BrokerRegistrationRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
         n = data[at]
@@ -253,7 +253,7 @@ def _decode_BrokerRegistrationRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -261,8 +261,8 @@ def _decode_BrokerRegistrationRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
         n = data[at]
@@ -278,7 +278,7 @@ def _decode_BrokerRegistrationRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -319,8 +319,8 @@ def _decode_BrokerRegistrationRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
         n = data[at]
@@ -345,7 +345,7 @@ def _decode_BrokerRegistrationRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -353,8 +353,8 @@ def _decode_BrokerRegistrationRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
         n = data[at]
@@ -370,7 +370,7 @@ def _decode_BrokerRegistrationRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -419,8 +419,8 @@ def _decode_BrokerRegistrationRequest_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
         n = data[at]
@@ -445,7 +445,7 @@ def _decode_BrokerRegistrationRequest_3(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -453,8 +453,8 @@ def _decode_BrokerRegistrationRequest_3(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
         n = data[at]
@@ -470,7 +470,7 @@ def _decode_BrokerRegistrationRequest_3(data: Any, at: int) -> tuple[Any, int]:
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:

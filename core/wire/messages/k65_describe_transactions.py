@@ -61,8 +61,8 @@ def _decode_DescribeTransactionsRequest_0(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("transactional_ids", n)
-    items1: list[Any] = []
-    m0.transactional_ids = items1
+    m0.transactional_ids = []
+    add1 = m0.transactional_ids.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -71,7 +71,7 @@ def _decode_DescribeTransactionsRequest_0(data: Any, at: int) -> tuple[Any, int]
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("transactional_ids", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -182,8 +182,8 @@ def _decode_DescribeTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 28 <= size - at:
         raise bad_length("transaction_states", n)
-    items1: list[Any] = []
-    m0.transaction_states = items1
+    m0.transaction_states = []
+    add1 = m0.transaction_states.append
     for _ in range(n):
         m1 = new(_DescribeTransactionsResponse_TransactionState)
         m1.error_code, n = unpack_hc(data, at)
@@ -211,8 +211,8 @@ def _decode_DescribeTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeTransactionsResponse_TopicData)
             n = data[at]
@@ -237,12 +237,12 @@ def _decode_DescribeTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -73,8 +73,8 @@ def _decode_ListTransactionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("state_filters", n)
-    items1: list[Any] = []
-    m0.state_filters = items1
+    m0.state_filters = []
+    add1 = m0.state_filters.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -83,7 +83,7 @@ def _decode_ListTransactionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("state_filters", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -113,8 +113,8 @@ def _decode_ListTransactionsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("state_filters", n)
-    items1: list[Any] = []
-    m0.state_filters = items1
+    m0.state_filters = []
+    add1 = m0.state_filters.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -123,7 +123,7 @@ def _decode_ListTransactionsRequest_1(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("state_filters", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -152,8 +152,8 @@ def _decode_ListTransactionsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("state_filters", n)
-    items1: list[Any] = []
-    m0.state_filters = items1
+    m0.state_filters = []
+    add1 = m0.state_filters.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -162,7 +162,7 @@ def _decode_ListTransactionsRequest_2(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("state_filters", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -325,8 +325,8 @@ def _decode_ListTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("unknown_state_filters", n)
-    items1: list[Any] = []
-    m0.unknown_state_filters = items1
+    m0.unknown_state_filters = []
+    add1 = m0.unknown_state_filters.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -335,7 +335,7 @@ def _decode_ListTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("unknown_state_filters", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1
@@ -344,8 +344,8 @@ def _decode_ListTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("transaction_states", n)
-    items1: list[Any] = []
-    m0.transaction_states = items1
+    m0.transaction_states = []
+    add1 = m0.transaction_states.append
     for _ in range(n):
         m1 = new(_ListTransactionsResponse_TransactionState)
         n = data[at]
@@ -370,7 +370,7 @@ def _decode_ListTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

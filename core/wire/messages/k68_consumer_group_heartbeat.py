@@ -155,8 +155,8 @@ def _decode_ConsumerGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n <= size - at:
             raise bad_length("subscribed_topic_names", n)
-        items1: list[Any] = []
-        m0.subscribed_topic_names = items1
+        m0.subscribed_topic_names = []
+        add1 = m0.subscribed_topic_names.append
         for _ in range(n):
             n = data[at]
             at += 1
@@ -165,7 +165,7 @@ def _decode_ConsumerGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, in
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("subscribed_topic_names", n - 1)
-            items1.append(data[at:stop].decode())
+            add1(data[at:stop].decode())
             at = stop
     n = data[at]
     at += 1
@@ -189,8 +189,8 @@ def _decode_ConsumerGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topic_partitions", n)
-        items1: list[Any] = []
-        m0.topic_partitions = items1
+        m0.topic_partitions = []
+        add1 = m0.topic_partitions.append
         for _ in range(n):
             m1 = new(_ConsumerGroupHeartbeatRequest_TopicPartitions)
             m1.topic_id, n = unpack_uc(data, at)
@@ -206,7 +206,7 @@ def _decode_ConsumerGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -270,8 +270,8 @@ def _decode_ConsumerGroupHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n <= size - at:
             raise bad_length("subscribed_topic_names", n)
-        items1: list[Any] = []
-        m0.subscribed_topic_names = items1
+        m0.subscribed_topic_names = []
+        add1 = m0.subscribed_topic_names.append
         for _ in range(n):
             n = data[at]
             at += 1
@@ -280,7 +280,7 @@ def _decode_ConsumerGroupHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, in
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("subscribed_topic_names", n - 1)
-            items1.append(data[at:stop].decode())
+            add1(data[at:stop].decode())
             at = stop
     n = data[at]
     at += 1
@@ -316,8 +316,8 @@ def _decode_ConsumerGroupHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topic_partitions", n)
-        items1: list[Any] = []
-        m0.topic_partitions = items1
+        m0.topic_partitions = []
+        add1 = m0.topic_partitions.append
         for _ in range(n):
             m1 = new(_ConsumerGroupHeartbeatRequest_TopicPartitions)
             m1.topic_id, n = unpack_uc(data, at)
@@ -333,7 +333,7 @@ def _decode_ConsumerGroupHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -577,8 +577,8 @@ def _decode_ConsumerGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, i
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topic_partitions", n)
-        items2: list[Any] = []
-        m1.topic_partitions = items2
+        m1.topic_partitions = []
+        add2 = m1.topic_partitions.append
         for _ in range(n):
             m2 = new(_ConsumerGroupHeartbeatResponse_TopicPartitions)
             m2.topic_id, n = unpack_uc(data, at)
@@ -594,7 +594,7 @@ def _decode_ConsumerGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, i
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:

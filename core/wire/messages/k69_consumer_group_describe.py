@@ -72,8 +72,8 @@ def _decode_ConsumerGroupDescribeRequest_0(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("group_ids", n)
-    items1: list[Any] = []
-    m0.group_ids = items1
+    m0.group_ids = []
+    add1 = m0.group_ids.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -82,7 +82,7 @@ def _decode_ConsumerGroupDescribeRequest_0(data: Any, at: int) -> tuple[Any, int
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("group_ids", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.include_authorized_operations, n = unpack_tc(data, at)
     at += 2
@@ -252,8 +252,8 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n * 20 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ConsumerGroupDescribeResponse_DescribedGroup)
         m1.error_code, n = unpack_hc(data, at)
@@ -302,8 +302,8 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 16 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_ConsumerGroupDescribeResponse_Member)
             m2.member_type = -1
@@ -365,8 +365,8 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("subscribed_topic_names", n)
-            items3: list[Any] = []
-            m2.subscribed_topic_names = items3
+            m2.subscribed_topic_names = []
+            add3 = m2.subscribed_topic_names.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -375,7 +375,7 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("subscribed_topic_names", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             n = data[at]
             at += 1
@@ -397,8 +397,8 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_length("topic_partitions", n)
-            items4: list[Any] = []
-            m3.topic_partitions = items4
+            m3.topic_partitions = []
+            add4 = m3.topic_partitions.append
             for _ in range(n):
                 m4 = new(_ConsumerGroupDescribeResponse_TopicPartitions)
                 m4.topic_id, n = unpack_uc(data, at)
@@ -423,7 +423,7 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -437,8 +437,8 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_length("topic_partitions", n)
-            items4: list[Any] = []
-            m3.topic_partitions = items4
+            m3.topic_partitions = []
+            add4 = m3.topic_partitions.append
             for _ in range(n):
                 m4 = new(_ConsumerGroupDescribeResponse_TopicPartitions)
                 m4.topic_id, n = unpack_uc(data, at)
@@ -463,7 +463,7 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -473,12 +473,12 @@ def _decode_ConsumerGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -497,8 +497,8 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n * 20 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ConsumerGroupDescribeResponse_DescribedGroup)
         m1.error_code, n = unpack_hc(data, at)
@@ -547,8 +547,8 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 17 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_ConsumerGroupDescribeResponse_Member)
             n = data[at]
@@ -609,8 +609,8 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("subscribed_topic_names", n)
-            items3: list[Any] = []
-            m2.subscribed_topic_names = items3
+            m2.subscribed_topic_names = []
+            add3 = m2.subscribed_topic_names.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -619,7 +619,7 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("subscribed_topic_names", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             n = data[at]
             at += 1
@@ -641,8 +641,8 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_length("topic_partitions", n)
-            items4: list[Any] = []
-            m3.topic_partitions = items4
+            m3.topic_partitions = []
+            add4 = m3.topic_partitions.append
             for _ in range(n):
                 m4 = new(_ConsumerGroupDescribeResponse_TopicPartitions)
                 m4.topic_id, n = unpack_uc(data, at)
@@ -667,7 +667,7 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -681,8 +681,8 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_length("topic_partitions", n)
-            items4: list[Any] = []
-            m3.topic_partitions = items4
+            m3.topic_partitions = []
+            add4 = m3.topic_partitions.append
             for _ in range(n):
                 m4 = new(_ConsumerGroupDescribeResponse_TopicPartitions)
                 m4.topic_id, n = unpack_uc(data, at)
@@ -707,7 +707,7 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -717,12 +717,12 @@ def _decode_ConsumerGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, in
             at += 2
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -96,8 +96,8 @@ def _decode_ControllerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n * 7 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_ControllerRegistrationRequest_Listener)
         n = data[at]
@@ -122,7 +122,7 @@ def _decode_ControllerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, in
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -130,8 +130,8 @@ def _decode_ControllerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("features", n)
-    items1: list[Any] = []
-    m0.features = items1
+    m0.features = []
+    add1 = m0.features.append
     for _ in range(n):
         m1 = new(_ControllerRegistrationRequest_Feature)
         n = data[at]
@@ -147,7 +147,7 @@ def _decode_ControllerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, in
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

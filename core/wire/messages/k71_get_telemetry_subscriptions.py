@@ -147,8 +147,8 @@ def _decode_GetTelemetrySubscriptionsResponse_0(data: Any, at: int) -> tuple[Any
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("requested_metrics", n)
-    items1: list[Any] = []
-    m0.requested_metrics = items1
+    m0.requested_metrics = []
+    add1 = m0.requested_metrics.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -157,7 +157,7 @@ def _decode_GetTelemetrySubscriptionsResponse_0(data: Any, at: int) -> tuple[Any
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("requested_metrics", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     n = data[at]
     at += 1

@@ -106,8 +106,8 @@ def _decode_AssignReplicasToDirsRequest_0(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("directories", n)
-    items1: list[Any] = []
-    m0.directories = items1
+    m0.directories = []
+    add1 = m0.directories.append
     for _ in range(n):
         m1 = new(_AssignReplicasToDirsRequest_DirectoryData)
         m1.id, n = unpack_uc(data, at)
@@ -117,8 +117,8 @@ def _decode_AssignReplicasToDirsRequest_0(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AssignReplicasToDirsRequest_TopicData)
             m2.topic_id, n = unpack_uc(data, at)
@@ -128,25 +128,25 @@ def _decode_AssignReplicasToDirsRequest_0(data: Any, at: int) -> tuple[Any, int]
             n -= 1
             if not 0 <= n * 5 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_AssignReplicasToDirsRequest_PartitionData)
                 m3.partition_index, n = unpack_ic(data, at)
                 at += 5
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -265,8 +265,8 @@ def _decode_AssignReplicasToDirsResponse_0(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("directories", n)
-    items1: list[Any] = []
-    m0.directories = items1
+    m0.directories = []
+    add1 = m0.directories.append
     for _ in range(n):
         m1 = new(_AssignReplicasToDirsResponse_DirectoryData)
         m1.id, n = unpack_uc(data, at)
@@ -276,8 +276,8 @@ def _decode_AssignReplicasToDirsResponse_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AssignReplicasToDirsResponse_TopicData)
             m2.topic_id, n = unpack_uc(data, at)
@@ -287,25 +287,25 @@ def _decode_AssignReplicasToDirsResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 7 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_AssignReplicasToDirsResponse_PartitionData)
                 m3.partition_index, m3.error_code, n = unpack_ihc(data, at)
                 at += 7
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -157,8 +157,8 @@ def _decode_ListConfigResourcesResponse_0(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 2 <= size - at:
         raise bad_length("config_resources", n)
-    items1: list[Any] = []
-    m0.config_resources = items1
+    m0.config_resources = []
+    add1 = m0.config_resources.append
     for _ in range(n):
         m1 = new(_ListConfigResourcesResponse_ConfigResource)
         m1.resource_type = 16
@@ -175,7 +175,7 @@ def _decode_ListConfigResourcesResponse_0(data: Any, at: int) -> tuple[Any, int]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -194,8 +194,8 @@ def _decode_ListConfigResourcesResponse_1(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("config_resources", n)
-    items1: list[Any] = []
-    m0.config_resources = items1
+    m0.config_resources = []
+    add1 = m0.config_resources.append
     for _ in range(n):
         m1 = new(_ListConfigResourcesResponse_ConfigResource)
         n = data[at]
@@ -211,7 +211,7 @@ def _decode_ListConfigResourcesResponse_1(data: Any, at: int) -> tuple[Any, int]
         at += 2
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

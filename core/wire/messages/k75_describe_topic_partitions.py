@@ -94,8 +94,8 @@ def _decode_DescribeTopicPartitionsRequest_0(data: Any, at: int) -> tuple[Any, i
     n -= 1
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeTopicPartitionsRequest_TopicRequest)
         n = data[at]
@@ -111,7 +111,7 @@ def _decode_DescribeTopicPartitionsRequest_0(data: Any, at: int) -> tuple[Any, i
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.response_partition_limit, n = unpack_ib(data, at)
     at += 5
     if n < 0:
@@ -280,8 +280,8 @@ def _decode_DescribeTopicPartitionsResponse_0(data: Any, at: int) -> tuple[Any, 
     n -= 1
     if not 0 <= n * 26 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeTopicPartitionsResponse_DescribeTopicPartitionsResponseTopic)
         m1.error_code, n = unpack_hc(data, at)
@@ -303,8 +303,8 @@ def _decode_DescribeTopicPartitionsResponse_0(data: Any, at: int) -> tuple[Any, 
         n -= 1
         if not 0 <= n * 20 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeTopicPartitionsResponse_DescribeTopicPartitionsResponsePartition)
             m2.error_code, m2.partition_index, m2.leader_id, m2.leader_epoch, n = unpack_hiiic(data, at)
@@ -362,12 +362,12 @@ def _decode_DescribeTopicPartitionsResponse_0(data: Any, at: int) -> tuple[Any, 
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.topic_authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     (n,) = unpack_b(data, at)
     at += 1
     if n < 0:

@@ -111,8 +111,8 @@ def _decode_ShareGroupHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n <= size - at:
             raise bad_length("subscribed_topic_names", n)
-        items1: list[Any] = []
-        m0.subscribed_topic_names = items1
+        m0.subscribed_topic_names = []
+        add1 = m0.subscribed_topic_names.append
         for _ in range(n):
             n = data[at]
             at += 1
@@ -121,7 +121,7 @@ def _decode_ShareGroupHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, int]:
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("subscribed_topic_names", n - 1)
-            items1.append(data[at:stop].decode())
+            add1(data[at:stop].decode())
             at = stop
     n = data[at]
     at += 1
@@ -269,8 +269,8 @@ def _decode_ShareGroupHeartbeatResponse_1(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 18 <= size - at:
             raise bad_length("topic_partitions", n)
-        items2: list[Any] = []
-        m1.topic_partitions = items2
+        m1.topic_partitions = []
+        add2 = m1.topic_partitions.append
         for _ in range(n):
             m2 = new(_ShareGroupHeartbeatResponse_TopicPartitions)
             m2.topic_id, n = unpack_uc(data, at)
@@ -286,7 +286,7 @@ def _decode_ShareGroupHeartbeatResponse_1(data: Any, at: int) -> tuple[Any, int]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:

@@ -70,8 +70,8 @@ def _decode_ShareGroupDescribeRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("group_ids", n)
-    items1: list[Any] = []
-    m0.group_ids = items1
+    m0.group_ids = []
+    add1 = m0.group_ids.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -80,7 +80,7 @@ def _decode_ShareGroupDescribeRequest_1(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("group_ids", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.include_authorized_operations, n = unpack_tc(data, at)
     at += 2
@@ -236,8 +236,8 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 20 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ShareGroupDescribeResponse_DescribedGroup)
         m1.error_code, n = unpack_hc(data, at)
@@ -286,8 +286,8 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 12 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_ShareGroupDescribeResponse_Member)
             n = data[at]
@@ -336,8 +336,8 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("subscribed_topic_names", n)
-            items3: list[Any] = []
-            m2.subscribed_topic_names = items3
+            m2.subscribed_topic_names = []
+            add3 = m2.subscribed_topic_names.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -346,7 +346,7 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("subscribed_topic_names", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             m3 = new(_ShareGroupDescribeResponse_Assignment)
             n = data[at]
@@ -356,8 +356,8 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_length("topic_partitions", n)
-            items4: list[Any] = []
-            m3.topic_partitions = items4
+            m3.topic_partitions = []
+            add4 = m3.topic_partitions.append
             for _ in range(n):
                 m4 = new(_ShareGroupDescribeResponse_TopicPartitions)
                 m4.topic_id, n = unpack_uc(data, at)
@@ -382,7 +382,7 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -392,12 +392,12 @@ def _decode_ShareGroupDescribeResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

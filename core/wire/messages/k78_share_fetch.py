@@ -199,8 +199,8 @@ def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_FetchTopic)
         m1.topic_id, n = unpack_uc(data, at)
@@ -210,8 +210,8 @@ def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareFetchRequest_FetchPartition)
             m2.partition_max_bytes = 0
@@ -222,8 +222,8 @@ def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_length("acknowledgement_batches", n)
-            items3: list[Any] = []
-            m2.acknowledgement_batches = items3
+            m2.acknowledgement_batches = []
+            add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareFetchRequest_AcknowledgementBatch)
                 m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
@@ -239,17 +239,17 @@ def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -257,8 +257,8 @@ def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_ForgottenTopic)
         m1.topic_id, n = unpack_uc(data, at)
@@ -274,7 +274,7 @@ def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -317,8 +317,8 @@ def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_FetchTopic)
         m1.topic_id, n = unpack_uc(data, at)
@@ -328,8 +328,8 @@ def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareFetchRequest_FetchPartition)
             m2.partition_max_bytes = 0
@@ -340,8 +340,8 @@ def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_length("acknowledgement_batches", n)
-            items3: list[Any] = []
-            m2.acknowledgement_batches = items3
+            m2.acknowledgement_batches = []
+            add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareFetchRequest_AcknowledgementBatch)
                 m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
@@ -357,17 +357,17 @@ def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -375,8 +375,8 @@ def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("forgotten_topics_data", n)
-    items1: list[Any] = []
-    m0.forgotten_topics_data = items1
+    m0.forgotten_topics_data = []
+    add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_ForgottenTopic)
         m1.topic_id, n = unpack_uc(data, at)
@@ -392,7 +392,7 @@ def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -677,8 +677,8 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ShareFetchResponse_ShareFetchableTopicResponse)
         m1.topic_id, n = unpack_uc(data, at)
@@ -688,8 +688,8 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 22 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareFetchResponse_PartitionData)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -738,25 +738,25 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 19 <= size - at:
                 raise bad_length("acquired_records", n)
-            items3: list[Any] = []
-            m2.acquired_records = items3
+            m2.acquired_records = []
+            add3 = m2.acquired_records.append
             for _ in range(n):
                 m3 = new(_ShareFetchResponse_AcquiredRecords)
                 m3.first_offset, m3.last_offset, m3.delivery_count, n = unpack_qqhc(data, at)
                 at += 19
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -764,8 +764,8 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("node_endpoints", n)
-    items1: list[Any] = []
-    m0.node_endpoints = items1
+    m0.node_endpoints = []
+    add1 = m0.node_endpoints.append
     for _ in range(n):
         m1 = new(_ShareFetchResponse_NodeEndpoint)
         m1.node_id, n = unpack_ic(data, at)
@@ -793,7 +793,7 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -152,8 +152,8 @@ def _decode_ShareAcknowledgeRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeRequest_AcknowledgeTopic)
         m1.topic_id, n = unpack_uc(data, at)
@@ -163,8 +163,8 @@ def _decode_ShareAcknowledgeRequest_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeRequest_AcknowledgePartition)
             m2.partition_index, n = unpack_ic(data, at)
@@ -174,8 +174,8 @@ def _decode_ShareAcknowledgeRequest_1(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_length("acknowledgement_batches", n)
-            items3: list[Any] = []
-            m2.acknowledgement_batches = items3
+            m2.acknowledgement_batches = []
+            add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareAcknowledgeRequest_AcknowledgementBatch)
                 m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
@@ -191,17 +191,17 @@ def _decode_ShareAcknowledgeRequest_1(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -244,8 +244,8 @@ def _decode_ShareAcknowledgeRequest_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeRequest_AcknowledgeTopic)
         m1.topic_id, n = unpack_uc(data, at)
@@ -255,8 +255,8 @@ def _decode_ShareAcknowledgeRequest_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 6 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeRequest_AcknowledgePartition)
             m2.partition_index, n = unpack_ic(data, at)
@@ -266,8 +266,8 @@ def _decode_ShareAcknowledgeRequest_2(data: Any, at: int) -> tuple[Any, int]:
             n -= 1
             if not 0 <= n * 18 <= size - at:
                 raise bad_length("acknowledgement_batches", n)
-            items3: list[Any] = []
-            m2.acknowledgement_batches = items3
+            m2.acknowledgement_batches = []
+            add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareAcknowledgeRequest_AcknowledgementBatch)
                 m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
@@ -283,17 +283,17 @@ def _decode_ShareAcknowledgeRequest_2(data: Any, at: int) -> tuple[Any, int]:
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -522,8 +522,8 @@ def _decode_ShareAcknowledgeResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_ShareAcknowledgeTopicResponse)
         m1.topic_id, n = unpack_uc(data, at)
@@ -533,8 +533,8 @@ def _decode_ShareAcknowledgeResponse_1(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 17 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeResponse_PartitionData)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -559,12 +559,12 @@ def _decode_ShareAcknowledgeResponse_1(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -572,8 +572,8 @@ def _decode_ShareAcknowledgeResponse_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("node_endpoints", n)
-    items1: list[Any] = []
-    m0.node_endpoints = items1
+    m0.node_endpoints = []
+    add1 = m0.node_endpoints.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_NodeEndpoint)
         m1.node_id, n = unpack_ic(data, at)
@@ -601,7 +601,7 @@ def _decode_ShareAcknowledgeResponse_1(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -632,8 +632,8 @@ def _decode_ShareAcknowledgeResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_ShareAcknowledgeTopicResponse)
         m1.topic_id, n = unpack_uc(data, at)
@@ -643,8 +643,8 @@ def _decode_ShareAcknowledgeResponse_2(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 17 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeResponse_PartitionData)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -669,12 +669,12 @@ def _decode_ShareAcknowledgeResponse_2(data: Any, at: int) -> tuple[Any, int]:
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -682,8 +682,8 @@ def _decode_ShareAcknowledgeResponse_2(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 11 <= size - at:
         raise bad_length("node_endpoints", n)
-    items1: list[Any] = []
-    m0.node_endpoints = items1
+    m0.node_endpoints = []
+    add1 = m0.node_endpoints.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_NodeEndpoint)
         m1.node_id, n = unpack_ic(data, at)
@@ -711,7 +711,7 @@ def _decode_ShareAcknowledgeResponse_2(data: Any, at: int) -> tuple[Any, int]:
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

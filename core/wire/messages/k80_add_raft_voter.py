@@ -101,8 +101,8 @@ def _decode_AddRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_AddRaftVoterRequest_Listener)
         n = data[at]
@@ -127,7 +127,7 @@ def _decode_AddRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -158,8 +158,8 @@ def _decode_AddRaftVoterRequest_1(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_AddRaftVoterRequest_Listener)
         n = data[at]
@@ -184,7 +184,7 @@ def _decode_AddRaftVoterRequest_1(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m0.ack_when_committed, n = unpack_tc(data, at)
     at += 2
     if n:

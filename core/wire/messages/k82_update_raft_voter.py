@@ -123,8 +123,8 @@ def _decode_UpdateRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 5 <= size - at:
         raise bad_length("listeners", n)
-    items1: list[Any] = []
-    m0.listeners = items1
+    m0.listeners = []
+    add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_UpdateRaftVoterRequest_Listener)
         n = data[at]
@@ -149,7 +149,7 @@ def _decode_UpdateRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
         at += 3
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     m1 = new(_UpdateRaftVoterRequest_KRaftVersionFeature)
     m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
     at += 5

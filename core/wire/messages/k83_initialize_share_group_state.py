@@ -100,8 +100,8 @@ def _decode_InitializeShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any,
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_InitializeShareGroupStateRequest_InitializeStateData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -111,20 +111,20 @@ def _decode_InitializeShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any,
         n -= 1
         if not 0 <= n * 17 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_InitializeShareGroupStateRequest_PartitionData)
             m2.partition, m2.state_epoch, m2.start_offset, n = unpack_iiqc(data, at)
             at += 17
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -217,8 +217,8 @@ def _decode_InitializeShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_InitializeShareGroupStateResponse_InitializeStateResult)
         m1.topic_id, n = unpack_uc(data, at)
@@ -228,8 +228,8 @@ def _decode_InitializeShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_InitializeShareGroupStateResponse_PartitionResult)
             m2.partition, m2.error_code, n = unpack_ihc(data, at)
@@ -248,12 +248,12 @@ def _decode_InitializeShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -98,8 +98,8 @@ def _decode_ReadShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int]:
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateRequest_ReadStateData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -109,20 +109,20 @@ def _decode_ReadShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int]:
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateRequest_PartitionData)
             m2.partition, m2.leader_epoch, n = unpack_iic(data, at)
             at += 9
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -245,8 +245,8 @@ def _decode_ReadShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateResponse_ReadStateResult)
         m1.topic_id, n = unpack_uc(data, at)
@@ -256,8 +256,8 @@ def _decode_ReadShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 21 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateResponse_PartitionResult)
             m2.partition, m2.error_code, n = unpack_ihc(data, at)
@@ -279,25 +279,25 @@ def _decode_ReadShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int]
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_length("state_batches", n)
-            items3: list[Any] = []
-            m2.state_batches = items3
+            m2.state_batches = []
+            add3 = m2.state_batches.append
             for _ in range(n):
                 m3 = new(_ReadShareGroupStateResponse_StateBatch)
                 m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count, n = unpack_qqbhc(data, at)
                 at += 20
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

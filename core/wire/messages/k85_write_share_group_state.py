@@ -136,8 +136,8 @@ def _decode_WriteShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_WriteShareGroupStateRequest_WriteStateData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -147,8 +147,8 @@ def _decode_WriteShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 22 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_WriteShareGroupStateRequest_PartitionData)
             m2.delivery_complete_count = -1
@@ -159,25 +159,25 @@ def _decode_WriteShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int]
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_length("state_batches", n)
-            items3: list[Any] = []
-            m2.state_batches = items3
+            m2.state_batches = []
+            add3 = m2.state_batches.append
             for _ in range(n):
                 m3 = new(_WriteShareGroupStateRequest_StateBatch)
                 m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count, n = unpack_qqbhc(data, at)
                 at += 20
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -205,8 +205,8 @@ def _decode_WriteShareGroupStateRequest_1(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_WriteShareGroupStateRequest_WriteStateData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -216,8 +216,8 @@ def _decode_WriteShareGroupStateRequest_1(data: Any, at: int) -> tuple[Any, int]
         n -= 1
         if not 0 <= n * 26 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_WriteShareGroupStateRequest_PartitionData)
             m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count, n = unpack_iiiqic(data, at)
@@ -227,25 +227,25 @@ def _decode_WriteShareGroupStateRequest_1(data: Any, at: int) -> tuple[Any, int]
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_length("state_batches", n)
-            items3: list[Any] = []
-            m2.state_batches = items3
+            m2.state_batches = []
+            add3 = m2.state_batches.append
             for _ in range(n):
                 m3 = new(_WriteShareGroupStateRequest_StateBatch)
                 m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count, n = unpack_qqbhc(data, at)
                 at += 20
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -375,8 +375,8 @@ def _decode_WriteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_WriteShareGroupStateResponse_WriteStateResult)
         m1.topic_id, n = unpack_uc(data, at)
@@ -386,8 +386,8 @@ def _decode_WriteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_WriteShareGroupStateResponse_PartitionResult)
             m2.partition, m2.error_code, n = unpack_ihc(data, at)
@@ -406,12 +406,12 @@ def _decode_WriteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

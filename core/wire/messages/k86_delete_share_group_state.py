@@ -98,8 +98,8 @@ def _decode_DeleteShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteShareGroupStateRequest_DeleteStateData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -109,20 +109,20 @@ def _decode_DeleteShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 5 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteShareGroupStateRequest_PartitionData)
             m2.partition, n = unpack_ic(data, at)
             at += 5
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -215,8 +215,8 @@ def _decode_DeleteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DeleteShareGroupStateResponse_DeleteStateResult)
         m1.topic_id, n = unpack_uc(data, at)
@@ -226,8 +226,8 @@ def _decode_DeleteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteShareGroupStateResponse_PartitionResult)
             m2.partition, m2.error_code, n = unpack_ihc(data, at)
@@ -246,12 +246,12 @@ def _decode_DeleteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -103,8 +103,8 @@ def _decode_ReadShareGroupStateSummaryRequest_0(data: Any, at: int) -> tuple[Any
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateSummaryRequest_ReadStateSummaryData)
         m1.topic_id, n = unpack_uc(data, at)
@@ -114,20 +114,20 @@ def _decode_ReadShareGroupStateSummaryRequest_0(data: Any, at: int) -> tuple[Any
         n -= 1
         if not 0 <= n * 9 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateSummaryRequest_PartitionData)
             m2.partition, m2.leader_epoch, n = unpack_iic(data, at)
             at += 9
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -244,8 +244,8 @@ def _decode_ReadShareGroupStateSummaryResponse_0(data: Any, at: int) -> tuple[An
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateSummaryResponse_ReadStateSummaryResult)
         m1.topic_id, n = unpack_uc(data, at)
@@ -255,8 +255,8 @@ def _decode_ReadShareGroupStateSummaryResponse_0(data: Any, at: int) -> tuple[An
         n -= 1
         if not 0 <= n * 24 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateSummaryResponse_PartitionResult)
             m2.delivery_complete_count = -1
@@ -276,12 +276,12 @@ def _decode_ReadShareGroupStateSummaryResponse_0(data: Any, at: int) -> tuple[An
             at += 17
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -300,8 +300,8 @@ def _decode_ReadShareGroupStateSummaryResponse_1(data: Any, at: int) -> tuple[An
     n -= 1
     if not 0 <= n * 18 <= size - at:
         raise bad_length("results", n)
-    items1: list[Any] = []
-    m0.results = items1
+    m0.results = []
+    add1 = m0.results.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateSummaryResponse_ReadStateSummaryResult)
         m1.topic_id, n = unpack_uc(data, at)
@@ -311,8 +311,8 @@ def _decode_ReadShareGroupStateSummaryResponse_1(data: Any, at: int) -> tuple[An
         n -= 1
         if not 0 <= n * 28 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateSummaryResponse_PartitionResult)
             m2.partition, m2.error_code, n = unpack_ihc(data, at)
@@ -331,12 +331,12 @@ def _decode_ReadShareGroupStateSummaryResponse_1(data: Any, at: int) -> tuple[An
             at += 21
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

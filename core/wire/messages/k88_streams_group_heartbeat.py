@@ -294,8 +294,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("subtopologies", n)
-        items2: list[Any] = []
-        m1.subtopologies = items2
+        m1.subtopologies = []
+        add2 = m1.subtopologies.append
         for _ in range(n):
             m2 = new(_StreamsGroupHeartbeatRequest_Subtopology)
             n = data[at]
@@ -314,8 +314,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("source_topics", n)
-            items3: list[Any] = []
-            m2.source_topics = items3
+            m2.source_topics = []
+            add3 = m2.source_topics.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -324,7 +324,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("source_topics", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             n = data[at]
             at += 1
@@ -333,8 +333,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("source_topic_regex", n)
-            items3: list[Any] = []
-            m2.source_topic_regex = items3
+            m2.source_topic_regex = []
+            add3 = m2.source_topic_regex.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -343,7 +343,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("source_topic_regex", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             n = data[at]
             at += 1
@@ -352,8 +352,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 9 <= size - at:
                 raise bad_length("state_changelog_topics", n)
-            items3: list[Any] = []
-            m2.state_changelog_topics = items3
+            m2.state_changelog_topics = []
+            add3 = m2.state_changelog_topics.append
             for _ in range(n):
                 m3 = new(_StreamsGroupHeartbeatRequest_TopicInfo)
                 n = data[at]
@@ -372,8 +372,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                 n -= 1
                 if not 0 <= n * 3 <= size - at:
                     raise bad_length("topic_configs", n)
-                items4: list[Any] = []
-                m3.topic_configs = items4
+                m3.topic_configs = []
+                add4 = m3.topic_configs.append
                 for _ in range(n):
                     m4 = new(_StreamsGroupHeartbeatRequest_KeyValue)
                     n = data[at]
@@ -398,12 +398,12 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                     at += 1
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items4.append(m4)
+                    add4(m4)
                 n = data[at]
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -411,8 +411,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n <= size - at:
                 raise bad_length("repartition_sink_topics", n)
-            items3: list[Any] = []
-            m2.repartition_sink_topics = items3
+            m2.repartition_sink_topics = []
+            add3 = m2.repartition_sink_topics.append
             for _ in range(n):
                 n = data[at]
                 at += 1
@@ -421,7 +421,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("repartition_sink_topics", n - 1)
-                items3.append(data[at:stop].decode())
+                add3(data[at:stop].decode())
                 at = stop
             n = data[at]
             at += 1
@@ -430,8 +430,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 9 <= size - at:
                 raise bad_length("repartition_source_topics", n)
-            items3: list[Any] = []
-            m2.repartition_source_topics = items3
+            m2.repartition_source_topics = []
+            add3 = m2.repartition_source_topics.append
             for _ in range(n):
                 m3 = new(_StreamsGroupHeartbeatRequest_TopicInfo)
                 n = data[at]
@@ -450,8 +450,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                 n -= 1
                 if not 0 <= n * 3 <= size - at:
                     raise bad_length("topic_configs", n)
-                items4: list[Any] = []
-                m3.topic_configs = items4
+                m3.topic_configs = []
+                add4 = m3.topic_configs.append
                 for _ in range(n):
                     m4 = new(_StreamsGroupHeartbeatRequest_KeyValue)
                     n = data[at]
@@ -476,12 +476,12 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                     at += 1
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items4.append(m4)
+                    add4(m4)
                 n = data[at]
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -489,8 +489,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 4 <= size - at:
                 raise bad_length("copartition_groups", n)
-            items3: list[Any] = []
-            m2.copartition_groups = items3
+            m2.copartition_groups = []
+            add3 = m2.copartition_groups.append
             for _ in range(n):
                 m3 = new(_StreamsGroupHeartbeatRequest_CopartitionGroup)
                 n = data[at]
@@ -524,12 +524,12 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
@@ -545,8 +545,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("active_tasks", n)
-        items1: list[Any] = []
-        m0.active_tasks = items1
+        m0.active_tasks = []
+        add1 = m0.active_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskIds)
             n = data[at]
@@ -571,7 +571,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -582,8 +582,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("standby_tasks", n)
-        items1: list[Any] = []
-        m0.standby_tasks = items1
+        m0.standby_tasks = []
+        add1 = m0.standby_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskIds)
             n = data[at]
@@ -608,7 +608,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -619,8 +619,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("warmup_tasks", n)
-        items1: list[Any] = []
-        m0.warmup_tasks = items1
+        m0.warmup_tasks = []
+        add1 = m0.warmup_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskIds)
             n = data[at]
@@ -645,7 +645,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -688,8 +688,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("client_tags", n)
-        items1: list[Any] = []
-        m0.client_tags = items1
+        m0.client_tags = []
+        add1 = m0.client_tags.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_KeyValue)
             n = data[at]
@@ -714,7 +714,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -725,8 +725,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 14 <= size - at:
             raise bad_length("task_offsets", n)
-        items1: list[Any] = []
-        m0.task_offsets = items1
+        m0.task_offsets = []
+        add1 = m0.task_offsets.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskOffset)
             n = data[at]
@@ -742,7 +742,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             at += 13
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -753,8 +753,8 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 14 <= size - at:
             raise bad_length("task_end_offsets", n)
-        items1: list[Any] = []
-        m0.task_end_offsets = items1
+        m0.task_end_offsets = []
+        add1 = m0.task_end_offsets.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskOffset)
             n = data[at]
@@ -770,7 +770,7 @@ def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int
             at += 13
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.shutdown_application, n = unpack_tc(data, at)
     at += 2
     if n:
@@ -1163,8 +1163,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("status", n)
-        items1: list[Any] = []
-        m0.status = items1
+        m0.status = []
+        add1 = m0.status.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_Status)
             m1.status_code, n = unpack_bc(data, at)
@@ -1180,7 +1180,7 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1191,8 +1191,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("active_tasks", n)
-        items1: list[Any] = []
-        m0.active_tasks = items1
+        m0.active_tasks = []
+        add1 = m0.active_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_TaskIds)
             n = data[at]
@@ -1217,7 +1217,7 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1228,8 +1228,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("standby_tasks", n)
-        items1: list[Any] = []
-        m0.standby_tasks = items1
+        m0.standby_tasks = []
+        add1 = m0.standby_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_TaskIds)
             n = data[at]
@@ -1254,7 +1254,7 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n > 127:
@@ -1265,8 +1265,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 3 <= size - at:
             raise bad_length("warmup_tasks", n)
-        items1: list[Any] = []
-        m0.warmup_tasks = items1
+        m0.warmup_tasks = []
+        add1 = m0.warmup_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_TaskIds)
             n = data[at]
@@ -1291,7 +1291,7 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     m0.endpoint_information_epoch, n = unpack_ic(data, at)
     at += 5
     if n > 127:
@@ -1302,8 +1302,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 7 <= size - at:
             raise bad_length("partitions_by_user_endpoint", n)
-        items1: list[Any] = []
-        m0.partitions_by_user_endpoint = items1
+        m0.partitions_by_user_endpoint = []
+        add1 = m0.partitions_by_user_endpoint.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_EndpointToPartitions)
             m2 = new(_StreamsGroupHeartbeatResponse_Endpoint)
@@ -1328,8 +1328,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("active_partitions", n)
-            items2: list[Any] = []
-            m1.active_partitions = items2
+            m1.active_partitions = []
+            add2 = m1.active_partitions.append
             for _ in range(n):
                 m2 = new(_StreamsGroupHeartbeatResponse_TopicPartition)
                 n = data[at]
@@ -1354,7 +1354,7 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
             n = data[at]
             at += 1
             if n > 127:
@@ -1362,8 +1362,8 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("standby_partitions", n)
-            items2: list[Any] = []
-            m1.standby_partitions = items2
+            m1.standby_partitions = []
+            add2 = m1.standby_partitions.append
             for _ in range(n):
                 m2 = new(_StreamsGroupHeartbeatResponse_TopicPartition)
                 n = data[at]
@@ -1388,12 +1388,12 @@ def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, in
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items1.append(m1)
+            add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -76,8 +76,8 @@ def _decode_StreamsGroupDescribeRequest_0(data: Any, at: int) -> tuple[Any, int]
     n -= 1
     if not 0 <= n <= size - at:
         raise bad_length("group_ids", n)
-    items1: list[Any] = []
-    m0.group_ids = items1
+    m0.group_ids = []
+    add1 = m0.group_ids.append
     for _ in range(n):
         n = data[at]
         at += 1
@@ -86,7 +86,7 @@ def _decode_StreamsGroupDescribeRequest_0(data: Any, at: int) -> tuple[Any, int]
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("group_ids", n - 1)
-        items1.append(data[at:stop].decode())
+        add1(data[at:stop].decode())
         at = stop
     m0.include_authorized_operations, n = unpack_tc(data, at)
     at += 2
@@ -359,8 +359,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
     n -= 1
     if not 0 <= n * 20 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_StreamsGroupDescribeResponse_DescribedGroup)
         m1.error_code, n = unpack_hc(data, at)
@@ -409,8 +409,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 n -= 1
                 if not 0 <= n * 6 <= size - at:
                     raise bad_length("subtopologies", n)
-                items3: list[Any] = []
-                m2.subtopologies = items3
+                m2.subtopologies = []
+                add3 = m2.subtopologies.append
                 for _ in range(n):
                     m3 = new(_StreamsGroupDescribeResponse_Subtopology)
                     n = data[at]
@@ -429,8 +429,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                     n -= 1
                     if not 0 <= n <= size - at:
                         raise bad_length("source_topics", n)
-                    items4: list[Any] = []
-                    m3.source_topics = items4
+                    m3.source_topics = []
+                    add4 = m3.source_topics.append
                     for _ in range(n):
                         n = data[at]
                         at += 1
@@ -439,7 +439,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                         stop = at + n - 1
                         if not at <= stop <= size:
                             raise bad_length("source_topics", n - 1)
-                        items4.append(data[at:stop].decode())
+                        add4(data[at:stop].decode())
                         at = stop
                     n = data[at]
                     at += 1
@@ -448,8 +448,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                     n -= 1
                     if not 0 <= n <= size - at:
                         raise bad_length("repartition_sink_topics", n)
-                    items4: list[Any] = []
-                    m3.repartition_sink_topics = items4
+                    m3.repartition_sink_topics = []
+                    add4 = m3.repartition_sink_topics.append
                     for _ in range(n):
                         n = data[at]
                         at += 1
@@ -458,7 +458,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                         stop = at + n - 1
                         if not at <= stop <= size:
                             raise bad_length("repartition_sink_topics", n - 1)
-                        items4.append(data[at:stop].decode())
+                        add4(data[at:stop].decode())
                         at = stop
                     n = data[at]
                     at += 1
@@ -467,8 +467,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                     n -= 1
                     if not 0 <= n * 9 <= size - at:
                         raise bad_length("state_changelog_topics", n)
-                    items4: list[Any] = []
-                    m3.state_changelog_topics = items4
+                    m3.state_changelog_topics = []
+                    add4 = m3.state_changelog_topics.append
                     for _ in range(n):
                         m4 = new(_StreamsGroupDescribeResponse_TopicInfo)
                         n = data[at]
@@ -487,8 +487,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                         n -= 1
                         if not 0 <= n * 3 <= size - at:
                             raise bad_length("topic_configs", n)
-                        items5: list[Any] = []
-                        m4.topic_configs = items5
+                        m4.topic_configs = []
+                        add5 = m4.topic_configs.append
                         for _ in range(n):
                             m5 = new(_StreamsGroupDescribeResponse_KeyValue)
                             n = data[at]
@@ -513,12 +513,12 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                             at += 1
                             if n:
                                 at = skip_tags(data, at, n, size)
-                            items5.append(m5)
+                            add5(m5)
                         n = data[at]
                         at += 1
                         if n:
                             at = skip_tags(data, at, n, size)
-                        items4.append(m4)
+                        add4(m4)
                     n = data[at]
                     at += 1
                     if n > 127:
@@ -526,8 +526,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                     n -= 1
                     if not 0 <= n * 9 <= size - at:
                         raise bad_length("repartition_source_topics", n)
-                    items4: list[Any] = []
-                    m3.repartition_source_topics = items4
+                    m3.repartition_source_topics = []
+                    add4 = m3.repartition_source_topics.append
                     for _ in range(n):
                         m4 = new(_StreamsGroupDescribeResponse_TopicInfo)
                         n = data[at]
@@ -546,8 +546,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                         n -= 1
                         if not 0 <= n * 3 <= size - at:
                             raise bad_length("topic_configs", n)
-                        items5: list[Any] = []
-                        m4.topic_configs = items5
+                        m4.topic_configs = []
+                        add5 = m4.topic_configs.append
                         for _ in range(n):
                             m5 = new(_StreamsGroupDescribeResponse_KeyValue)
                             n = data[at]
@@ -572,17 +572,17 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                             at += 1
                             if n:
                                 at = skip_tags(data, at, n, size)
-                            items5.append(m5)
+                            add5(m5)
                         n = data[at]
                         at += 1
                         if n:
                             at = skip_tags(data, at, n, size)
-                        items4.append(m4)
+                        add4(m4)
                     n = data[at]
                     at += 1
                     if n:
                         at = skip_tags(data, at, n, size)
-                    items3.append(m3)
+                    add3(m3)
             n = data[at]
             at += 1
             if n:
@@ -595,8 +595,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
         n -= 1
         if not 0 <= n * 28 <= size - at:
             raise bad_length("members", n)
-        items2: list[Any] = []
-        m1.members = items2
+        m1.members = []
+        add2 = m1.members.append
         for _ in range(n):
             m2 = new(_StreamsGroupDescribeResponse_Member)
             n = data[at]
@@ -686,8 +686,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("client_tags", n)
-            items3: list[Any] = []
-            m2.client_tags = items3
+            m2.client_tags = []
+            add3 = m2.client_tags.append
             for _ in range(n):
                 m3 = new(_StreamsGroupDescribeResponse_KeyValue)
                 n = data[at]
@@ -712,7 +712,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -720,8 +720,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 14 <= size - at:
                 raise bad_length("task_offsets", n)
-            items3: list[Any] = []
-            m2.task_offsets = items3
+            m2.task_offsets = []
+            add3 = m2.task_offsets.append
             for _ in range(n):
                 m3 = new(_StreamsGroupDescribeResponse_TaskOffset)
                 n = data[at]
@@ -737,7 +737,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 13
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n > 127:
@@ -745,8 +745,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 14 <= size - at:
                 raise bad_length("task_end_offsets", n)
-            items3: list[Any] = []
-            m2.task_end_offsets = items3
+            m2.task_end_offsets = []
+            add3 = m2.task_end_offsets.append
             for _ in range(n):
                 m3 = new(_StreamsGroupDescribeResponse_TaskOffset)
                 n = data[at]
@@ -762,7 +762,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 13
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             m3 = new(_StreamsGroupDescribeResponse_Assignment)
             n = data[at]
             at += 1
@@ -771,8 +771,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("active_tasks", n)
-            items4: list[Any] = []
-            m3.active_tasks = items4
+            m3.active_tasks = []
+            add4 = m3.active_tasks.append
             for _ in range(n):
                 m4 = new(_StreamsGroupDescribeResponse_TaskIds)
                 n = data[at]
@@ -797,7 +797,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n > 127:
@@ -805,8 +805,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("standby_tasks", n)
-            items4: list[Any] = []
-            m3.standby_tasks = items4
+            m3.standby_tasks = []
+            add4 = m3.standby_tasks.append
             for _ in range(n):
                 m4 = new(_StreamsGroupDescribeResponse_TaskIds)
                 n = data[at]
@@ -831,7 +831,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n > 127:
@@ -839,8 +839,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("warmup_tasks", n)
-            items4: list[Any] = []
-            m3.warmup_tasks = items4
+            m3.warmup_tasks = []
+            add4 = m3.warmup_tasks.append
             for _ in range(n):
                 m4 = new(_StreamsGroupDescribeResponse_TaskIds)
                 n = data[at]
@@ -865,7 +865,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -879,8 +879,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("active_tasks", n)
-            items4: list[Any] = []
-            m3.active_tasks = items4
+            m3.active_tasks = []
+            add4 = m3.active_tasks.append
             for _ in range(n):
                 m4 = new(_StreamsGroupDescribeResponse_TaskIds)
                 n = data[at]
@@ -905,7 +905,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n > 127:
@@ -913,8 +913,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("standby_tasks", n)
-            items4: list[Any] = []
-            m3.standby_tasks = items4
+            m3.standby_tasks = []
+            add4 = m3.standby_tasks.append
             for _ in range(n):
                 m4 = new(_StreamsGroupDescribeResponse_TaskIds)
                 n = data[at]
@@ -939,7 +939,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n > 127:
@@ -947,8 +947,8 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("warmup_tasks", n)
-            items4: list[Any] = []
-            m3.warmup_tasks = items4
+            m3.warmup_tasks = []
+            add4 = m3.warmup_tasks.append
             for _ in range(n):
                 m4 = new(_StreamsGroupDescribeResponse_TaskIds)
                 n = data[at]
@@ -973,7 +973,7 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items4.append(m4)
+                add4(m4)
             n = data[at]
             at += 1
             if n:
@@ -983,12 +983,12 @@ def _decode_StreamsGroupDescribeResponse_0(data: Any, at: int) -> tuple[Any, int
             at += 2
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.authorized_operations, n = unpack_ic(data, at)
         at += 5
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -94,8 +94,8 @@ def _decode_DescribeShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any,
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeShareGroupOffsetsRequest_DescribeShareGroupOffsetsRequestGroup)
         n = data[at]
@@ -117,8 +117,8 @@ def _decode_DescribeShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any,
             n -= 1
             if not 0 <= n * 3 <= size - at:
                 raise bad_length("topics", n)
-            items2: list[Any] = []
-            m1.topics = items2
+            m1.topics = []
+            add2 = m1.topics.append
             for _ in range(n):
                 m2 = new(_DescribeShareGroupOffsetsRequest_DescribeShareGroupOffsetsRequestTopic)
                 n = data[at]
@@ -143,12 +143,12 @@ def _decode_DescribeShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any,
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items2.append(m2)
+                add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -287,8 +287,8 @@ def _decode_DescribeShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeShareGroupOffsetsResponse_DescribeShareGroupOffsetsResponseGroup)
         n = data[at]
@@ -307,8 +307,8 @@ def _decode_DescribeShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any
         n -= 1
         if not 0 <= n * 19 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeShareGroupOffsetsResponse_DescribeShareGroupOffsetsResponseTopic)
             n = data[at]
@@ -327,8 +327,8 @@ def _decode_DescribeShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any
             n -= 1
             if not 0 <= n * 20 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeShareGroupOffsetsResponse_DescribeShareGroupOffsetsResponsePartition)
                 m3.lag = -1
@@ -348,12 +348,12 @@ def _decode_DescribeShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.error_code, n = unpack_hc(data, at)
         at += 3
         if n > 127:
@@ -370,7 +370,7 @@ def _decode_DescribeShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -389,8 +389,8 @@ def _decode_DescribeShareGroupOffsetsResponse_1(data: Any, at: int) -> tuple[Any
     n -= 1
     if not 0 <= n * 6 <= size - at:
         raise bad_length("groups", n)
-    items1: list[Any] = []
-    m0.groups = items1
+    m0.groups = []
+    add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeShareGroupOffsetsResponse_DescribeShareGroupOffsetsResponseGroup)
         n = data[at]
@@ -409,8 +409,8 @@ def _decode_DescribeShareGroupOffsetsResponse_1(data: Any, at: int) -> tuple[Any
         n -= 1
         if not 0 <= n * 19 <= size - at:
             raise bad_length("topics", n)
-        items2: list[Any] = []
-        m1.topics = items2
+        m1.topics = []
+        add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_DescribeShareGroupOffsetsResponse_DescribeShareGroupOffsetsResponseTopic)
             n = data[at]
@@ -429,8 +429,8 @@ def _decode_DescribeShareGroupOffsetsResponse_1(data: Any, at: int) -> tuple[Any
             n -= 1
             if not 0 <= n * 28 <= size - at:
                 raise bad_length("partitions", n)
-            items3: list[Any] = []
-            m2.partitions = items3
+            m2.partitions = []
+            add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_DescribeShareGroupOffsetsResponse_DescribeShareGroupOffsetsResponsePartition)
                 m3.partition_index, m3.start_offset, m3.leader_epoch, m3.lag, m3.error_code, n = unpack_iqiqhc(data, at)
@@ -449,12 +449,12 @@ def _decode_DescribeShareGroupOffsetsResponse_1(data: Any, at: int) -> tuple[Any
                 at += 1
                 if n:
                     at = skip_tags(data, at, n, size)
-                items3.append(m3)
+                add3(m3)
             n = data[at]
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         m1.error_code, n = unpack_hc(data, at)
         at += 3
         if n > 127:
@@ -471,7 +471,7 @@ def _decode_DescribeShareGroupOffsetsResponse_1(data: Any, at: int) -> tuple[Any
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -99,8 +99,8 @@ def _decode_AlterShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any, in
     n -= 1
     if not 0 <= n * 3 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_AlterShareGroupOffsetsRequest_AlterShareGroupOffsetsRequestTopic)
         n = data[at]
@@ -119,20 +119,20 @@ def _decode_AlterShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any, in
         n -= 1
         if not 0 <= n * 13 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterShareGroupOffsetsRequest_AlterShareGroupOffsetsRequestPartition)
             m2.partition_index, m2.start_offset, n = unpack_iqc(data, at)
             at += 13
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -250,8 +250,8 @@ def _decode_AlterShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any, i
     n -= 1
     if not 0 <= n * 19 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_AlterShareGroupOffsetsResponse_AlterShareGroupOffsetsResponseTopic)
         n = data[at]
@@ -270,8 +270,8 @@ def _decode_AlterShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any, i
         n -= 1
         if not 0 <= n * 8 <= size - at:
             raise bad_length("partitions", n)
-        items2: list[Any] = []
-        m1.partitions = items2
+        m1.partitions = []
+        add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_AlterShareGroupOffsetsResponse_AlterShareGroupOffsetsResponsePartition)
             m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
@@ -290,12 +290,12 @@ def _decode_AlterShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any, i
             at += 1
             if n:
                 at = skip_tags(data, at, n, size)
-            items2.append(m2)
+            add2(m2)
         n = data[at]
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

@@ -82,8 +82,8 @@ def _decode_DeleteShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any, i
     n -= 1
     if not 0 <= n * 2 <= size - at:
         raise bad_length("topics", n)
-    items1: list[Any] = []
-    m0.topics = items1
+    m0.topics = []
+    add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteShareGroupOffsetsRequest_DeleteShareGroupOffsetsRequestTopic)
         n = data[at]
@@ -99,7 +99,7 @@ def _decode_DeleteShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any, i
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:
@@ -204,8 +204,8 @@ def _decode_DeleteShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any, 
     n -= 1
     if not 0 <= n * 21 <= size - at:
         raise bad_length("responses", n)
-    items1: list[Any] = []
-    m0.responses = items1
+    m0.responses = []
+    add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteShareGroupOffsetsResponse_DeleteShareGroupOffsetsResponseTopic)
         n = data[at]
@@ -233,7 +233,7 @@ def _decode_DeleteShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any, 
         at += 1
         if n:
             at = skip_tags(data, at, n, size)
-        items1.append(m1)
+        add1(m1)
     n = data[at]
     at += 1
     if n:

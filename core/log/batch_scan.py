@@ -11,17 +11,13 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
+from ..wire.batches import CONTROL, HEADER_BYTES, LOG_OVERHEAD, MAGIC, TRANSACTIONAL
 from .leader_epochs import LeaderEpochs
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 FRONT = struct.Struct(">qiibIhi")
-LENGTH_AT = 12
 CHECKED_AT = 21
-SMALLEST = HEADER.size
 MAGIC_AT = 16
-MAGIC = 2
-TRANSACTIONAL = 0x10
-CONTROL = 0x20
 WINDOW_BYTES = 1 << 20
 
 Read = Callable[[int, int], bytes]
@@ -98,13 +94,13 @@ def judge_batch(
     segment_end: where the segment ends, counted like `at`, at or beyond the end of data.
     expected: its smallest possible base offset; bound: its offsets lie below that. epochs: those the log noted.
     """
-    if at + SMALLEST > segment_end:
-        return Verdict(at, -1, -1, f"{segment_end - at} bytes are left, a batch has {SMALLEST}")
-    if at + SMALLEST > len(data):
-        return Verdict(at + SMALLEST, -1, -1, "")
+    if at + HEADER_BYTES > segment_end:
+        return Verdict(at, -1, -1, f"{segment_end - at} bytes are left, a batch has {HEADER_BYTES}")
+    if at + HEADER_BYTES > len(data):
+        return Verdict(at + HEADER_BYTES, -1, -1, "")
     base, length, epoch, magic, checksum, _, delta = FRONT.unpack_from(data, at)
-    end = at + LENGTH_AT + length
-    if magic != MAGIC or length < SMALLEST - LENGTH_AT or end > segment_end or delta < 0:
+    end = at + LOG_OVERHEAD + length
+    if magic != MAGIC or length < HEADER_BYTES - LOG_OVERHEAD or end > segment_end or delta < 0:
         return Verdict(at, -1, -1, f"no batch has magic {magic}, length {length} and last offset delta {delta}")
     next_offset = base + delta + 1
     if base < expected or next_offset > bound:
@@ -123,13 +119,13 @@ def judge_batch(
 
 def _judge_gap(data: memoryview, end: int, segment_end: int, good: Verdict) -> Verdict:
     """Compaction leaves gaps; a flipped bit in a base offset looks like one, but then the next batch overlaps."""
-    if end + SMALLEST > segment_end:
+    if end + HEADER_BYTES > segment_end:
         return good
-    if end + SMALLEST > len(data):
-        return good._replace(end=end + SMALLEST)
+    if end + HEADER_BYTES > len(data):
+        return good._replace(end=end + HEADER_BYTES)
     base, length, _, magic, checksum, _, _ = FRONT.unpack_from(data, end)
-    next_end = end + LENGTH_AT + length
-    if magic != MAGIC or length < SMALLEST - LENGTH_AT or next_end > segment_end or base >= good.next_offset:
+    next_end = end + LOG_OVERHEAD + length
+    if magic != MAGIC or length < HEADER_BYTES - LOG_OVERHEAD or next_end > segment_end or base >= good.next_offset:
         return good
     if next_end > len(data):
         return good._replace(end=next_end)
@@ -150,8 +146,8 @@ def take_batches(
 ) -> Taken:
     """The run of good batches from the one that holds `offset` (or follows it) up to max_offset, exclusive.
 
-    data: the segment's bytes from a batch border on. expected: the smallest offset that may stand there. The others: as in
-    judge_batch.
+    data: the segment's bytes from a batch border on. expected: the smallest offset that may stand there. The rest: as
+    in judge_batch.
     """
     at, start, first_offset = 0, -1, -1
     fault, wanted = "", 0
@@ -173,11 +169,12 @@ def take_batches(
 
 
 def scan_batches(
-    read: Read, *, position: int, end: int, expected: int, bound: int, epochs: LeaderEpochs
+    read: Read, *, position: int, end: int, expected: int, bound: int, epochs: LeaderEpochs, search_below: int = 2**63
 ) -> Iterator[ScannedBatch | Damage]:
     """Every good batch of a segment's bytes [position, end), and every damage between and behind them.
 
     position: a batch border. expected, bound, epochs: as in judge_batch.
+    search_below: no good batch is looked for behind damage that begins at this offset or a later one.
     """
     window, window_at = memoryview(b""), position
     while position < end:
@@ -185,7 +182,9 @@ def scan_batches(
             window, position - window_at, segment_end=end - window_at, expected=expected, bound=bound, epochs=epochs
         )
         if verdict.fault:
-            found, next_offset = find_batch(read, position=position + 1, end=end, expected=expected, bound=bound)
+            found, next_offset = end, -1
+            if expected < search_below:
+                found, next_offset = find_batch(read, position=position + 1, end=end, expected=expected, bound=bound)
             yield Damage(position, found, expected, next_offset, verdict.fault)
             position, expected = found, next_offset
         elif verdict.end > len(window):
@@ -201,21 +200,21 @@ def scan_batches(
 def find_batch(read: Read, *, position: int, end: int, expected: int, bound: int) -> tuple[int, int]:
     """Position and base offset of the first good batch from `position` on, (end, -1) when there is none."""
     window, window_at = b"", position
-    while position + SMALLEST <= end:
-        if position + SMALLEST > window_at + len(window):
+    while position + HEADER_BYTES <= end:
+        if position + HEADER_BYTES > window_at + len(window):
             window, window_at = read(position, min(WINDOW_BYTES, end - position)), position
-            if len(window) < SMALLEST:
+            if len(window) < HEADER_BYTES:
                 break
-        last = len(window) - SMALLEST
+        last = len(window) - HEADER_BYTES
         magic_at = window.find(MAGIC, position - window_at + MAGIC_AT, last + MAGIC_AT + 1)
         if magic_at < 0:
             position = window_at + last + 1
             continue
         position = window_at + magic_at - MAGIC_AT
         base, length, _, _, checksum, _, delta = FRONT.unpack_from(window, position - window_at)
-        fits = SMALLEST - LENGTH_AT <= length <= end - position - LENGTH_AT
+        fits = HEADER_BYTES - LOG_OVERHEAD <= length <= end - position - LOG_OVERHEAD
         if fits and delta >= 0 and expected <= base < bound - delta:
-            whole = read(position, LENGTH_AT + length)
+            whole = read(position, LOG_OVERHEAD + length)
             if crc32c(memoryview(whole)[CHECKED_AT:]) == checksum:
                 return position, base
         position += 1

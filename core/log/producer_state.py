@@ -55,12 +55,16 @@ class Producer(NamedTuple):
 class ProducerBatch(Protocol):
     """What is asked of a batch's header."""
 
-    producer_id: int
-    producer_epoch: int
-    base_sequence: int
-    last_offset_delta: int
-    max_timestamp: int
-
+    @property
+    def producer_id(self) -> int: ...
+    @property
+    def producer_epoch(self) -> int: ...
+    @property
+    def base_sequence(self) -> int: ...
+    @property
+    def last_offset_delta(self) -> int: ...
+    @property
+    def max_timestamp(self) -> int: ...
     @property
     def is_transactional(self) -> bool: ...
 

@@ -1,0 +1,93 @@
+"""Finding an offset in a segment and taking whole good batches from there. Shell: reads through Segment.
+
+An index entry is only a hint: every batch that is passed or taken is checked, and when the way from an entry leads
+nowhere, the segment is searched from its start: a wrong index hides no batch, and damage hides none of its neighbours.
+Tested in tests/core/log/test_reading.py.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .batch_scan import Damage, ScannedBatch, Taken, scan_batches, take_batches
+from .leader_epochs import LeaderEpochs
+from .segment import Segment
+from .transaction_index import AbortedTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class LogDamage:
+    """Bytes of a log that are no good batches. Offsets from first_offset up to next_offset, exclusive, are lost."""
+
+    segment_base_offset: int
+    position: int
+    end_position: int
+    first_offset: int
+    next_offset: int
+    cause: str
+
+
+class ReadResult(NamedTuple):
+    """Whole batches, the first of which holds the offset asked for or follows it. next_offset: where to read on.
+
+    aborted: the aborted transactions among them, None when they were not asked for.
+    """
+
+    data: list[memoryview]
+    first_offset: int
+    next_offset: int
+    size_bytes: int
+    aborted: list[AbortedTransaction] | None
+
+
+class Range(NamedTuple):
+    """A segment as a reader sees it: all its offsets lie below `bound`, the next segment's first or the log's end."""
+
+    segment: Segment
+    bound: int
+    epochs: LeaderEpochs
+
+
+def locate(where: Range, offset: int) -> ScannedBatch | Damage | None:
+    """The batch that holds `offset` or the next one after it, damage that hides it, or None behind the last batch."""
+    relative, position = where.segment.offsets().before(offset - where.segment.base_offset)
+    if relative >= 0:
+        found = _search(where, offset, position)
+        if isinstance(found, ScannedBatch) and found.base_offset <= offset:
+            return found
+    return _search(where, offset, 0)
+
+
+def _search(where: Range, offset: int, position: int) -> ScannedBatch | Damage | None:
+    segment = where.segment
+    scan = scan_batches(
+        segment.read, position=position, end=segment.size_bytes, expected=segment.base_offset, bound=where.bound,
+        epochs=where.epochs,
+    )  # fmt: skip
+    for found in scan:
+        if isinstance(found, Damage) and found.next_offset == -1:
+            found = found._replace(next_offset=where.bound)
+        if (isinstance(found, ScannedBatch) or found.first_offset <= offset) and offset < found.next_offset:
+            return found
+    return None
+
+
+def take(
+    where: Range, position: int, expected: int, *, offset: int, max_offset: int, max_bytes: int, min_one: bool
+) -> tuple[memoryview, Taken]:
+    """Good batches from the batch at `position` on, and what ended them.
+
+    expected: the smallest offset that may stand at position. A first batch larger than max_bytes is taken with min_one.
+    """
+    segment = where.segment
+    wanted = max_bytes
+    while True:
+        data = memoryview(segment.read(position, wanted))
+        taken = take_batches(
+            data, offset=offset, expected=expected, max_offset=max_offset, bound=where.bound,
+            segment_end=segment.size_bytes - position, epochs=where.epochs,
+        )  # fmt: skip
+        if taken.end > 0 or taken.wanted_bytes <= len(data) or not min_one:
+            return data, taken
+        if len(data) < min(wanted, segment.size_bytes - position):
+            return data, taken._replace(fault="the file ends before the segment does")
+        wanted = taken.wanted_bytes

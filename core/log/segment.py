@@ -1,0 +1,230 @@
+"""One segment of a log: its .log file, its sparse indexes and its aborted transactions. Shell over ports.Disk.
+
+Index entries are collected in memory and written by write_indexes(), which the committer calls: no index I/O stands in
+the way of an append, and what a crash loses is rebuilt from the .log file. A segment that is not the active one opens
+its file and loads its indexes when they are asked for; unload() gives them back, also beneath readers in other threads.
+Tested in tests/core/log/test_segment.py.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from ..ports import Buffer, Disk, File
+from .batch_scan import HEADER, Damage, ScannedBatch, scan_batches
+from .file_names import LOG, OFFSET_INDEX, SNAPSHOT, TIME_INDEX, TRANSACTION_INDEX, segment_file
+from .files import EntryFile, read_file
+from .indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
+from .leader_epochs import LeaderEpochs
+from .transaction_index import ENTRY as ABORTED_ENTRY
+from .transaction_index import AbortedTransaction, decode_entries, encode_entries
+
+logger = logging.getLogger(__name__)
+
+NO_BOUND = 2**63 - 1
+ALL_SUFFIXES = (LOG, OFFSET_INDEX, TIME_INDEX, TRANSACTION_INDEX, SNAPSHOT)
+
+
+class Segment:
+    """A range of a log's offsets from base_offset on. `size_bytes` is where the next batch goes."""
+
+    def __init__(self, disk: Disk, directory: str, base_offset: int, *, size_bytes: int, index_interval: int) -> None:
+        self.base_offset = base_offset
+        self.size_bytes = size_bytes
+        self.index_interval = index_interval
+        self._disk = disk
+        self._directory = directory
+        self._file: File | None = None
+        self._offsets: OffsetIndex | None = None
+        self._times: TimeIndex | None = None
+        self._aborted: list[AbortedTransaction] | None = None
+        self._offset_file = EntryFile(disk, self.path(OFFSET_INDEX), written_bytes=0)
+        self._time_file = EntryFile(disk, self.path(TIME_INDEX), written_bytes=0)
+        self._aborted_file = EntryFile(disk, self.path(TRANSACTION_INDEX), written_bytes=0)
+        self._bytes_since_index = 0
+        self._newest = (-1, 0)
+        self._first_timestamp: int | None = None
+
+    @classmethod
+    def create(cls, disk: Disk, directory: str, base_offset: int, *, index_interval: int) -> "Segment":
+        """A new, empty segment with its files. The caller syncs the directory. Raises OSError."""
+        segment = cls(disk, directory, base_offset, size_bytes=0, index_interval=index_interval)
+        for suffix in ALL_SUFFIXES[:-1]:
+            if disk.exists(segment.path(suffix)):
+                disk.unlink(segment.path(suffix))
+        for suffix in (OFFSET_INDEX, TIME_INDEX):
+            disk.open(segment.path(suffix), create=True).close()
+        segment._file = disk.open(segment.path(LOG), create=True)
+        segment.start_indexes()
+        segment.set_aborted([])
+        return segment
+
+    def path(self, suffix: str) -> str:
+        return f"{self._directory}/{segment_file(self.base_offset, suffix)}"
+
+    @property
+    def file(self) -> File:
+        """The .log file. Raises OSError when it cannot be opened."""
+        file = self._file
+        if file is None:
+            file = self._file = self._disk.open(self.path(LOG))
+        return file
+
+    def read(self, position: int, size: int) -> bytes:
+        """Bytes of the segment; none from beyond size_bytes, where a failed write may have left some."""
+        return self.file.read_at(position, max(0, min(size, self.size_bytes - position)))
+
+    def scan(self, *, bound: int = NO_BOUND) -> Iterator[ScannedBatch | Damage]:
+        """All good batches, and damage. bound: their offsets lie below it."""
+        return scan_batches(
+            self.read, position=0, end=self.size_bytes, expected=self.base_offset, bound=bound, epochs=LeaderEpochs()
+        )
+
+    # Growing: only the active segment, only on the log's own thread.
+
+    def append(self, buffers: list[Buffer], size_bytes: int) -> int:
+        """Write to the end; returns the position. Call note_batch for each batch after that. Raises OSError."""
+        position = self.size_bytes
+        self.file.write_at(buffers, position)
+        self.size_bytes = position + size_bytes
+        return position
+
+    def note_batch(self, position: int, size_bytes: int, last_offset: int, timestamp_ms: int) -> None:
+        """Keep the indexes up to date with a batch that stands at `position`."""
+        if timestamp_ms > self._newest[0]:
+            self._newest = (timestamp_ms, last_offset - self.base_offset)
+        if position == 0:
+            self._first_timestamp = timestamp_ms
+        if self._bytes_since_index > self.index_interval:
+            self.offsets().add(last_offset - self.base_offset, position)
+            self.times().add(*self._newest)
+            self._bytes_since_index = 0
+        self._bytes_since_index += size_bytes
+
+    def note_aborted(self, entry: AbortedTransaction) -> None:
+        self.aborted_transactions().append(entry)
+
+    def cut(self, size_bytes: int) -> None:
+        """Drop the bytes from there on, also those that a failed write left behind. Raises OSError."""
+        self.file.truncate(size_bytes)
+        self.size_bytes = size_bytes
+
+    # Indexes.
+
+    def start_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
+        """Begin with an empty offset and time index, to be filled by note_batch and written over those in the files."""
+        offsets, times = self._offsets, self._times = OffsetIndex(), TimeIndex()
+        self._offset_file.written_bytes = self._time_file.written_bytes = 0
+        self._bytes_since_index = 0
+        self._newest = (-1, 0)
+        return offsets, times
+
+    def resume_indexes(self) -> None:
+        """Make ready to note the batches from the last entry's position on again."""
+        self.times()
+        self._bytes_since_index = 0
+
+    def rebuild_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
+        """Make the offset and time index anew from the batches, also in their files. Raises OSError."""
+        offsets, times = self.start_indexes()
+        for found in self.scan():
+            if isinstance(found, ScannedBatch):
+                self.note_batch(found.position, found.size_bytes, found.next_offset - 1, found.max_timestamp)
+        self.seal()
+        return offsets, times
+
+    def offsets(self) -> OffsetIndex:
+        index = self._offsets
+        return self._load_indexes()[0] if index is None else index
+
+    def times(self) -> TimeIndex:
+        index = self._times
+        return self._load_indexes()[1] if index is None else index
+
+    def _load_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
+        try:
+            offsets = OffsetIndex.decode(read_file(self._disk, self.path(OFFSET_INDEX)), log_bytes=self.size_bytes)
+            times = TimeIndex.decode(read_file(self._disk, self.path(TIME_INDEX)))
+            if self.size_bytes and not len(times):
+                raise ValueError("the time index is empty")
+        except ValueError as error:
+            logger.warning("%s: indexes are made anew: %s", self.path(LOG), error)
+            return self.rebuild_indexes()
+        self._offset_file.written_bytes = len(offsets) * OFFSET_ENTRY.size
+        self._time_file.written_bytes = len(times) * TIME_ENTRY.size
+        self._newest = times.last
+        self._offsets, self._times = offsets, times
+        return offsets, times
+
+    def newest(self) -> tuple[int, int]:
+        """The largest timestamp, ms, and the last offset of the batch that has it; -1 in an empty segment."""
+        if self._newest[0] < 0 and self.size_bytes:
+            self._newest = self.times().last
+        return self._newest[0], self._newest[1] + self.base_offset
+
+    def first_timestamp(self) -> int:
+        """The largest timestamp of the first batch, ms, from which the segment's age is reckoned; -1 when empty."""
+        if self._first_timestamp is None and self.size_bytes >= HEADER.size:
+            self._first_timestamp = HEADER.unpack(self.read(0, HEADER.size))[8]
+        return -1 if self._first_timestamp is None else self._first_timestamp
+
+    def aborted_transactions(self) -> list[AbortedTransaction]:
+        """Transactions whose abort marker lies in this segment. Raises ValueError when the index is damaged."""
+        entries = self._aborted
+        if entries is None:
+            data = read_file(self._disk, self.path(TRANSACTION_INDEX))
+            entries = decode_entries(data, base_offset=self.base_offset)
+            self._aborted_file.written_bytes = len(data)
+            self._aborted = entries
+        return entries
+
+    def set_aborted(self, entries: list[AbortedTransaction]) -> None:
+        """Begin anew with these; they are written over those in the file."""
+        self._aborted = entries
+        self._aborted_file.written_bytes = 0
+
+    def write_indexes(self) -> None:
+        """Bring the files up to date. Raises OSError; the entries stay in memory then."""
+        if self._offsets is not None:
+            self._offset_file.extend(self._offsets.encode(self._offset_file.written_bytes // OFFSET_ENTRY.size))
+        if self._times is not None:
+            self._time_file.extend(self._times.encode(self._time_file.written_bytes // TIME_ENTRY.size))
+        if self._aborted is not None:
+            written = self._aborted_file.written_bytes // ABORTED_ENTRY.size
+            self._aborted_file.extend(encode_entries(self._aborted[written:]))
+
+    def seal(self) -> None:
+        """Complete the index files: nothing more is appended. Raises OSError."""
+        if self._times is not None and self._newest[0] >= 0:
+            self._times.add(*self._newest)
+        self.write_indexes()
+        loaded = (self._offsets, self._offset_file), (self._times, self._time_file), (self._aborted, self._aborted_file)
+        for entries, file in loaded:
+            if entries is not None:
+                file.finish()
+
+    # Files.
+
+    def sync(self) -> None:
+        """Return once the batches are on the medium. Raises OSError."""
+        self.file.sync()
+
+    def sync_indexes(self) -> None:
+        for file in (self._offset_file, self._time_file, self._aborted_file):
+            file.sync()
+            file.close()
+
+    def unload(self) -> None:
+        """Let go of the file and the indexes, until they are asked for again. Readers in other threads keep theirs."""
+        self._file = self._offsets = self._times = self._aborted = None
+
+    def close(self) -> None:
+        for file in (self._file, self._offset_file, self._time_file, self._aborted_file):
+            if file is not None:
+                file.close()
+        self.unload()
+
+    def unlink(self) -> None:
+        """Remove all files. Raises OSError."""
+        for suffix in ALL_SUFFIXES:
+            if self._disk.exists(self.path(suffix)):
+                self._disk.unlink(self.path(suffix))

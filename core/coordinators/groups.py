@@ -1,4 +1,4 @@
-"""Groups and offsets in one partition of the offsets topic, as a replicated state machine. Pure; shell: broker/groups.py.
+"""Groups and offsets of one partition of the offsets topic, as a state machine. Pure; shell: broker/groups.py.
 
 decide() returns the records to append and the replies to send after commit. It writes no hard state; it keeps the soft
 state: who waits, and which generation is being formed. apply() is the only writer of hard state, for new records and

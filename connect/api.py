@@ -28,7 +28,8 @@ class SourceBatch:
 
     columns: `key`, `value`, and where known `timestamp` and `headers`, typed as in RECORDS_SCHEMA.
     partition: a fixed partition, or None for Kafka's default partitioner.
-    offsets: pairs of source partition and the offset up to which this batch reads it; the last pair counts.
+    offsets: pairs of source partition and the offset up to which this batch reads it; the last pair counts. A batch
+    without rows keeps offsets only.
     """
 
     topic: str

@@ -1,0 +1,362 @@
+"""The files source on real files: rotation, truncation, compression and restarts neither lose nor repeat a line."""
+
+import asyncio
+import gzip
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millstream.connect.api import SourceBatch, SourceContext, SourceKey, SourceOffset
+from millstream.connect.sources.files.spec import SPEC
+from millstream.connect.sources.files.task import FilesTask, make_task
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.time_ms = 1_000_000
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+    def monotonic_ms(self) -> int:
+        return self.time_ms
+
+
+class Reader:
+    """Runs the source as the worker does: what was polled counts together with its offsets."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.config = {"name": "f", "connector.class": "files", "topic": "t", "paths": f"{folder}/*.log*"} | settings
+        self.config |= {"poll.interval.ms": 10}
+        self.offsets: dict[str, SourceOffset] = {}
+        self.lines: list[str] = []
+        self.positions: list[tuple[str, int]] = []
+        self.clock = ManualClock()
+        self.task: FilesTask | None = None
+
+    async def read(self, partitions: Sequence[SourceKey]) -> list[SourceOffset | None]:
+        return [self.offsets.get(json.dumps(partition)) for partition in partitions]
+
+    async def read_all(self) -> list[tuple[SourceKey, SourceOffset]]:
+        return [(json.loads(key), offset) for key, offset in self.offsets.items()]
+
+    async def start(self, *, bounded: bool = False) -> None:
+        self.task = make_task(SPEC.validate(self.config).values)
+        await self.task.start(SourceContext("f", 0, self, self.clock, bounded))
+
+    async def poll(self) -> Sequence[SourceBatch]:
+        assert self.task is not None
+        batches = await self.task.poll()
+        for batch in batches:
+            self.lines += [value.decode() for value in batch.columns.column("value").to_pylist()]
+            for row in batch.columns.column("headers").to_pylist() if batch.columns.num_rows else []:
+                headers: Mapping[str, bytes] = {header["key"]: header["value"] for header in row}
+                self.positions.append((os.path.basename(headers["file.path"].decode()), int(headers["file.offset"])))
+            for partition, offset in batch.offsets:
+                self.offsets[json.dumps(partition)] = offset
+        return batches
+
+    async def poll_to_end(self) -> None:
+        for _ in range(3):
+            while await self.poll():
+                pass
+
+    async def restart(self) -> None:
+        """As after kill -9: only the committed offsets are left."""
+        assert self.task is not None
+        await self.task.stop()
+        await self.start()
+
+
+def run(scenario: Callable[[], Any]) -> None:
+    asyncio.run(scenario())
+
+
+def write(path: Path, *lines: str, end: str = "\n") -> None:
+    with path.open("a") as file:
+        file.write("\n".join(lines) + end)
+
+
+@pytest.fixture(params=["running", "restarted between"])
+def between(request: pytest.FixtureRequest) -> Callable[[Reader], Any]:
+    async def nothing(reader: Reader) -> None:
+        await reader.poll_to_end()
+
+    async def restart(reader: Reader) -> None:
+        await reader.poll_to_end()
+        await reader.restart()
+
+    return restart if request.param == "restarted between" else nothing
+
+
+def numbered(*numbers: int) -> list[str]:
+    return [f"line number {number:06} with some text to tell it apart" for number in numbers]
+
+
+def test_growing_files_give_their_whole_lines_with_path_and_offset(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", "one", "two", "par", end="")
+        await reader.start()
+        await reader.poll_to_end()
+        assert reader.lines == ["one", "two"]
+
+        write(tmp_path / "a.log", "tial", "ünï")
+        write(tmp_path / "b.log", "other")
+        await reader.poll_to_end()
+
+        assert reader.lines == ["one", "two", "partial", "ünï", "other"]
+        assert reader.positions == [("a.log", 0), ("a.log", 4), ("a.log", 8), ("a.log", 16), ("b.log", 0)]
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", *numbered(1, 2))
+        await reader.start()
+        await between(reader)
+        write(tmp_path / "a.log", *numbered(3))
+        (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+        write(tmp_path / "a.log", *numbered(4, 5))
+        await between(reader)
+        write(tmp_path / "a.log", *numbered(6))
+        await reader.poll_to_end()
+
+        assert sorted(reader.lines) == numbered(1, 2, 3, 4, 5, 6)
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_a_file_renamed_out_of_sight_is_read_to_its_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", *numbered(1))
+        await reader.start()
+        await reader.poll_to_end()
+        (tmp_path / "a.log").rename(tmp_path / "archived")
+        write(tmp_path / "archived", *numbered(2))
+        await reader.poll_to_end()
+        write(tmp_path / "archived", *numbered(3))
+        await reader.poll_to_end()
+        assert reader.lines == numbered(1, 2, 3)
+
+        reader.clock.time_ms += 60_000
+        await reader.poll_to_end()
+        assert reader.task is not None
+        assert not reader.task._reading
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_copy_and_truncate_neither_loses_the_unread_tail_nor_repeats_the_copy(
+    tmp_path: Path, between: Callable[[Reader], Any]
+) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", *numbered(*range(30)))
+        await reader.start()
+        await between(reader)
+        write(tmp_path / "a.log", *numbered(30, 31))
+        shutil.copy(tmp_path / "a.log", tmp_path / "a.log.1")
+        os.truncate(tmp_path / "a.log", 0)
+        write(tmp_path / "a.log", *numbered(40))
+        await between(reader)
+        write(tmp_path / "a.log", *numbered(41))
+        await between(reader)
+        await reader.poll_to_end()
+
+        assert sorted(reader.lines) == numbered(*range(32), 40, 41)
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_a_copy_waits_as_long_as_its_original_is_intact(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", *numbered(*range(30)))
+        await reader.start()
+        await between(reader)
+        shutil.copy(tmp_path / "a.log", tmp_path / "a.log.1")
+        await between(reader)
+        assert reader.lines == numbered(*range(30))
+        os.truncate(tmp_path / "a.log", 0)
+        await between(reader)
+        write(tmp_path / "a.log", *numbered(50))
+        await between(reader)
+        await between(reader)
+
+        assert reader.lines == numbered(*range(30), 50)
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_a_rotated_file_that_is_compressed_is_not_read_again(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log.1", *numbered(*range(30)))
+        await reader.start()
+        await between(reader)
+        with gzip.open(tmp_path / "a.log.1.gz", "wb") as packed:
+            packed.write((tmp_path / "a.log.1").read_bytes())
+        (tmp_path / "a.log.1").unlink()
+        await between(reader)
+        reader.clock.time_ms += 60_000
+        await between(reader)
+        await between(reader)
+
+        assert reader.lines == numbered(*range(30))
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_compressed_files_are_read_whole_and_once(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        with gzip.open(tmp_path / "old.log.gz", "wb") as packed:
+            packed.write("\n".join(numbered(*range(5_000))).encode())
+        await reader.start()
+        await between(reader)
+        await between(reader)
+
+        assert reader.lines == numbered(*range(5_000))
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_a_broken_or_half_written_compressed_file_is_reported_and_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        packed = gzip.compress("\n".join(numbered(*range(500))).encode() + b"\n")
+        (tmp_path / "broken.log.gz").write_bytes(b"\x1f\x8bthis is not deflate data at all, whatever it says")
+        (tmp_path / "half.log.gz").write_bytes(packed[: len(packed) // 2])
+        write(tmp_path / "good.log", *numbered(1))
+        await reader.start()
+        await reader.poll_to_end()
+        assert set(reader.lines) <= set(numbered(*range(500)))
+        assert "broken.log.gz cannot be read" in caplog.text
+
+        (tmp_path / "half.log.gz").write_bytes(packed)
+        await reader.poll_to_end()
+        assert sorted(reader.lines) == sorted(numbered(*range(500)) + numbered(1))
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_a_bounded_run_reads_what_was_there_at_its_start_and_flushes_partial_lines(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", "one", "last without newline", end="")
+        write(tmp_path / "b.log", "two")
+        await reader.start(bounded=True)
+        assert reader.task is not None
+        await reader.poll()
+        write(tmp_path / "a.log", " and more")
+        while not reader.task.exhausted:
+            await reader.poll()
+
+        assert reader.lines == ["one", "last without newline", "two"]
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_from_the_end_only_what_is_written_later_counts_and_new_files_are_read_whole(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path, **{"start.position": "end"})
+        write(tmp_path / "a.log", *numbered(1))
+        await reader.start()
+        await reader.poll_to_end()
+        write(tmp_path / "a.log", *numbered(2))
+        write(tmp_path / "b.log", *numbered(3))
+        await reader.poll_to_end()
+        await reader.restart()
+        write(tmp_path / "c.log", *numbered(4))
+        await reader.poll_to_end()
+
+        assert reader.lines == numbered(2, 3, 4)
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def test_excluded_files_are_left_out(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reader = Reader(tmp_path, exclude="*.gz,b.*")
+        write(tmp_path / "a.log", *numbered(1))
+        write(tmp_path / "b.log", *numbered(2))
+        (tmp_path / "c.log.gz").write_bytes(gzip.compress(b"x\n"))
+        await reader.start()
+        await reader.poll_to_end()
+
+        assert reader.lines == numbered(1)
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_mix_of_writes_rotations_and_restarts_gives_each_line_once(tmp_path: Path, seed: int) -> None:
+    """A writer that rotates as logrotate does, by rename or by copy and truncate, and a reader that is killed."""
+
+    async def scenario() -> None:
+        rng = random.Random(seed)
+        reader = Reader(tmp_path, **{"batch.bytes": 1_024, "max.line.bytes": 500})
+        by_copy = rng.random() < 0.5
+        count, rotations = 0, 0
+        current = tmp_path / "a.log"
+        current.touch()
+        await reader.start()
+        for _ in range(60):
+            action = rng.random()
+            if action < 0.5:
+                number = rng.randrange(1, 30)
+                write(current, *numbered(*range(count, count + number)))
+                count += number
+            elif action < 0.6 and current.stat().st_size > 2_000:
+                rotations += 1
+                rotated = tmp_path / f"a.log.{rotations}"
+                if by_copy:
+                    shutil.copy(current, rotated)
+                    os.truncate(current, 0)
+                else:
+                    current.rename(rotated)
+                    current.touch()
+            elif action < 0.7:
+                await reader.restart()
+            else:
+                await reader.poll()
+        await reader.poll_to_end()
+        await reader.poll_to_end()
+
+        assert sorted(reader.lines) == numbered(*range(count)), f"seed {seed}"
+        assert reader.task is not None
+        await reader.task.stop()
+
+    run(scenario)

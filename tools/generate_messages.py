@@ -14,7 +14,7 @@ from pathlib import Path
 
 from message_decoders import decoder_body
 from message_encoders import encoder_body
-from message_schema import NEWEST, Field, Message, Struct, parse_message, snake_case
+from message_schema import NEWEST, Field, Message, Struct, Versions, parse_message, snake_case
 from message_source import struct_format
 
 JARS = (
@@ -27,6 +27,7 @@ JARS = (
 )
 TARGET = Path(__file__).resolve().parents[1] / "core/wire/messages"
 SUPPORT = """
+    Float64 Int8 Int16 Int32 Int64 Uint16 Uuid
     UNSET UVARINTS ZERO_UUID Buffer Message Records Struct bad_length bad_uuid buffer_list differs new not_in_version
     read_long_string_length read_long_uvarint read_uvarint shared_default skip_tags string_uvarint uvarint
 """.split()  # noqa: SIM905 (the list reads better as words)
@@ -150,17 +151,21 @@ def class_source(message: Message) -> list[str]:
         f"    MAX_VERSION = {last}",
         f"    FLEXIBLE_FROM = {NEWEST if flexible == 'NEVER' else flexible}",
     ]
-    lines += _fields_source(message.root, "    ")
+    lines += _fields_source(message.root, message.versions, "    ")
     for struct in message.structs:
-        lines += ["", f"    class {struct.name}(Struct):", *_fields_source(struct, "        ")]
+        lines += ["", f"    class {struct.name}(Struct):", *_fields_source(struct, message.versions, "        ")]
     return lines
 
 
-def _fields_source(struct: Struct, indent: str) -> list[str]:
-    """The slots and the constructor of one class."""
+def _fields_source(struct: Struct, versions: Versions, indent: str) -> list[str]:
+    """The slots and the constructor of one class, and in which of its message's versions its fields stand."""
     names = [f'"{field.name}"' for field in struct.fields]
     lines = _wrapped(f"{indent}__slots__ = (", names, ")", trailing=len(names) == 1)
     lines.append(f"{indent}FIELDS = __slots__")
+    known = {field: field.any_place & versions for field in struct.fields}
+    nullable = {field: field.nullable & versions for field in struct.fields if field.nullable.last >= 0}
+    lines += _ranges(f"{indent}VERSIONS", {field: found for field, found in known.items() if found != versions})
+    lines += _ranges(f"{indent}NULLABLE", {field: found for field, found in nullable.items() if found != known[field]})
     if not struct.fields:
         return lines
     parameters = [f"{field.name}: {field.annotation} = {_parameter_default(field)}" for field in struct.fields]
@@ -169,6 +174,12 @@ def _fields_source(struct: Struct, indent: str) -> list[str]:
         value = f"{field.default} if {field.name} is UNSET else {field.name}"
         lines.append(f"{indent}    self.{field.name} = {value if _parameter_default(field) == 'UNSET' else field.name}")
     return lines
+
+
+def _ranges(start: str, ranges: dict[Field, Versions]) -> list[str]:
+    """The source of a dict with first and last version of some fields; nothing if there are none."""
+    items = [f'"{field.name}": ({found.first}, {found.last})' for field, found in ranges.items()]
+    return _wrapped(f"{start} = {{", items, "}") if items else []
 
 
 def _parameter_default(field: Field) -> str:

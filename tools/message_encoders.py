@@ -1,7 +1,7 @@
 """Writes the encoder of one message in one version as straight-line Python. Pure.
 
 In the generated code `out` is the bytearray being filled and `parts` the buffers that are complete; record batches go
-into `parts` as they are. A run of fixed-size fields, with the length or count that follows it, is written by one struct.
+into `parts` as they are. A run of fixed-size fields, with the length or count after it, is written by one struct.
 """
 
 from message_schema import FIXED, Field, Message, Struct, absent, present, tagged

@@ -23,14 +23,7 @@ FIXED = {
     "float64": ("d", 8),
     "uuid": ("16s", 16),
 }
-PYTHON_TYPES = {
-    "bool": "bool",
-    "float64": "float",
-    "uuid": "bytes",
-    "string": "str",
-    "bytes": "bytes",
-    "records": "Records",
-}
+PYTHON_TYPES = {"bool": "bool", "string": "str", "bytes": "bytes"}
 NEWEST = 32767
 
 
@@ -50,11 +43,14 @@ class Versions:
             return cls(int(first[:-1]), NEWEST)
         return cls(int(first), int(last or first))
 
+    def __and__(self, other: "Versions") -> "Versions":
+        return Versions(max(self.first, other.first), min(self.last, other.last))
+
     def __contains__(self, version: int) -> bool:
         return self.first <= version <= self.last
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """One field of a struct. `type` is that of the element if `array` is set; `struct` is set if it names a struct."""
 
@@ -71,8 +67,15 @@ class Field:
     ignorable: bool
 
     @property
+    def any_place(self) -> Versions:
+        """Versions that have the field, in its place or as a tagged field."""
+        if self.tagged.last < 0 or self.versions.last < 0:
+            return self.versions if self.tagged.last < 0 else self.tagged
+        return Versions(min(self.versions.first, self.tagged.first), max(self.versions.last, self.tagged.last))
+
+    @property
     def annotation(self) -> str:
-        element = f"{self.struct.path}" if self.struct else PYTHON_TYPES.get(self.type, "int")
+        element = f"{self.struct.path}" if self.struct else PYTHON_TYPES.get(self.type, self.type.capitalize())
         name = f"list[{element}]" if self.array else element
         return f"{name} | None" if self.nullable.last >= 0 or self.default == "None" else name
 

@@ -50,7 +50,7 @@ _new: Any = object.__new__
 
 
 class SimpleRecord(NamedTuple):
-    """One record. `offset` is absolute, `timestamp_ms` since the Unix epoch; headers are (key, value) in their order."""
+    """One record. `offset` is absolute, `timestamp_ms` since the Unix epoch; headers are (key, value) in order."""
 
     offset: int
     timestamp_ms: int

@@ -1,19 +1,26 @@
 """What every generated message stands on: base classes and the few primitives that need more than a struct. Pure.
 
 The generated modules under messages/ hold one straight-line encoder and decoder for each layout; this module picks the
-one for a version and turns every kind of damage into WireError. Lengths are checked against the bytes that remain before
-anything is allocated for them.
+one for a version and turns every kind of damage into WireError. Lengths are checked against the bytes that remain
+before anything is allocated for them.
 Source: Kafka's protocol guide, KIP-482 (flexible versions and tagged fields). Tested in tests/core/wire.
 """
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias, TypeVar
 
 from ..errors import WireError
 
 Buffer = bytes | bytearray | memoryview
 Records = Buffer | Sequence[Buffer]
+Int8: TypeAlias = int
+Int16: TypeAlias = int
+Uint16: TypeAlias = int
+Int32: TypeAlias = int
+Int64: TypeAlias = int
+Float64: TypeAlias = float
+Uuid: TypeAlias = bytes
 Decoder = Callable[[Any, int], tuple[Any, int]]
 Encoder = Callable[[Any], list[Buffer]]
 T = TypeVar("T", bound="Struct")
@@ -32,6 +39,10 @@ class Struct:
 
     __slots__ = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    VERSIONS: ClassVar[dict[str, tuple[int, int]]] = {}
+    """First and last version of the fields that not every version of the message has."""
+    NULLABLE: ClassVar[dict[str, tuple[int, int]]] = {}
+    """First and last version in which a field may be None, for those that have versions in which they may not."""
 
     def __eq__(self, other: object) -> bool:
         if not (isinstance(other, type(self)) or isinstance(self, type(other))) or not isinstance(other, Struct):

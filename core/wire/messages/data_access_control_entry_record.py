@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Uuid,
     UVARINTS,
     ZERO_UUID,
     Buffer,
@@ -51,14 +53,14 @@ class AccessControlEntryRecord(Message):
     def __init__(
         self,
         *,
-        id: bytes = ZERO_UUID,
-        resource_type: int = 0,
+        id: Uuid = ZERO_UUID,
+        resource_type: Int8 = 0,
         resource_name: str = "",
-        pattern_type: int = 0,
+        pattern_type: Int8 = 0,
         principal: str = "",
         host: str = "",
-        operation: int = 0,
-        permission_type: int = 0,
+        operation: Int8 = 0,
+        permission_type: Int8 = 0,
     ) -> None:
         self.id = id
         self.resource_type = resource_type

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     Buffer,
@@ -37,16 +41,17 @@ class BrokerRegistrationChangeRecord(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("broker_id", "broker_epoch", "fenced", "in_controlled_shutdown", "log_dirs", "cordoned_log_dirs")
     FIELDS = __slots__
+    VERSIONS = {"in_controlled_shutdown": (1, 3), "log_dirs": (2, 3), "cordoned_log_dirs": (3, 3)}
 
     def __init__(
         self,
         *,
-        broker_id: int = 0,
-        broker_epoch: int = 0,
-        fenced: int = 0,
-        in_controlled_shutdown: int = 0,
-        log_dirs: list[bytes] = UNSET,
-        cordoned_log_dirs: list[bytes] | None = None,
+        broker_id: Int32 = 0,
+        broker_epoch: Int64 = 0,
+        fenced: Int8 = 0,
+        in_controlled_shutdown: Int8 = 0,
+        log_dirs: list[Uuid] = UNSET,
+        cordoned_log_dirs: list[Uuid] | None = None,
     ) -> None:
         self.broker_id = broker_id
         self.broker_epoch = broker_epoch

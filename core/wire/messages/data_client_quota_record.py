@@ -9,6 +9,7 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Float64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -42,7 +43,7 @@ class ClientQuotaRecord(Message):
         *,
         entity: list[ClientQuotaRecord.EntityData] = UNSET,
         key: str = "",
-        value: float = 0.0,
+        value: Float64 = 0.0,
         remove: bool = False,
     ) -> None:
         self.entity = [] if entity is UNSET else entity

@@ -8,7 +8,17 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import (
+    Int8,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_string_length,
+    skip_tags,
+    string_uvarint,
+)
 
 pack_b = Struct_(">b").pack
 unpack_bc = Struct_(">bB").unpack_from
@@ -27,7 +37,7 @@ class ConfigRecord(Message):
     def __init__(
         self,
         *,
-        resource_type: int = 0,
+        resource_type: Int8 = 0,
         resource_name: str = "",
         name: str = "",
         value: str | None = "",

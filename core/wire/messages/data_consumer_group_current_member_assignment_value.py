@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -51,9 +54,9 @@ class ConsumerGroupCurrentMemberAssignmentValue(Message):
     def __init__(
         self,
         *,
-        member_epoch: int = 0,
-        previous_member_epoch: int = 0,
-        state: int = 0,
+        member_epoch: Int32 = 0,
+        previous_member_epoch: Int32 = 0,
+        state: Int8 = 0,
         assigned_partitions: list[ConsumerGroupCurrentMemberAssignmentValue.TopicPartitions] = UNSET,
         partitions_pending_revocation: list[ConsumerGroupCurrentMemberAssignmentValue.TopicPartitions] = UNSET,
     ) -> None:
@@ -70,9 +73,9 @@ class ConsumerGroupCurrentMemberAssignmentValue(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
-            partitions: list[int] = UNSET,
-            assignment_epochs: list[int] | None = UNSET,
+            topic_id: Uuid = ZERO_UUID,
+            partitions: list[Int32] = UNSET,
+            assignment_epochs: list[Int32] | None = UNSET,
         ) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions

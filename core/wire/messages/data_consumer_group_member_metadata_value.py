@@ -9,6 +9,7 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -61,7 +62,7 @@ class ConsumerGroupMemberMetadataValue(Message):
         client_host: str = "",
         subscribed_topic_names: list[str] = UNSET,
         subscribed_topic_regex: str | None = "",
-        rebalance_timeout_ms: int = -1,
+        rebalance_timeout_ms: Int32 = -1,
         server_assignor: str | None = "",
         classic_member_metadata: ConsumerGroupMemberMetadataValue.ClassicMemberMetadata | None = UNSET,
     ) -> None:
@@ -90,7 +91,7 @@ class ConsumerGroupMemberMetadataValue(Message):
         def __init__(
             self,
             *,
-            session_timeout_ms: int = 0,
+            session_timeout_ms: Int32 = 0,
             supported_protocols: list[ConsumerGroupMemberMetadataValue.ClassicProtocol] = UNSET,
         ) -> None:
             self.session_timeout_ms = session_timeout_ms

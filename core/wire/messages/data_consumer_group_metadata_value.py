@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, bad_length, new, read_long_uvarint, read_uvarint, uvarint
+from ..message import Int32, Int64, Buffer, Message, bad_length, new, read_long_uvarint, read_uvarint, uvarint
 
 pack_i = Struct_(">i").pack
 pack_q = Struct_(">q").pack
@@ -26,7 +26,7 @@ class ConsumerGroupMetadataValue(Message):
     __slots__ = ("epoch", "metadata_hash")
     FIELDS = __slots__
 
-    def __init__(self, *, epoch: int = 0, metadata_hash: int = 0) -> None:
+    def __init__(self, *, epoch: Int32 = 0, metadata_hash: Int64 = 0) -> None:
         self.epoch = epoch
         self.metadata_hash = metadata_hash
 

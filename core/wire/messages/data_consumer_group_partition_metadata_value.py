@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -48,7 +50,7 @@ class ConsumerGroupPartitionMetadataValue(Message):
         __slots__ = ("partition", "racks")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, racks: list[str] = UNSET) -> None:
+        def __init__(self, *, partition: Int32 = 0, racks: list[str] = UNSET) -> None:
             self.partition = partition
             self.racks = [] if racks is UNSET else racks
 
@@ -59,9 +61,9 @@ class ConsumerGroupPartitionMetadataValue(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             topic_name: str = "",
-            num_partitions: int = 0,
+            num_partitions: Int32 = 0,
             partition_metadata: list[ConsumerGroupPartitionMetadataValue.PartitionMetadata] = UNSET,
         ) -> None:
             self.topic_id = topic_id

@@ -9,6 +9,7 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -36,7 +37,7 @@ class ConsumerGroupRegularExpressionValue(Message):
     __slots__ = ("topics", "version", "timestamp")
     FIELDS = __slots__
 
-    def __init__(self, *, topics: list[str] = UNSET, version: int = 0, timestamp: int = 0) -> None:
+    def __init__(self, *, topics: list[str] = UNSET, version: Int64 = 0, timestamp: Int64 = 0) -> None:
         self.topics = [] if topics is UNSET else topics
         self.version = version
         self.timestamp = timestamp

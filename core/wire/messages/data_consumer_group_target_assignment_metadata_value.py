@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, bad_length, new, read_long_uvarint, read_uvarint, uvarint
+from ..message import Int32, Int64, Buffer, Message, bad_length, new, read_long_uvarint, read_uvarint, uvarint
 
 pack_i = Struct_(">i").pack
 pack_q = Struct_(">q").pack
@@ -26,7 +26,7 @@ class ConsumerGroupTargetAssignmentMetadataValue(Message):
     __slots__ = ("assignment_epoch", "assignment_timestamp")
     FIELDS = __slots__
 
-    def __init__(self, *, assignment_epoch: int = 0, assignment_timestamp: int = 0) -> None:
+    def __init__(self, *, assignment_epoch: Int32 = 0, assignment_timestamp: Int64 = 0) -> None:
         self.assignment_epoch = assignment_epoch
         self.assignment_timestamp = assignment_timestamp
 

@@ -10,7 +10,7 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import UNSET, Buffer, Message, Struct, bad_length, new
+from ..message import Int32, UNSET, Buffer, Message, Struct, bad_length, new
 
 pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
@@ -41,7 +41,7 @@ class ConsumerProtocolAssignment(Message):
         __slots__ = ("topic", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partitions = [] if partitions is UNSET else partitions
 

@@ -10,7 +10,7 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import UNSET, Buffer, Message, Struct, bad_length, new
+from ..message import Int32, UNSET, Buffer, Message, Struct, bad_length, new
 
 pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
@@ -29,6 +29,7 @@ class ConsumerProtocolSubscription(Message):
     FLEXIBLE_FROM = 32767
     __slots__ = ("topics", "user_data", "owned_partitions", "generation_id", "rack_id")
     FIELDS = __slots__
+    VERSIONS = {"owned_partitions": (1, 3), "generation_id": (2, 3), "rack_id": (3, 3)}
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class ConsumerProtocolSubscription(Message):
         topics: list[str] = UNSET,
         user_data: bytes | None = None,
         owned_partitions: list[ConsumerProtocolSubscription.TopicPartition] = UNSET,
-        generation_id: int = -1,
+        generation_id: Int32 = -1,
         rack_id: str | None = None,
     ) -> None:
         self.topics = [] if topics is UNSET else topics
@@ -48,8 +49,9 @@ class ConsumerProtocolSubscription(Message):
     class TopicPartition(Struct):
         __slots__ = ("topic", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"topic": (1, 3), "partitions": (1, 3)}
 
-        def __init__(self, *, topic: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partitions = [] if partitions is UNSET else partitions
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new
+from ..message import Int16, Buffer, Message, new
 
 pack_h = Struct_(">h").pack
 unpack_h = Struct_(">h").unpack_from
@@ -24,7 +24,7 @@ class ControlRecordTypeSchema(Message):
     __slots__ = ("type",)
     FIELDS = __slots__
 
-    def __init__(self, *, type: int = 0) -> None:
+    def __init__(self, *, type: Int16 = 0) -> None:
         self.type = type
 
 

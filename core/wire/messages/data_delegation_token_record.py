@@ -9,6 +9,7 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -50,9 +51,9 @@ class DelegationTokenRecord(Message):
         owner: str = "",
         requester: str = "",
         renewers: list[str] = UNSET,
-        issue_timestamp: int = 0,
-        max_timestamp: int = 0,
-        expiration_timestamp: int = 0,
+        issue_timestamp: Int64 = 0,
+        max_timestamp: Int64 = 0,
+        expiration_timestamp: Int64 = 0,
         token_id: str = "",
     ) -> None:
         self.owner = owner

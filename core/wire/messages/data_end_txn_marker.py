@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new
+from ..message import Int32, Buffer, Message, new
 
 pack_i = Struct_(">i").pack
 unpack_i = Struct_(">i").unpack_from
@@ -24,7 +24,7 @@ class EndTxnMarker(Message):
     __slots__ = ("coordinator_epoch",)
     FIELDS = __slots__
 
-    def __init__(self, *, coordinator_epoch: int = 0) -> None:
+    def __init__(self, *, coordinator_epoch: Int32 = 0) -> None:
         self.coordinator_epoch = coordinator_epoch
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import (
+    Int16,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_string_length,
+    skip_tags,
+    string_uvarint,
+)
 
 pack_hz = Struct_(">hx").pack
 unpack_hc = Struct_(">hB").unpack_from
@@ -24,7 +34,7 @@ class FeatureLevelRecord(Message):
     __slots__ = ("name", "feature_level")
     FIELDS = __slots__
 
-    def __init__(self, *, name: str = "", feature_level: int = 0) -> None:
+    def __init__(self, *, name: str = "", feature_level: Int16 = 0) -> None:
         self.name = name
         self.feature_level = feature_level
 

@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -50,15 +52,16 @@ class GroupMetadataValue(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("protocol_type", "generation", "protocol", "leader", "current_state_timestamp", "members")
     FIELDS = __slots__
+    VERSIONS = {"current_state_timestamp": (2, 4)}
 
     def __init__(
         self,
         *,
         protocol_type: str = "",
-        generation: int = 0,
+        generation: Int32 = 0,
         protocol: str | None = "",
         leader: str | None = "",
-        current_state_timestamp: int = -1,
+        current_state_timestamp: Int64 = -1,
         members: list[GroupMetadataValue.MemberMetadata] = UNSET,
     ) -> None:
         self.protocol_type = protocol_type
@@ -80,6 +83,7 @@ class GroupMetadataValue(Message):
             "assignment",
         )
         FIELDS = __slots__
+        VERSIONS = {"group_instance_id": (3, 4), "rebalance_timeout": (1, 4)}
 
         def __init__(
             self,
@@ -88,8 +92,8 @@ class GroupMetadataValue(Message):
             group_instance_id: str | None = None,
             client_id: str = "",
             client_host: str = "",
-            rebalance_timeout: int = -1,
-            session_timeout: int = 0,
+            rebalance_timeout: Int32 = -1,
+            session_timeout: Int32 = 0,
             subscription: bytes = b"",
             assignment: bytes = b"",
         ) -> None:

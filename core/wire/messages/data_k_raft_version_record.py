@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int16, Buffer, Message, new, skip_tags
 
 pack_hhz = Struct_(">hhx").pack
 unpack_hhc = Struct_(">hhB").unpack_from
@@ -24,7 +24,7 @@ class KRaftVersionRecord(Message):
     __slots__ = ("version", "k_raft_version")
     FIELDS = __slots__
 
-    def __init__(self, *, version: int = 0, k_raft_version: int = 0) -> None:
+    def __init__(self, *, version: Int16 = 0, k_raft_version: Int16 = 0) -> None:
         self.version = version
         self.k_raft_version = k_raft_version
 

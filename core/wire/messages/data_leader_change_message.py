@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -45,8 +48,8 @@ class LeaderChangeMessage(Message):
     def __init__(
         self,
         *,
-        version: int = 0,
-        leader_id: int = 0,
+        version: Int16 = 0,
+        leader_id: Int32 = 0,
         voters: list[LeaderChangeMessage.Voter] = UNSET,
         granting_voters: list[LeaderChangeMessage.Voter] = UNSET,
     ) -> None:
@@ -58,8 +61,9 @@ class LeaderChangeMessage(Message):
     class Voter(Struct):
         __slots__ = ("voter_id", "voter_directory_id")
         FIELDS = __slots__
+        VERSIONS = {"voter_directory_id": (1, 1)}
 
-        def __init__(self, *, voter_id: int = 0, voter_directory_id: bytes = ZERO_UUID) -> None:
+        def __init__(self, *, voter_id: Int32 = 0, voter_directory_id: Uuid = ZERO_UUID) -> None:
             self.voter_id = voter_id
             self.voter_directory_id = voter_directory_id
 

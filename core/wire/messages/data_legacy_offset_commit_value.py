@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, bad_length, new
+from ..message import Int64, Buffer, Message, bad_length, new
 
 pack_q = Struct_(">q").pack
 pack_qh = Struct_(">qh").pack
@@ -26,7 +26,7 @@ class LegacyOffsetCommitValue(Message):
     __slots__ = ("offset", "metadata", "commit_timestamp")
     FIELDS = __slots__
 
-    def __init__(self, *, offset: int = 0, metadata: str = "", commit_timestamp: int = 0) -> None:
+    def __init__(self, *, offset: Int64 = 0, metadata: str = "", commit_timestamp: Int64 = 0) -> None:
         self.offset = offset
         self.metadata = metadata
         self.commit_timestamp = commit_timestamp

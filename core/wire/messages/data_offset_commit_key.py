@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, bad_length, new
+from ..message import Int32, Buffer, Message, bad_length, new
 
 pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
@@ -26,7 +26,7 @@ class OffsetCommitKey(Message):
     __slots__ = ("group", "topic", "partition")
     FIELDS = __slots__
 
-    def __init__(self, *, group: str = "", topic: str = "", partition: int = 0) -> None:
+    def __init__(self, *, group: str = "", topic: str = "", partition: Int32 = 0) -> None:
         self.group = group
         self.topic = topic
         self.partition = partition

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
+    Int64,
+    Uuid,
     UVARINTS,
     ZERO_UUID,
     Buffer,
@@ -47,16 +50,17 @@ class OffsetCommitValue(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("offset", "leader_epoch", "metadata", "commit_timestamp", "expire_timestamp", "topic_id")
     FIELDS = __slots__
+    VERSIONS = {"leader_epoch": (3, 4), "expire_timestamp": (1, 1), "topic_id": (4, 4)}
 
     def __init__(
         self,
         *,
-        offset: int = 0,
-        leader_epoch: int = -1,
+        offset: Int64 = 0,
+        leader_epoch: Int32 = -1,
         metadata: str = "",
-        commit_timestamp: int = 0,
-        expire_timestamp: int = -1,
-        topic_id: bytes = ZERO_UUID,
+        commit_timestamp: Int64 = 0,
+        expire_timestamp: Int64 = -1,
+        topic_id: Uuid = ZERO_UUID,
     ) -> None:
         self.offset = offset
         self.leader_epoch = leader_epoch

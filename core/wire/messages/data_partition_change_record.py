@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
+    Uuid,
     UVARINTS,
     ZERO_UUID,
     Buffer,
@@ -53,21 +56,22 @@ class PartitionChangeRecord(Message):
         "last_known_elr",
     )
     FIELDS = __slots__
+    VERSIONS = {"directories": (1, 2), "eligible_leader_replicas": (2, 2), "last_known_elr": (2, 2)}
 
     def __init__(
         self,
         *,
-        partition_id: int = -1,
-        topic_id: bytes = ZERO_UUID,
-        isr: list[int] | None = None,
-        leader: int = -2,
-        replicas: list[int] | None = None,
-        removing_replicas: list[int] | None = None,
-        adding_replicas: list[int] | None = None,
-        leader_recovery_state: int = -1,
-        directories: list[bytes] | None = None,
-        eligible_leader_replicas: list[int] | None = None,
-        last_known_elr: list[int] | None = None,
+        partition_id: Int32 = -1,
+        topic_id: Uuid = ZERO_UUID,
+        isr: list[Int32] | None = None,
+        leader: Int32 = -2,
+        replicas: list[Int32] | None = None,
+        removing_replicas: list[Int32] | None = None,
+        adding_replicas: list[Int32] | None = None,
+        leader_recovery_state: Int8 = -1,
+        directories: list[Uuid] | None = None,
+        eligible_leader_replicas: list[Int32] | None = None,
+        last_known_elr: list[Int32] | None = None,
     ) -> None:
         self.partition_id = partition_id
         self.topic_id = topic_id

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -56,23 +59,24 @@ class PartitionRecord(Message):
         "last_known_elr",
     )
     FIELDS = __slots__
+    VERSIONS = {"directories": (1, 2), "eligible_leader_replicas": (2, 2), "last_known_elr": (2, 2)}
 
     def __init__(
         self,
         *,
-        partition_id: int = -1,
-        topic_id: bytes = ZERO_UUID,
-        replicas: list[int] = UNSET,
-        isr: list[int] = UNSET,
-        removing_replicas: list[int] = UNSET,
-        adding_replicas: list[int] = UNSET,
-        leader: int = -1,
-        leader_recovery_state: int = 0,
-        leader_epoch: int = -1,
-        partition_epoch: int = -1,
-        directories: list[bytes] = UNSET,
-        eligible_leader_replicas: list[int] | None = None,
-        last_known_elr: list[int] | None = None,
+        partition_id: Int32 = -1,
+        topic_id: Uuid = ZERO_UUID,
+        replicas: list[Int32] = UNSET,
+        isr: list[Int32] = UNSET,
+        removing_replicas: list[Int32] = UNSET,
+        adding_replicas: list[Int32] = UNSET,
+        leader: Int32 = -1,
+        leader_recovery_state: Int8 = 0,
+        leader_epoch: Int32 = -1,
+        partition_epoch: Int32 = -1,
+        directories: list[Uuid] = UNSET,
+        eligible_leader_replicas: list[Int32] | None = None,
+        last_known_elr: list[Int32] | None = None,
     ) -> None:
         self.partition_id = partition_id
         self.topic_id = topic_id

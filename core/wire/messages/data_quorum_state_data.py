@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -51,16 +54,17 @@ class QuorumStateData(Message):
         "current_voters",
     )
     FIELDS = __slots__
+    VERSIONS = {"cluster_id": (0, 0), "voted_directory_id": (1, 1), "applied_offset": (0, 0), "current_voters": (0, 0)}
 
     def __init__(
         self,
         *,
         cluster_id: str = "",
-        leader_id: int = -1,
-        leader_epoch: int = -1,
-        voted_id: int = -1,
-        voted_directory_id: bytes = ZERO_UUID,
-        applied_offset: int = 0,
+        leader_id: Int32 = -1,
+        leader_epoch: Int32 = -1,
+        voted_id: Int32 = -1,
+        voted_directory_id: Uuid = ZERO_UUID,
+        applied_offset: Int64 = 0,
         current_voters: list[QuorumStateData.Voter] | None = UNSET,
     ) -> None:
         self.cluster_id = cluster_id
@@ -74,8 +78,9 @@ class QuorumStateData(Message):
     class Voter(Struct):
         __slots__ = ("voter_id",)
         FIELDS = __slots__
+        VERSIONS = {"voter_id": (0, 0)}
 
-        def __init__(self, *, voter_id: int = 0) -> None:
+        def __init__(self, *, voter_id: Int32 = 0) -> None:
             self.voter_id = voter_id
 
 

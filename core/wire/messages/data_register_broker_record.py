@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -63,21 +68,27 @@ class RegisterBrokerRecord(Message):
         "cordoned_log_dirs",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "is_migrating_zk_broker": (2, 4),
+        "in_controlled_shutdown": (1, 4),
+        "log_dirs": (3, 4),
+        "cordoned_log_dirs": (4, 4),
+    }
 
     def __init__(
         self,
         *,
-        broker_id: int = 0,
+        broker_id: Int32 = 0,
         is_migrating_zk_broker: bool = False,
-        incarnation_id: bytes = ZERO_UUID,
-        broker_epoch: int = 0,
+        incarnation_id: Uuid = ZERO_UUID,
+        broker_epoch: Int64 = 0,
         end_points: list[RegisterBrokerRecord.BrokerEndpoint] = UNSET,
         features: list[RegisterBrokerRecord.BrokerFeature] = UNSET,
         rack: str | None = "",
         fenced: bool = True,
         in_controlled_shutdown: bool = False,
-        log_dirs: list[bytes] = UNSET,
-        cordoned_log_dirs: list[bytes] | None = None,
+        log_dirs: list[Uuid] = UNSET,
+        cordoned_log_dirs: list[Uuid] | None = None,
     ) -> None:
         self.broker_id = broker_id
         self.is_migrating_zk_broker = is_migrating_zk_broker
@@ -95,7 +106,7 @@ class RegisterBrokerRecord(Message):
         __slots__ = ("name", "host", "port", "security_protocol")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0, security_protocol: Int16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -105,7 +116,13 @@ class RegisterBrokerRecord(Message):
         __slots__ = ("name", "min_supported_version", "max_supported_version")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            min_supported_version: Int16 = 0,
+            max_supported_version: Int16 = 0,
+        ) -> None:
             self.name = name
             self.min_supported_version = min_supported_version
             self.max_supported_version = max_supported_version

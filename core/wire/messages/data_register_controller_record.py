@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -46,8 +50,8 @@ class RegisterControllerRecord(Message):
     def __init__(
         self,
         *,
-        controller_id: int = 0,
-        incarnation_id: bytes = ZERO_UUID,
+        controller_id: Int32 = 0,
+        incarnation_id: Uuid = ZERO_UUID,
         zk_migration_ready: bool = False,
         end_points: list[RegisterControllerRecord.ControllerEndpoint] = UNSET,
         features: list[RegisterControllerRecord.ControllerFeature] = UNSET,
@@ -62,7 +66,7 @@ class RegisterControllerRecord(Message):
         __slots__ = ("name", "host", "port", "security_protocol")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0, security_protocol: Int16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -72,7 +76,13 @@ class RegisterControllerRecord(Message):
         __slots__ = ("name", "min_supported_version", "max_supported_version")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            min_supported_version: Int16 = 0,
+            max_supported_version: Int16 = 0,
+        ) -> None:
             self.name = name
             self.min_supported_version = min_supported_version
             self.max_supported_version = max_supported_version

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import ZERO_UUID, Buffer, Message, bad_uuid, new, skip_tags
+from ..message import Uuid, ZERO_UUID, Buffer, Message, bad_uuid, new, skip_tags
 
 pack_uz = Struct_(">16sx").pack
 unpack_uc = Struct_(">16sB").unpack_from
@@ -24,7 +24,7 @@ class RemoveAccessControlEntryRecord(Message):
     __slots__ = ("id",)
     FIELDS = __slots__
 
-    def __init__(self, *, id: bytes = ZERO_UUID) -> None:
+    def __init__(self, *, id: Uuid = ZERO_UUID) -> None:
         self.id = id
 
 

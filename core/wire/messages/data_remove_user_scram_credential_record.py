@@ -8,7 +8,17 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import (
+    Int8,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_string_length,
+    skip_tags,
+    string_uvarint,
+)
 
 pack_bz = Struct_(">bx").pack
 unpack_bc = Struct_(">bB").unpack_from
@@ -24,7 +34,7 @@ class RemoveUserScramCredentialRecord(Message):
     __slots__ = ("name", "mechanism")
     FIELDS = __slots__
 
-    def __init__(self, *, name: str = "", mechanism: int = 0) -> None:
+    def __init__(self, *, name: str = "", mechanism: Int8 = 0) -> None:
         self.name = name
         self.mechanism = mechanism
 

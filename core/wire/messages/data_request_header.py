@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, bad_length, new, skip_tags
+from ..message import Int16, Int32, Buffer, Message, bad_length, new, skip_tags
 
 pack_hhih = Struct_(">hhih").pack
 unpack_hhih = Struct_(">hhih").unpack_from
@@ -27,9 +27,9 @@ class RequestHeader(Message):
     def __init__(
         self,
         *,
-        request_api_key: int = 0,
-        request_api_version: int = 0,
-        correlation_id: int = 0,
+        request_api_key: Int16 = 0,
+        request_api_version: Int16 = 0,
+        correlation_id: Int32 = 0,
         client_id: str | None = "",
     ) -> None:
         self.request_api_key = request_api_key

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int32, Buffer, Message, new, skip_tags
 
 pack_i = Struct_(">i").pack
 pack_iz = Struct_(">ix").pack
@@ -26,7 +26,7 @@ class ResponseHeader(Message):
     __slots__ = ("correlation_id",)
     FIELDS = __slots__
 
-    def __init__(self, *, correlation_id: int = 0) -> None:
+    def __init__(self, *, correlation_id: Int32 = 0) -> None:
         self.correlation_id = correlation_id
 
 

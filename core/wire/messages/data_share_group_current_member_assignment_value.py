@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -44,9 +47,9 @@ class ShareGroupCurrentMemberAssignmentValue(Message):
     def __init__(
         self,
         *,
-        member_epoch: int = 0,
-        previous_member_epoch: int = 0,
-        state: int = 0,
+        member_epoch: Int32 = 0,
+        previous_member_epoch: Int32 = 0,
+        state: Int8 = 0,
         assigned_partitions: list[ShareGroupCurrentMemberAssignmentValue.TopicPartitions] = UNSET,
     ) -> None:
         self.member_epoch = member_epoch
@@ -58,7 +61,7 @@ class ShareGroupCurrentMemberAssignmentValue(Message):
         __slots__ = ("topic_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
 

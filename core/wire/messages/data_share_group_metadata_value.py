@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int32, Int64, Buffer, Message, new, skip_tags
 
 pack_iqz = Struct_(">iqx").pack
 unpack_iqc = Struct_(">iqB").unpack_from
@@ -24,7 +24,7 @@ class ShareGroupMetadataValue(Message):
     __slots__ = ("epoch", "metadata_hash")
     FIELDS = __slots__
 
-    def __init__(self, *, epoch: int = 0, metadata_hash: int = 0) -> None:
+    def __init__(self, *, epoch: Int32 = 0, metadata_hash: Int64 = 0) -> None:
         self.epoch = epoch
         self.metadata_hash = metadata_hash
 

@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -56,7 +58,13 @@ class ShareGroupStatePartitionMetadataValue(Message):
         __slots__ = ("topic_id", "topic_name", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, topic_name: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(
+            self,
+            *,
+            topic_id: Uuid = ZERO_UUID,
+            topic_name: str = "",
+            partitions: list[Int32] = UNSET,
+        ) -> None:
             self.topic_id = topic_id
             self.topic_name = topic_name
             self.partitions = [] if partitions is UNSET else partitions
@@ -65,7 +73,7 @@ class ShareGroupStatePartitionMetadataValue(Message):
         __slots__ = ("topic_id", "topic_name")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, topic_name: str = "") -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, topic_name: str = "") -> None:
             self.topic_id = topic_id
             self.topic_name = topic_name
 

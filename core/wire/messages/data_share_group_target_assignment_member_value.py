@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -46,7 +48,7 @@ class ShareGroupTargetAssignmentMemberValue(Message):
         __slots__ = ("topic_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import ZERO_UUID, Buffer, Message, bad_length, bad_uuid, new
+from ..message import Int32, Uuid, ZERO_UUID, Buffer, Message, bad_length, bad_uuid, new
 
 pack_h = Struct_(">h").pack
 pack_ui = Struct_(">16si").pack
@@ -26,7 +26,7 @@ class ShareSnapshotKey(Message):
     __slots__ = ("group_id", "topic_id", "partition")
     FIELDS = __slots__
 
-    def __init__(self, *, group_id: str = "", topic_id: bytes = ZERO_UUID, partition: int = 0) -> None:
+    def __init__(self, *, group_id: str = "", topic_id: Uuid = ZERO_UUID, partition: Int32 = 0) -> None:
         self.group_id = group_id
         self.topic_id = topic_id
         self.partition = partition

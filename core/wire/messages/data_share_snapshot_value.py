@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -52,13 +56,13 @@ class ShareSnapshotValue(Message):
     def __init__(
         self,
         *,
-        snapshot_epoch: int = 0,
-        state_epoch: int = 0,
-        leader_epoch: int = 0,
-        start_offset: int = 0,
-        delivery_complete_count: int = -1,
-        create_timestamp: int = 0,
-        write_timestamp: int = 0,
+        snapshot_epoch: Int32 = 0,
+        state_epoch: Int32 = 0,
+        leader_epoch: Int32 = 0,
+        start_offset: Int64 = 0,
+        delivery_complete_count: Int32 = -1,
+        create_timestamp: Int64 = 0,
+        write_timestamp: Int64 = 0,
         state_batches: list[ShareSnapshotValue.StateBatch] = UNSET,
     ) -> None:
         self.snapshot_epoch = snapshot_epoch
@@ -77,10 +81,10 @@ class ShareSnapshotValue(Message):
         def __init__(
             self,
             *,
-            first_offset: int = 0,
-            last_offset: int = 0,
-            delivery_state: int = 0,
-            delivery_count: int = 0,
+            first_offset: Int64 = 0,
+            last_offset: Int64 = 0,
+            delivery_state: Int8 = 0,
+            delivery_count: Int16 = 0,
         ) -> None:
             self.first_offset = first_offset
             self.last_offset = last_offset

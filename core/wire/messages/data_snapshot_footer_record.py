@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int16, Buffer, Message, new, skip_tags
 
 pack_hz = Struct_(">hx").pack
 unpack_hc = Struct_(">hB").unpack_from
@@ -24,7 +24,7 @@ class SnapshotFooterRecord(Message):
     __slots__ = ("version",)
     FIELDS = __slots__
 
-    def __init__(self, *, version: int = 0) -> None:
+    def __init__(self, *, version: Int16 = 0) -> None:
         self.version = version
 
 

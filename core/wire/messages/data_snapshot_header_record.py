@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int16, Int64, Buffer, Message, new, skip_tags
 
 pack_hqz = Struct_(">hqx").pack
 unpack_hqc = Struct_(">hqB").unpack_from
@@ -24,7 +24,7 @@ class SnapshotHeaderRecord(Message):
     __slots__ = ("version", "last_contained_log_timestamp")
     FIELDS = __slots__
 
-    def __init__(self, *, version: int = 0, last_contained_log_timestamp: int = 0) -> None:
+    def __init__(self, *, version: Int16 = 0, last_contained_log_timestamp: Int64 = 0) -> None:
         self.version = version
         self.last_contained_log_timestamp = last_contained_log_timestamp
 

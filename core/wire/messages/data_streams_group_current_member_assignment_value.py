@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -53,9 +55,9 @@ class StreamsGroupCurrentMemberAssignmentValue(Message):
     def __init__(
         self,
         *,
-        member_epoch: int = 0,
-        previous_member_epoch: int = 0,
-        state: int = 0,
+        member_epoch: Int32 = 0,
+        previous_member_epoch: Int32 = 0,
+        state: Int8 = 0,
         active_tasks: list[StreamsGroupCurrentMemberAssignmentValue.TaskIds] = UNSET,
         standby_tasks: list[StreamsGroupCurrentMemberAssignmentValue.TaskIds] = UNSET,
         warmup_tasks: list[StreamsGroupCurrentMemberAssignmentValue.TaskIds] = UNSET,
@@ -81,8 +83,8 @@ class StreamsGroupCurrentMemberAssignmentValue(Message):
             self,
             *,
             subtopology_id: str = "",
-            partitions: list[int] = UNSET,
-            assignment_epochs: list[int] | None = UNSET,
+            partitions: list[Int32] = UNSET,
+            assignment_epochs: list[Int32] | None = UNSET,
         ) -> None:
             self.subtopology_id = subtopology_id
             self.partitions = [] if partitions is UNSET else partitions

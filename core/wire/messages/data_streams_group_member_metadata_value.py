@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
+    Uint16,
     UNSET,
     UVARINTS,
     Buffer,
@@ -58,8 +60,8 @@ class StreamsGroupMemberMetadataValue(Message):
         rack_id: str | None = "",
         client_id: str = "",
         client_host: str = "",
-        rebalance_timeout_ms: int = -1,
-        topology_epoch: int = 0,
+        rebalance_timeout_ms: Int32 = -1,
+        topology_epoch: Int32 = 0,
         process_id: str = "",
         user_endpoint: StreamsGroupMemberMetadataValue.Endpoint | None = None,
         client_tags: list[StreamsGroupMemberMetadataValue.KeyValue] = UNSET,
@@ -78,7 +80,7 @@ class StreamsGroupMemberMetadataValue(Message):
         __slots__ = ("host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, host: str = "", port: Uint16 = 0) -> None:
             self.host = host
             self.port = port
 

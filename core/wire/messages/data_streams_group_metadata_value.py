@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -43,9 +45,9 @@ class StreamsGroupMetadataValue(Message):
     def __init__(
         self,
         *,
-        epoch: int = 0,
-        metadata_hash: int = 0,
-        validated_topology_epoch: int = -1,
+        epoch: Int32 = 0,
+        metadata_hash: Int64 = 0,
+        validated_topology_epoch: Int32 = -1,
         last_assignment_configs: list[StreamsGroupMetadataValue.LastAssignmentConfig] | None = UNSET,
     ) -> None:
         self.epoch = epoch

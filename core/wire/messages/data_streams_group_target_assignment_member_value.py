@@ -10,6 +10,7 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -50,7 +51,7 @@ class StreamsGroupTargetAssignmentMemberValue(Message):
         __slots__ = ("subtopology_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, subtopology_id: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, subtopology_id: str = "", partitions: list[Int32] = UNSET) -> None:
             self.subtopology_id = subtopology_id
             self.partitions = [] if partitions is UNSET else partitions
 

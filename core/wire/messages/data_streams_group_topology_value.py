@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -41,7 +43,7 @@ class StreamsGroupTopologyValue(Message):
     __slots__ = ("epoch", "subtopologies")
     FIELDS = __slots__
 
-    def __init__(self, *, epoch: int = 0, subtopologies: list[StreamsGroupTopologyValue.Subtopology] = UNSET) -> None:
+    def __init__(self, *, epoch: Int32 = 0, subtopologies: list[StreamsGroupTopologyValue.Subtopology] = UNSET) -> None:
         self.epoch = epoch
         self.subtopologies = [] if subtopologies is UNSET else subtopologies
 
@@ -61,8 +63,8 @@ class StreamsGroupTopologyValue(Message):
             self,
             *,
             name: str = "",
-            partitions: int = 0,
-            replication_factor: int = 0,
+            partitions: Int32 = 0,
+            replication_factor: Int16 = 0,
             topic_configs: list[StreamsGroupTopologyValue.TopicConfig] = UNSET,
         ) -> None:
             self.name = name
@@ -77,9 +79,9 @@ class StreamsGroupTopologyValue(Message):
         def __init__(
             self,
             *,
-            source_topics: list[int] = UNSET,
-            source_topic_regex: list[int] = UNSET,
-            repartition_source_topics: list[int] = UNSET,
+            source_topics: list[Int16] = UNSET,
+            source_topic_regex: list[Int16] = UNSET,
+            repartition_source_topics: list[Int16] = UNSET,
         ) -> None:
             self.source_topics = [] if source_topics is UNSET else source_topics
             self.source_topic_regex = [] if source_topic_regex is UNSET else source_topic_regex

@@ -9,6 +9,7 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Uuid,
     UVARINTS,
     ZERO_UUID,
     Buffer,
@@ -35,7 +36,7 @@ class TopicRecord(Message):
     __slots__ = ("name", "topic_id")
     FIELDS = __slots__
 
-    def __init__(self, *, name: str = "", topic_id: bytes = ZERO_UUID) -> None:
+    def __init__(self, *, name: str = "", topic_id: Uuid = ZERO_UUID) -> None:
         self.name = name
         self.topic_id = topic_id
 

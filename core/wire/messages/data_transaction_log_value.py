@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -63,21 +67,27 @@ class TransactionLogValue(Message):
         "client_transaction_version",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "previous_producer_id": (1, 1),
+        "next_producer_id": (1, 1),
+        "next_producer_epoch": (1, 1),
+        "client_transaction_version": (1, 1),
+    }
 
     def __init__(
         self,
         *,
-        producer_id: int = 0,
-        previous_producer_id: int = -1,
-        next_producer_id: int = -1,
-        producer_epoch: int = 0,
-        next_producer_epoch: int = -1,
-        transaction_timeout_ms: int = 0,
-        transaction_status: int = 0,
+        producer_id: Int64 = 0,
+        previous_producer_id: Int64 = -1,
+        next_producer_id: Int64 = -1,
+        producer_epoch: Int16 = 0,
+        next_producer_epoch: Int16 = -1,
+        transaction_timeout_ms: Int32 = 0,
+        transaction_status: Int8 = 0,
         transaction_partitions: list[TransactionLogValue.PartitionsSchema] | None = UNSET,
-        transaction_last_update_timestamp_ms: int = 0,
-        transaction_start_timestamp_ms: int = 0,
-        client_transaction_version: int = 0,
+        transaction_last_update_timestamp_ms: Int64 = 0,
+        transaction_start_timestamp_ms: Int64 = 0,
+        client_transaction_version: Int16 = 0,
     ) -> None:
         self.producer_id = producer_id
         self.previous_producer_id = previous_producer_id
@@ -95,7 +105,7 @@ class TransactionLogValue(Message):
         __slots__ = ("topic", "partition_ids")
         FIELDS = __slots__
 
-        def __init__(self, *, topic: str = "", partition_ids: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partition_ids: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partition_ids = [] if partition_ids is UNSET else partition_ids
 

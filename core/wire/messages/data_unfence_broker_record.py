@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int32, Int64, Buffer, Message, new, skip_tags
 
 pack_iqz = Struct_(">iqx").pack
 unpack_iqc = Struct_(">iqB").unpack_from
@@ -24,7 +24,7 @@ class UnfenceBrokerRecord(Message):
     __slots__ = ("id", "epoch")
     FIELDS = __slots__
 
-    def __init__(self, *, id: int = 0, epoch: int = 0) -> None:
+    def __init__(self, *, id: Int32 = 0, epoch: Int64 = 0) -> None:
         self.id = id
         self.epoch = epoch
 

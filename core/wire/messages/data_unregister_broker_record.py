@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int32, Int64, Buffer, Message, new, skip_tags
 
 pack_iqz = Struct_(">iqx").pack
 unpack_iqc = Struct_(">iqB").unpack_from
@@ -24,7 +24,7 @@ class UnregisterBrokerRecord(Message):
     __slots__ = ("broker_id", "broker_epoch")
     FIELDS = __slots__
 
-    def __init__(self, *, broker_id: int = 0, broker_epoch: int = 0) -> None:
+    def __init__(self, *, broker_id: Int32 = 0, broker_epoch: Int64 = 0) -> None:
         self.broker_id = broker_id
         self.broker_epoch = broker_epoch
 

@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int32,
     UVARINTS,
     Buffer,
     Message,
@@ -41,11 +43,11 @@ class UserScramCredentialRecord(Message):
         self,
         *,
         name: str = "",
-        mechanism: int = 0,
+        mechanism: Int8 = 0,
         salt: bytes = b"",
         stored_key: bytes = b"",
         server_key: bytes = b"",
-        iterations: int = 0,
+        iterations: Int32 = 0,
     ) -> None:
         self.name = name
         self.mechanism = mechanism

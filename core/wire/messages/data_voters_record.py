@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -46,7 +50,7 @@ class VotersRecord(Message):
     __slots__ = ("version", "voters")
     FIELDS = __slots__
 
-    def __init__(self, *, version: int = 0, voters: list[VotersRecord.Voter] = UNSET) -> None:
+    def __init__(self, *, version: Int16 = 0, voters: list[VotersRecord.Voter] = UNSET) -> None:
         self.version = version
         self.voters = [] if voters is UNSET else voters
 
@@ -54,7 +58,7 @@ class VotersRecord(Message):
         __slots__ = ("name", "host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -63,7 +67,7 @@ class VotersRecord(Message):
         __slots__ = ("min_supported_version", "max_supported_version")
         FIELDS = __slots__
 
-        def __init__(self, *, min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        def __init__(self, *, min_supported_version: Int16 = 0, max_supported_version: Int16 = 0) -> None:
             self.min_supported_version = min_supported_version
             self.max_supported_version = max_supported_version
 
@@ -74,8 +78,8 @@ class VotersRecord(Message):
         def __init__(
             self,
             *,
-            voter_id: int = 0,
-            voter_directory_id: bytes = ZERO_UUID,
+            voter_id: Int32 = 0,
+            voter_directory_id: Uuid = ZERO_UUID,
             endpoints: list[VotersRecord.Endpoint] = UNSET,
             k_raft_version_feature: VotersRecord.KRaftVersionFeature = UNSET,
         ) -> None:

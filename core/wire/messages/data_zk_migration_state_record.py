@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int8, Buffer, Message, new, skip_tags
 
 pack_bz = Struct_(">bx").pack
 unpack_bc = Struct_(">bB").unpack_from
@@ -24,7 +24,7 @@ class ZkMigrationStateRecord(Message):
     __slots__ = ("zk_migration_state",)
     FIELDS = __slots__
 
-    def __init__(self, *, zk_migration_state: int = 0) -> None:
+    def __init__(self, *, zk_migration_state: Int8 = 0) -> None:
         self.zk_migration_state = zk_migration_state
 
 

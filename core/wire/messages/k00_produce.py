@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -71,8 +75,8 @@ class ProduceRequest(Message):
         self,
         *,
         transactional_id: str | None = None,
-        acks: int = 0,
-        timeout_ms: int = 0,
+        acks: Int16 = 0,
+        timeout_ms: Int32 = 0,
         topic_data: list[ProduceRequest.TopicProduceData] = UNSET,
     ) -> None:
         self.transactional_id = transactional_id
@@ -84,19 +88,20 @@ class ProduceRequest(Message):
         __slots__ = ("index", "records")
         FIELDS = __slots__
 
-        def __init__(self, *, index: int = 0, records: Records | None = None) -> None:
+        def __init__(self, *, index: Int32 = 0, records: Records | None = None) -> None:
             self.index = index
             self.records = records
 
     class TopicProduceData(Struct):
         __slots__ = ("name", "topic_id", "partition_data")
         FIELDS = __slots__
+        VERSIONS = {"name": (3, 12), "topic_id": (13, 13)}
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partition_data: list[ProduceRequest.PartitionProduceData] = UNSET,
         ) -> None:
             self.name = name
@@ -457,12 +462,13 @@ class ProduceResponse(Message):
     FLEXIBLE_FROM = 9
     __slots__ = ("responses", "throttle_time_ms", "node_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"node_endpoints": (10, 13)}
 
     def __init__(
         self,
         *,
         responses: list[ProduceResponse.TopicProduceResponse] = UNSET,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         node_endpoints: list[ProduceResponse.NodeEndpoint] = UNSET,
     ) -> None:
         self.responses = [] if responses is UNSET else responses
@@ -472,16 +478,18 @@ class ProduceResponse(Message):
     class BatchIndexAndErrorMessage(Struct):
         __slots__ = ("batch_index", "batch_index_error_message")
         FIELDS = __slots__
+        VERSIONS = {"batch_index": (8, 13), "batch_index_error_message": (8, 13)}
 
-        def __init__(self, *, batch_index: int = 0, batch_index_error_message: str | None = None) -> None:
+        def __init__(self, *, batch_index: Int32 = 0, batch_index_error_message: str | None = None) -> None:
             self.batch_index = batch_index
             self.batch_index_error_message = batch_index_error_message
 
     class LeaderIdAndEpoch(Struct):
         __slots__ = ("leader_id", "leader_epoch")
         FIELDS = __slots__
+        VERSIONS = {"leader_id": (10, 13), "leader_epoch": (10, 13)}
 
-        def __init__(self, *, leader_id: int = -1, leader_epoch: int = -1) -> None:
+        def __init__(self, *, leader_id: Int32 = -1, leader_epoch: Int32 = -1) -> None:
             self.leader_id = leader_id
             self.leader_epoch = leader_epoch
 
@@ -497,15 +505,21 @@ class ProduceResponse(Message):
             "current_leader",
         )
         FIELDS = __slots__
+        VERSIONS = {
+            "log_start_offset": (5, 13),
+            "record_errors": (8, 13),
+            "error_message": (8, 13),
+            "current_leader": (10, 13),
+        }
 
         def __init__(
             self,
             *,
-            index: int = 0,
-            error_code: int = 0,
-            base_offset: int = 0,
-            log_append_time_ms: int = -1,
-            log_start_offset: int = -1,
+            index: Int32 = 0,
+            error_code: Int16 = 0,
+            base_offset: Int64 = 0,
+            log_append_time_ms: Int64 = -1,
+            log_start_offset: Int64 = -1,
             record_errors: list[ProduceResponse.BatchIndexAndErrorMessage] = UNSET,
             error_message: str | None = None,
             current_leader: ProduceResponse.LeaderIdAndEpoch = UNSET,
@@ -522,12 +536,13 @@ class ProduceResponse(Message):
     class TopicProduceResponse(Struct):
         __slots__ = ("name", "topic_id", "partition_responses")
         FIELDS = __slots__
+        VERSIONS = {"name": (3, 12), "topic_id": (13, 13)}
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partition_responses: list[ProduceResponse.PartitionProduceResponse] = UNSET,
         ) -> None:
             self.name = name
@@ -537,8 +552,9 @@ class ProduceResponse(Message):
     class NodeEndpoint(Struct):
         __slots__ = ("node_id", "host", "port", "rack")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (10, 13), "host": (10, 13), "port": (10, 13), "rack": (10, 13)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Int32 = 0, rack: str | None = None) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

@@ -11,6 +11,11 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -106,19 +111,28 @@ class FetchRequest(Message):
         "rack_id",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "cluster_id": (12, 18),
+        "replica_id": (4, 14),
+        "replica_state": (15, 18),
+        "session_id": (7, 18),
+        "session_epoch": (7, 18),
+        "forgotten_topics_data": (7, 18),
+        "rack_id": (11, 18),
+    }
 
     def __init__(
         self,
         *,
         cluster_id: str | None = None,
-        replica_id: int = -1,
+        replica_id: Int32 = -1,
         replica_state: FetchRequest.ReplicaState = UNSET,
-        max_wait_ms: int = 0,
-        min_bytes: int = 0,
-        max_bytes: int = 2147483647,
-        isolation_level: int = 0,
-        session_id: int = 0,
-        session_epoch: int = -1,
+        max_wait_ms: Int32 = 0,
+        min_bytes: Int32 = 0,
+        max_bytes: Int32 = 2147483647,
+        isolation_level: Int8 = 0,
+        session_id: Int32 = 0,
+        session_epoch: Int32 = -1,
         topics: list[FetchRequest.FetchTopic] = UNSET,
         forgotten_topics_data: list[FetchRequest.ForgottenTopic] = UNSET,
         rack_id: str = "",
@@ -139,8 +153,9 @@ class FetchRequest(Message):
     class ReplicaState(Struct):
         __slots__ = ("replica_id", "replica_epoch")
         FIELDS = __slots__
+        VERSIONS = {"replica_id": (15, 18), "replica_epoch": (15, 18)}
 
-        def __init__(self, *, replica_id: int = -1, replica_epoch: int = -1) -> None:
+        def __init__(self, *, replica_id: Int32 = -1, replica_epoch: Int64 = -1) -> None:
             self.replica_id = replica_id
             self.replica_epoch = replica_epoch
 
@@ -156,18 +171,25 @@ class FetchRequest(Message):
             "high_watermark",
         )
         FIELDS = __slots__
+        VERSIONS = {
+            "current_leader_epoch": (9, 18),
+            "last_fetched_epoch": (12, 18),
+            "log_start_offset": (5, 18),
+            "replica_directory_id": (17, 18),
+            "high_watermark": (18, 18),
+        }
 
         def __init__(
             self,
             *,
-            partition: int = 0,
-            current_leader_epoch: int = -1,
-            fetch_offset: int = 0,
-            last_fetched_epoch: int = -1,
-            log_start_offset: int = -1,
-            partition_max_bytes: int = 0,
-            replica_directory_id: bytes = ZERO_UUID,
-            high_watermark: int = 9223372036854775807,
+            partition: Int32 = 0,
+            current_leader_epoch: Int32 = -1,
+            fetch_offset: Int64 = 0,
+            last_fetched_epoch: Int32 = -1,
+            log_start_offset: Int64 = -1,
+            partition_max_bytes: Int32 = 0,
+            replica_directory_id: Uuid = ZERO_UUID,
+            high_watermark: Int64 = 9223372036854775807,
         ) -> None:
             self.partition = partition
             self.current_leader_epoch = current_leader_epoch
@@ -181,12 +203,13 @@ class FetchRequest(Message):
     class FetchTopic(Struct):
         __slots__ = ("topic", "topic_id", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"topic": (4, 12), "topic_id": (13, 18)}
 
         def __init__(
             self,
             *,
             topic: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[FetchRequest.FetchPartition] = UNSET,
         ) -> None:
             self.topic = topic
@@ -196,8 +219,9 @@ class FetchRequest(Message):
     class ForgottenTopic(Struct):
         __slots__ = ("topic", "topic_id", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"topic": (7, 12), "topic_id": (13, 18), "partitions": (7, 18)}
 
-        def __init__(self, *, topic: str = "", topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
@@ -1629,13 +1653,14 @@ class FetchResponse(Message):
     FLEXIBLE_FROM = 12
     __slots__ = ("throttle_time_ms", "error_code", "session_id", "responses", "node_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"error_code": (7, 18), "session_id": (7, 18), "node_endpoints": (16, 18)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
-        session_id: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
+        session_id: Int32 = 0,
         responses: list[FetchResponse.FetchableTopicResponse] = UNSET,
         node_endpoints: list[FetchResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -1648,16 +1673,18 @@ class FetchResponse(Message):
     class EpochEndOffset(Struct):
         __slots__ = ("epoch", "end_offset")
         FIELDS = __slots__
+        VERSIONS = {"epoch": (12, 18), "end_offset": (12, 18)}
 
-        def __init__(self, *, epoch: int = -1, end_offset: int = -1) -> None:
+        def __init__(self, *, epoch: Int32 = -1, end_offset: Int64 = -1) -> None:
             self.epoch = epoch
             self.end_offset = end_offset
 
     class LeaderIdAndEpoch(Struct):
         __slots__ = ("leader_id", "leader_epoch")
         FIELDS = __slots__
+        VERSIONS = {"leader_id": (12, 18), "leader_epoch": (12, 18)}
 
-        def __init__(self, *, leader_id: int = -1, leader_epoch: int = -1) -> None:
+        def __init__(self, *, leader_id: Int32 = -1, leader_epoch: Int32 = -1) -> None:
             self.leader_id = leader_id
             self.leader_epoch = leader_epoch
 
@@ -1665,7 +1692,7 @@ class FetchResponse(Message):
         __slots__ = ("end_offset", "epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, end_offset: int = -1, epoch: int = -1) -> None:
+        def __init__(self, *, end_offset: Int64 = -1, epoch: Int32 = -1) -> None:
             self.end_offset = end_offset
             self.epoch = epoch
 
@@ -1673,7 +1700,7 @@ class FetchResponse(Message):
         __slots__ = ("producer_id", "first_offset")
         FIELDS = __slots__
 
-        def __init__(self, *, producer_id: int = 0, first_offset: int = 0) -> None:
+        def __init__(self, *, producer_id: Int64 = 0, first_offset: Int64 = 0) -> None:
             self.producer_id = producer_id
             self.first_offset = first_offset
 
@@ -1692,20 +1719,27 @@ class FetchResponse(Message):
             "records",
         )
         FIELDS = __slots__
+        VERSIONS = {
+            "log_start_offset": (5, 18),
+            "diverging_epoch": (12, 18),
+            "current_leader": (12, 18),
+            "snapshot_id": (12, 18),
+            "preferred_read_replica": (11, 18),
+        }
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
-            high_watermark: int = 0,
-            last_stable_offset: int = -1,
-            log_start_offset: int = -1,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            high_watermark: Int64 = 0,
+            last_stable_offset: Int64 = -1,
+            log_start_offset: Int64 = -1,
             diverging_epoch: FetchResponse.EpochEndOffset = UNSET,
             current_leader: FetchResponse.LeaderIdAndEpoch = UNSET,
             snapshot_id: FetchResponse.SnapshotId = UNSET,
             aborted_transactions: list[FetchResponse.AbortedTransaction] | None = UNSET,
-            preferred_read_replica: int = -1,
+            preferred_read_replica: Int32 = -1,
             records: Records | None = None,
         ) -> None:
             self.partition_index = partition_index
@@ -1723,12 +1757,13 @@ class FetchResponse(Message):
     class FetchableTopicResponse(Struct):
         __slots__ = ("topic", "topic_id", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"topic": (4, 12), "topic_id": (13, 18)}
 
         def __init__(
             self,
             *,
             topic: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[FetchResponse.PartitionData] = UNSET,
         ) -> None:
             self.topic = topic
@@ -1738,8 +1773,9 @@ class FetchResponse(Message):
     class NodeEndpoint(Struct):
         __slots__ = ("node_id", "host", "port", "rack")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (16, 18), "host": (16, 18), "port": (16, 18), "rack": (16, 18)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Int32 = 0, rack: str | None = None) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

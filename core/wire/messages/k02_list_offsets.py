@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -59,14 +63,15 @@ class ListOffsetsRequest(Message):
     FLEXIBLE_FROM = 6
     __slots__ = ("replica_id", "isolation_level", "topics", "timeout_ms")
     FIELDS = __slots__
+    VERSIONS = {"isolation_level": (2, 11), "timeout_ms": (10, 11)}
 
     def __init__(
         self,
         *,
-        replica_id: int = 0,
-        isolation_level: int = 0,
+        replica_id: Int32 = 0,
+        isolation_level: Int8 = 0,
         topics: list[ListOffsetsRequest.ListOffsetsTopic] = UNSET,
-        timeout_ms: int = 0,
+        timeout_ms: Int32 = 0,
     ) -> None:
         self.replica_id = replica_id
         self.isolation_level = isolation_level
@@ -76,8 +81,15 @@ class ListOffsetsRequest(Message):
     class ListOffsetsPartition(Struct):
         __slots__ = ("partition_index", "current_leader_epoch", "timestamp")
         FIELDS = __slots__
+        VERSIONS = {"current_leader_epoch": (4, 11)}
 
-        def __init__(self, *, partition_index: int = 0, current_leader_epoch: int = -1, timestamp: int = 0) -> None:
+        def __init__(
+            self,
+            *,
+            partition_index: Int32 = 0,
+            current_leader_epoch: Int32 = -1,
+            timestamp: Int64 = 0,
+        ) -> None:
             self.partition_index = partition_index
             self.current_leader_epoch = current_leader_epoch
             self.timestamp = timestamp
@@ -442,11 +454,12 @@ class ListOffsetsResponse(Message):
     FLEXIBLE_FROM = 6
     __slots__ = ("throttle_time_ms", "topics")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (2, 11)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[ListOffsetsResponse.ListOffsetsTopicResponse] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -455,15 +468,16 @@ class ListOffsetsResponse(Message):
     class ListOffsetsPartitionResponse(Struct):
         __slots__ = ("partition_index", "error_code", "timestamp", "offset", "leader_epoch")
         FIELDS = __slots__
+        VERSIONS = {"leader_epoch": (4, 11)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
-            timestamp: int = -1,
-            offset: int = -1,
-            leader_epoch: int = -1,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            timestamp: Int64 = -1,
+            offset: Int64 = -1,
+            leader_epoch: Int32 = -1,
         ) -> None:
             self.partition_index = partition_index
             self.error_code = error_code

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -78,6 +81,12 @@ class MetadataRequest(Message):
         "include_topic_authorized_operations",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "allow_auto_topic_creation": (4, 13),
+        "include_cluster_authorized_operations": (8, 10),
+        "include_topic_authorized_operations": (8, 13),
+    }
+    NULLABLE = {"topics": (1, 13)}
 
     def __init__(
         self,
@@ -95,8 +104,10 @@ class MetadataRequest(Message):
     class MetadataRequestTopic(Struct):
         __slots__ = ("topic_id", "name")
         FIELDS = __slots__
+        VERSIONS = {"topic_id": (10, 13)}
+        NULLABLE = {"name": (10, 13)}
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, name: str | None = "") -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, name: str | None = "") -> None:
             self.topic_id = topic_id
             self.name = name
 
@@ -521,17 +532,24 @@ class MetadataResponse(Message):
         "error_code",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "throttle_time_ms": (3, 13),
+        "cluster_id": (2, 13),
+        "controller_id": (1, 13),
+        "cluster_authorized_operations": (8, 10),
+        "error_code": (13, 13),
+    }
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         brokers: list[MetadataResponse.MetadataResponseBroker] = UNSET,
         cluster_id: str | None = None,
-        controller_id: int = -1,
+        controller_id: Int32 = -1,
         topics: list[MetadataResponse.MetadataResponseTopic] = UNSET,
-        cluster_authorized_operations: int = -2147483648,
-        error_code: int = 0,
+        cluster_authorized_operations: Int32 = -2147483648,
+        error_code: Int16 = 0,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.brokers = [] if brokers is UNSET else brokers
@@ -544,8 +562,9 @@ class MetadataResponse(Message):
     class MetadataResponseBroker(Struct):
         __slots__ = ("node_id", "host", "port", "rack")
         FIELDS = __slots__
+        VERSIONS = {"rack": (1, 13)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Int32 = 0, rack: str | None = None) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port
@@ -562,17 +581,18 @@ class MetadataResponse(Message):
             "offline_replicas",
         )
         FIELDS = __slots__
+        VERSIONS = {"leader_epoch": (7, 13), "offline_replicas": (5, 13)}
 
         def __init__(
             self,
             *,
-            error_code: int = 0,
-            partition_index: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = -1,
-            replica_nodes: list[int] = UNSET,
-            isr_nodes: list[int] = UNSET,
-            offline_replicas: list[int] = UNSET,
+            error_code: Int16 = 0,
+            partition_index: Int32 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = -1,
+            replica_nodes: list[Int32] = UNSET,
+            isr_nodes: list[Int32] = UNSET,
+            offline_replicas: list[Int32] = UNSET,
         ) -> None:
             self.error_code = error_code
             self.partition_index = partition_index
@@ -585,16 +605,18 @@ class MetadataResponse(Message):
     class MetadataResponseTopic(Struct):
         __slots__ = ("error_code", "name", "topic_id", "is_internal", "partitions", "topic_authorized_operations")
         FIELDS = __slots__
+        VERSIONS = {"topic_id": (10, 13), "is_internal": (1, 13), "topic_authorized_operations": (8, 13)}
+        NULLABLE = {"name": (12, 13)}
 
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             name: str | None = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             is_internal: bool = False,
             partitions: list[MetadataResponse.MetadataResponsePartition] = UNSET,
-            topic_authorized_operations: int = -2147483648,
+            topic_authorized_operations: Int32 = -2147483648,
         ) -> None:
             self.error_code = error_code
             self.name = name

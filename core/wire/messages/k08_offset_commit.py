@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -65,15 +69,16 @@ class OffsetCommitRequest(Message):
         "topics",
     )
     FIELDS = __slots__
+    VERSIONS = {"group_instance_id": (7, 10), "retention_time_ms": (2, 4)}
 
     def __init__(
         self,
         *,
         group_id: str = "",
-        generation_id_or_member_epoch: int = -1,
+        generation_id_or_member_epoch: Int32 = -1,
         member_id: str = "",
         group_instance_id: str | None = None,
-        retention_time_ms: int = -1,
+        retention_time_ms: Int64 = -1,
         topics: list[OffsetCommitRequest.OffsetCommitRequestTopic] = UNSET,
     ) -> None:
         self.group_id = group_id
@@ -86,13 +91,14 @@ class OffsetCommitRequest(Message):
     class OffsetCommitRequestPartition(Struct):
         __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "committed_metadata")
         FIELDS = __slots__
+        VERSIONS = {"committed_leader_epoch": (6, 10)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            committed_offset: int = 0,
-            committed_leader_epoch: int = -1,
+            partition_index: Int32 = 0,
+            committed_offset: Int64 = 0,
+            committed_leader_epoch: Int32 = -1,
             committed_metadata: str | None = "",
         ) -> None:
             self.partition_index = partition_index
@@ -103,12 +109,13 @@ class OffsetCommitRequest(Message):
     class OffsetCommitRequestTopic(Struct):
         __slots__ = ("name", "topic_id", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"name": (2, 9), "topic_id": (10, 10)}
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[OffsetCommitRequest.OffsetCommitRequestPartition] = UNSET,
         ) -> None:
             self.name = name
@@ -773,11 +780,12 @@ class OffsetCommitResponse(Message):
     FLEXIBLE_FROM = 8
     __slots__ = ("throttle_time_ms", "topics")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (3, 10)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[OffsetCommitResponse.OffsetCommitResponseTopic] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -787,19 +795,20 @@ class OffsetCommitResponse(Message):
         __slots__ = ("partition_index", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
 
     class OffsetCommitResponseTopic(Struct):
         __slots__ = ("name", "topic_id", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"name": (2, 9), "topic_id": (10, 10)}
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[OffsetCommitResponse.OffsetCommitResponsePartition] = UNSET,
         ) -> None:
             self.name = name

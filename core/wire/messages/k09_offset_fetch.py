@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -58,6 +62,8 @@ class OffsetFetchRequest(Message):
     FLEXIBLE_FROM = 6
     __slots__ = ("group_id", "topics", "groups", "require_stable")
     FIELDS = __slots__
+    VERSIONS = {"group_id": (1, 7), "topics": (1, 7), "groups": (8, 10), "require_stable": (7, 10)}
+    NULLABLE = {"topics": (2, 7)}
 
     def __init__(
         self,
@@ -75,21 +81,23 @@ class OffsetFetchRequest(Message):
     class OffsetFetchRequestTopic(Struct):
         __slots__ = ("name", "partition_indexes")
         FIELDS = __slots__
+        VERSIONS = {"name": (1, 7), "partition_indexes": (1, 7)}
 
-        def __init__(self, *, name: str = "", partition_indexes: list[int] = UNSET) -> None:
+        def __init__(self, *, name: str = "", partition_indexes: list[Int32] = UNSET) -> None:
             self.name = name
             self.partition_indexes = [] if partition_indexes is UNSET else partition_indexes
 
     class OffsetFetchRequestTopics(Struct):
         __slots__ = ("name", "topic_id", "partition_indexes")
         FIELDS = __slots__
+        VERSIONS = {"name": (8, 9), "topic_id": (10, 10), "partition_indexes": (8, 10)}
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
-            partition_indexes: list[int] = UNSET,
+            topic_id: Uuid = ZERO_UUID,
+            partition_indexes: list[Int32] = UNSET,
         ) -> None:
             self.name = name
             self.topic_id = topic_id
@@ -98,13 +106,14 @@ class OffsetFetchRequest(Message):
     class OffsetFetchRequestGroup(Struct):
         __slots__ = ("group_id", "member_id", "member_epoch", "topics")
         FIELDS = __slots__
+        VERSIONS = {"group_id": (8, 10), "member_id": (9, 10), "member_epoch": (9, 10), "topics": (8, 10)}
 
         def __init__(
             self,
             *,
             group_id: str = "",
             member_id: str | None = None,
-            member_epoch: int = -1,
+            member_epoch: Int32 = -1,
             topics: list[OffsetFetchRequest.OffsetFetchRequestTopics] | None = UNSET,
         ) -> None:
             self.group_id = group_id
@@ -809,13 +818,14 @@ class OffsetFetchResponse(Message):
     FLEXIBLE_FROM = 6
     __slots__ = ("throttle_time_ms", "topics", "error_code", "groups")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (3, 10), "topics": (1, 7), "error_code": (2, 7), "groups": (8, 10)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[OffsetFetchResponse.OffsetFetchResponseTopic] = UNSET,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         groups: list[OffsetFetchResponse.OffsetFetchResponseGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -826,15 +836,22 @@ class OffsetFetchResponse(Message):
     class OffsetFetchResponsePartition(Struct):
         __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code")
         FIELDS = __slots__
+        VERSIONS = {
+            "partition_index": (1, 7),
+            "committed_offset": (1, 7),
+            "committed_leader_epoch": (5, 7),
+            "metadata": (1, 7),
+            "error_code": (1, 7),
+        }
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            committed_offset: int = 0,
-            committed_leader_epoch: int = -1,
+            partition_index: Int32 = 0,
+            committed_offset: Int64 = 0,
+            committed_leader_epoch: Int32 = -1,
             metadata: str | None = "",
-            error_code: int = 0,
+            error_code: Int16 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.committed_offset = committed_offset
@@ -845,6 +862,7 @@ class OffsetFetchResponse(Message):
     class OffsetFetchResponseTopic(Struct):
         __slots__ = ("name", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"name": (1, 7), "partitions": (1, 7)}
 
         def __init__(
             self,
@@ -858,15 +876,22 @@ class OffsetFetchResponse(Message):
     class OffsetFetchResponsePartitions(Struct):
         __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "metadata", "error_code")
         FIELDS = __slots__
+        VERSIONS = {
+            "partition_index": (8, 10),
+            "committed_offset": (8, 10),
+            "committed_leader_epoch": (8, 10),
+            "metadata": (8, 10),
+            "error_code": (8, 10),
+        }
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            committed_offset: int = 0,
-            committed_leader_epoch: int = -1,
+            partition_index: Int32 = 0,
+            committed_offset: Int64 = 0,
+            committed_leader_epoch: Int32 = -1,
             metadata: str | None = "",
-            error_code: int = 0,
+            error_code: Int16 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.committed_offset = committed_offset
@@ -877,12 +902,13 @@ class OffsetFetchResponse(Message):
     class OffsetFetchResponseTopics(Struct):
         __slots__ = ("name", "topic_id", "partitions")
         FIELDS = __slots__
+        VERSIONS = {"name": (8, 9), "topic_id": (10, 10), "partitions": (8, 10)}
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[OffsetFetchResponse.OffsetFetchResponsePartitions] = UNSET,
         ) -> None:
             self.name = name
@@ -892,13 +918,14 @@ class OffsetFetchResponse(Message):
     class OffsetFetchResponseGroup(Struct):
         __slots__ = ("group_id", "topics", "error_code")
         FIELDS = __slots__
+        VERSIONS = {"group_id": (8, 10), "topics": (8, 10), "error_code": (8, 10)}
 
         def __init__(
             self,
             *,
             group_id: str = "",
             topics: list[OffsetFetchResponse.OffsetFetchResponseTopics] = UNSET,
-            error_code: int = 0,
+            error_code: Int16 = 0,
         ) -> None:
             self.group_id = group_id
             self.topics = [] if topics is UNSET else topics

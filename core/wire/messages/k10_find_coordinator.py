@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -52,8 +55,9 @@ class FindCoordinatorRequest(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("key", "key_type", "coordinator_keys")
     FIELDS = __slots__
+    VERSIONS = {"key": (0, 3), "key_type": (1, 6), "coordinator_keys": (4, 6)}
 
-    def __init__(self, *, key: str = "", key_type: int = 0, coordinator_keys: list[str] = UNSET) -> None:
+    def __init__(self, *, key: str = "", key_type: Int8 = 0, coordinator_keys: list[str] = UNSET) -> None:
         self.key = key
         self.key_type = key_type
         self.coordinator_keys = [] if coordinator_keys is UNSET else coordinator_keys
@@ -230,16 +234,25 @@ class FindCoordinatorResponse(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("throttle_time_ms", "error_code", "error_message", "node_id", "host", "port", "coordinators")
     FIELDS = __slots__
+    VERSIONS = {
+        "throttle_time_ms": (1, 6),
+        "error_code": (0, 3),
+        "error_message": (1, 3),
+        "node_id": (0, 3),
+        "host": (0, 3),
+        "port": (0, 3),
+        "coordinators": (4, 6),
+    }
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
-        node_id: int = 0,
+        node_id: Int32 = 0,
         host: str = "",
-        port: int = 0,
+        port: Int32 = 0,
         coordinators: list[FindCoordinatorResponse.Coordinator] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -253,15 +266,23 @@ class FindCoordinatorResponse(Message):
     class Coordinator(Struct):
         __slots__ = ("key", "node_id", "host", "port", "error_code", "error_message")
         FIELDS = __slots__
+        VERSIONS = {
+            "key": (4, 6),
+            "node_id": (4, 6),
+            "host": (4, 6),
+            "port": (4, 6),
+            "error_code": (4, 6),
+            "error_message": (4, 6),
+        }
 
         def __init__(
             self,
             *,
             key: str = "",
-            node_id: int = 0,
+            node_id: Int32 = 0,
             host: str = "",
-            port: int = 0,
-            error_code: int = 0,
+            port: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
         ) -> None:
             self.key = key

@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -62,13 +64,14 @@ class JoinGroupRequest(Message):
         "reason",
     )
     FIELDS = __slots__
+    VERSIONS = {"rebalance_timeout_ms": (1, 9), "group_instance_id": (5, 9), "reason": (8, 9)}
 
     def __init__(
         self,
         *,
         group_id: str = "",
-        session_timeout_ms: int = 0,
-        rebalance_timeout_ms: int = -1,
+        session_timeout_ms: Int32 = 0,
+        rebalance_timeout_ms: Int32 = -1,
         member_id: str = "",
         group_instance_id: str | None = None,
         protocol_type: str = "",
@@ -655,13 +658,15 @@ class JoinGroupResponse(Message):
         "members",
     )
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (2, 9), "protocol_type": (7, 9), "skip_assignment": (9, 9)}
+    NULLABLE = {"protocol_name": (7, 9)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
-        generation_id: int = -1,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
+        generation_id: Int32 = -1,
         protocol_type: str | None = None,
         protocol_name: str | None = "",
         leader: str = "",
@@ -682,6 +687,7 @@ class JoinGroupResponse(Message):
     class JoinGroupResponseMember(Struct):
         __slots__ = ("member_id", "group_instance_id", "metadata")
         FIELDS = __slots__
+        VERSIONS = {"group_instance_id": (5, 9)}
 
         def __init__(self, *, member_id: str = "", group_instance_id: str | None = None, metadata: bytes = b"") -> None:
             self.member_id = member_id

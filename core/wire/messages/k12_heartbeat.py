@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UVARINTS,
     Buffer,
     Message,
@@ -39,12 +41,13 @@ class HeartbeatRequest(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("group_id", "generation_id", "member_id", "group_instance_id")
     FIELDS = __slots__
+    VERSIONS = {"group_instance_id": (3, 4)}
 
     def __init__(
         self,
         *,
         group_id: str = "",
-        generation_id: int = 0,
+        generation_id: Int32 = 0,
         member_id: str = "",
         group_instance_id: str | None = None,
     ) -> None:
@@ -227,8 +230,9 @@ class HeartbeatResponse(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("throttle_time_ms", "error_code")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (1, 4)}
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0) -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
 

@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -46,6 +48,7 @@ class LeaveGroupRequest(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("group_id", "member_id", "members")
     FIELDS = __slots__
+    VERSIONS = {"member_id": (0, 2), "members": (3, 5)}
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class LeaveGroupRequest(Message):
     class MemberIdentity(Struct):
         __slots__ = ("member_id", "group_instance_id", "reason")
         FIELDS = __slots__
+        VERSIONS = {"member_id": (3, 5), "group_instance_id": (3, 5), "reason": (5, 5)}
 
         def __init__(
             self,
@@ -395,12 +399,13 @@ class LeaveGroupResponse(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("throttle_time_ms", "error_code", "members")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (1, 5), "members": (3, 5)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         members: list[LeaveGroupResponse.MemberResponse] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -410,8 +415,9 @@ class LeaveGroupResponse(Message):
     class MemberResponse(Struct):
         __slots__ = ("member_id", "group_instance_id", "error_code")
         FIELDS = __slots__
+        VERSIONS = {"member_id": (3, 5), "group_instance_id": (3, 5), "error_code": (3, 5)}
 
-        def __init__(self, *, member_id: str = "", group_instance_id: str | None = "", error_code: int = 0) -> None:
+        def __init__(self, *, member_id: str = "", group_instance_id: str | None = "", error_code: Int16 = 0) -> None:
             self.member_id = member_id
             self.group_instance_id = group_instance_id
             self.error_code = error_code

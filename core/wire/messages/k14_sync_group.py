@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -55,12 +57,13 @@ class SyncGroupRequest(Message):
         "assignments",
     )
     FIELDS = __slots__
+    VERSIONS = {"group_instance_id": (3, 5), "protocol_type": (5, 5), "protocol_name": (5, 5)}
 
     def __init__(
         self,
         *,
         group_id: str = "",
-        generation_id: int = 0,
+        generation_id: Int32 = 0,
         member_id: str = "",
         group_instance_id: str | None = None,
         protocol_type: str | None = None,
@@ -525,12 +528,13 @@ class SyncGroupResponse(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("throttle_time_ms", "error_code", "protocol_type", "protocol_name", "assignment")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (1, 5), "protocol_type": (5, 5), "protocol_name": (5, 5)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         protocol_type: str | None = None,
         protocol_name: str | None = None,
         assignment: bytes = b"",

@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -50,6 +52,7 @@ class DescribeGroupsRequest(Message):
     FLEXIBLE_FROM = 5
     __slots__ = ("groups", "include_authorized_operations")
     FIELDS = __slots__
+    VERSIONS = {"include_authorized_operations": (3, 6)}
 
     def __init__(self, *, groups: list[str] = UNSET, include_authorized_operations: bool = False) -> None:
         self.groups = [] if groups is UNSET else groups
@@ -204,11 +207,12 @@ class DescribeGroupsResponse(Message):
     FLEXIBLE_FROM = 5
     __slots__ = ("throttle_time_ms", "groups")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (1, 6)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         groups: list[DescribeGroupsResponse.DescribedGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -224,6 +228,7 @@ class DescribeGroupsResponse(Message):
             "member_assignment",
         )
         FIELDS = __slots__
+        VERSIONS = {"group_instance_id": (4, 6)}
 
         def __init__(
             self,
@@ -254,18 +259,19 @@ class DescribeGroupsResponse(Message):
             "authorized_operations",
         )
         FIELDS = __slots__
+        VERSIONS = {"error_message": (6, 6), "authorized_operations": (3, 6)}
 
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
             group_id: str = "",
             group_state: str = "",
             protocol_type: str = "",
             protocol_data: str = "",
             members: list[DescribeGroupsResponse.DescribedGroupMember] = UNSET,
-            authorized_operations: int = -2147483648,
+            authorized_operations: Int32 = -2147483648,
         ) -> None:
             self.error_code = error_code
             self.error_message = error_message

@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -43,6 +45,7 @@ class ListGroupsRequest(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("states_filter", "types_filter")
     FIELDS = __slots__
+    VERSIONS = {"states_filter": (4, 5), "types_filter": (5, 5)}
 
     def __init__(self, *, states_filter: list[str] = UNSET, types_filter: list[str] = UNSET) -> None:
         self.states_filter = [] if states_filter is UNSET else states_filter
@@ -240,12 +243,13 @@ class ListGroupsResponse(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("throttle_time_ms", "error_code", "groups")
     FIELDS = __slots__
+    VERSIONS = {"throttle_time_ms": (1, 5)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         groups: list[ListGroupsResponse.ListedGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -255,6 +259,7 @@ class ListGroupsResponse(Message):
     class ListedGroup(Struct):
         __slots__ = ("group_id", "protocol_type", "group_state", "group_type")
         FIELDS = __slots__
+        VERSIONS = {"group_state": (4, 5), "group_type": (5, 5)}
 
         def __init__(
             self,

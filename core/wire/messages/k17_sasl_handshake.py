@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UNSET, Buffer, Message, bad_length, new
+from ..message import Int16, UNSET, Buffer, Message, bad_length, new
 
 pack_h = Struct_(">h").pack
 pack_hi = Struct_(">hi").pack
@@ -77,7 +77,7 @@ class SaslHandshakeResponse(Message):
     __slots__ = ("error_code", "mechanisms")
     FIELDS = __slots__
 
-    def __init__(self, *, error_code: int = 0, mechanisms: list[str] = UNSET) -> None:
+    def __init__(self, *, error_code: Int16 = 0, mechanisms: list[str] = UNSET) -> None:
         self.error_code = error_code
         self.mechanisms = [] if mechanisms is UNSET else mechanisms
 

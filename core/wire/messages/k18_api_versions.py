@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -52,6 +55,7 @@ class ApiVersionsRequest(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("client_software_name", "client_software_version")
     FIELDS = __slots__
+    VERSIONS = {"client_software_name": (3, 4), "client_software_version": (3, 4)}
 
     def __init__(self, *, client_software_name: str = "", client_software_version: str = "") -> None:
         self.client_software_name = client_software_name
@@ -153,15 +157,22 @@ class ApiVersionsResponse(Message):
         "zk_migration_ready",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "throttle_time_ms": (1, 4),
+        "supported_features": (3, 4),
+        "finalized_features_epoch": (3, 4),
+        "finalized_features": (3, 4),
+        "zk_migration_ready": (3, 4),
+    }
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         api_keys: list[ApiVersionsResponse.ApiVersion] = UNSET,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         supported_features: list[ApiVersionsResponse.SupportedFeatureKey] = UNSET,
-        finalized_features_epoch: int = -1,
+        finalized_features_epoch: Int64 = -1,
         finalized_features: list[ApiVersionsResponse.FinalizedFeatureKey] = UNSET,
         zk_migration_ready: bool = False,
     ) -> None:
@@ -177,7 +188,7 @@ class ApiVersionsResponse(Message):
         __slots__ = ("api_key", "min_version", "max_version")
         FIELDS = __slots__
 
-        def __init__(self, *, api_key: int = 0, min_version: int = 0, max_version: int = 0) -> None:
+        def __init__(self, *, api_key: Int16 = 0, min_version: Int16 = 0, max_version: Int16 = 0) -> None:
             self.api_key = api_key
             self.min_version = min_version
             self.max_version = max_version
@@ -185,8 +196,9 @@ class ApiVersionsResponse(Message):
     class SupportedFeatureKey(Struct):
         __slots__ = ("name", "min_version", "max_version")
         FIELDS = __slots__
+        VERSIONS = {"name": (3, 4), "min_version": (3, 4), "max_version": (3, 4)}
 
-        def __init__(self, *, name: str = "", min_version: int = 0, max_version: int = 0) -> None:
+        def __init__(self, *, name: str = "", min_version: Int16 = 0, max_version: Int16 = 0) -> None:
             self.name = name
             self.min_version = min_version
             self.max_version = max_version
@@ -194,8 +206,9 @@ class ApiVersionsResponse(Message):
     class FinalizedFeatureKey(Struct):
         __slots__ = ("name", "max_version_level", "min_version_level")
         FIELDS = __slots__
+        VERSIONS = {"name": (3, 4), "max_version_level": (3, 4), "min_version_level": (3, 4)}
 
-        def __init__(self, *, name: str = "", max_version_level: int = 0, min_version_level: int = 0) -> None:
+        def __init__(self, *, name: str = "", max_version_level: Int16 = 0, min_version_level: Int16 = 0) -> None:
             self.name = name
             self.max_version_level = max_version_level
             self.min_version_level = min_version_level

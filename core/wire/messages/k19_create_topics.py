@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -66,7 +70,7 @@ class CreateTopicsRequest(Message):
         self,
         *,
         topics: list[CreateTopicsRequest.CreatableTopic] = UNSET,
-        timeout_ms: int = 60000,
+        timeout_ms: Int32 = 60000,
         validate_only: bool = False,
     ) -> None:
         self.topics = [] if topics is UNSET else topics
@@ -77,7 +81,7 @@ class CreateTopicsRequest(Message):
         __slots__ = ("partition_index", "broker_ids")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, broker_ids: list[int] = UNSET) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, broker_ids: list[Int32] = UNSET) -> None:
             self.partition_index = partition_index
             self.broker_ids = [] if broker_ids is UNSET else broker_ids
 
@@ -97,8 +101,8 @@ class CreateTopicsRequest(Message):
             self,
             *,
             name: str = "",
-            num_partitions: int = 0,
-            replication_factor: int = 0,
+            num_partitions: Int32 = 0,
+            replication_factor: Int16 = 0,
             assignments: list[CreateTopicsRequest.CreatableReplicaAssignment] = UNSET,
             configs: list[CreateTopicsRequest.CreatableTopicConfig] = UNSET,
         ) -> None:
@@ -383,7 +387,7 @@ class CreateTopicsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[CreateTopicsResponse.CreatableTopicResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -392,6 +396,13 @@ class CreateTopicsResponse(Message):
     class CreatableTopicConfigs(Struct):
         __slots__ = ("name", "value", "read_only", "config_source", "is_sensitive")
         FIELDS = __slots__
+        VERSIONS = {
+            "name": (5, 7),
+            "value": (5, 7),
+            "read_only": (5, 7),
+            "config_source": (5, 7),
+            "is_sensitive": (5, 7),
+        }
 
         def __init__(
             self,
@@ -399,7 +410,7 @@ class CreateTopicsResponse(Message):
             name: str = "",
             value: str | None = "",
             read_only: bool = False,
-            config_source: int = -1,
+            config_source: Int8 = -1,
             is_sensitive: bool = False,
         ) -> None:
             self.name = name
@@ -420,17 +431,24 @@ class CreateTopicsResponse(Message):
             "configs",
         )
         FIELDS = __slots__
+        VERSIONS = {
+            "topic_id": (7, 7),
+            "topic_config_error_code": (5, 7),
+            "num_partitions": (5, 7),
+            "replication_factor": (5, 7),
+            "configs": (5, 7),
+        }
 
         def __init__(
             self,
             *,
             name: str = "",
-            topic_id: bytes = ZERO_UUID,
-            error_code: int = 0,
+            topic_id: Uuid = ZERO_UUID,
+            error_code: Int16 = 0,
             error_message: str | None = "",
-            topic_config_error_code: int = 0,
-            num_partitions: int = -1,
-            replication_factor: int = -1,
+            topic_config_error_code: Int16 = 0,
+            num_partitions: Int32 = -1,
+            replication_factor: Int16 = -1,
             configs: list[CreateTopicsResponse.CreatableTopicConfigs] | None = UNSET,
         ) -> None:
             self.name = name

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -51,13 +54,14 @@ class DeleteTopicsRequest(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("topics", "topic_names", "timeout_ms")
     FIELDS = __slots__
+    VERSIONS = {"topics": (6, 6), "topic_names": (1, 5)}
 
     def __init__(
         self,
         *,
         topics: list[DeleteTopicsRequest.DeleteTopicState] = UNSET,
         topic_names: list[str] = UNSET,
-        timeout_ms: int = 0,
+        timeout_ms: Int32 = 0,
     ) -> None:
         self.topics = [] if topics is UNSET else topics
         self.topic_names = [] if topic_names is UNSET else topic_names
@@ -66,8 +70,9 @@ class DeleteTopicsRequest(Message):
     class DeleteTopicState(Struct):
         __slots__ = ("name", "topic_id")
         FIELDS = __slots__
+        VERSIONS = {"name": (6, 6), "topic_id": (6, 6)}
 
-        def __init__(self, *, name: str | None = None, topic_id: bytes = ZERO_UUID) -> None:
+        def __init__(self, *, name: str | None = None, topic_id: Uuid = ZERO_UUID) -> None:
             self.name = name
             self.topic_id = topic_id
 
@@ -254,7 +259,7 @@ class DeleteTopicsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         responses: list[DeleteTopicsResponse.DeletableTopicResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -263,13 +268,15 @@ class DeleteTopicsResponse(Message):
     class DeletableTopicResult(Struct):
         __slots__ = ("name", "topic_id", "error_code", "error_message")
         FIELDS = __slots__
+        VERSIONS = {"topic_id": (6, 6), "error_message": (5, 6)}
+        NULLABLE = {"name": (6, 6)}
 
         def __init__(
             self,
             *,
             name: str | None = "",
-            topic_id: bytes = ZERO_UUID,
-            error_code: int = 0,
+            topic_id: Uuid = ZERO_UUID,
+            error_code: Int16 = 0,
             error_message: str | None = None,
         ) -> None:
             self.name = name

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -51,7 +54,7 @@ class DeleteRecordsRequest(Message):
     __slots__ = ("topics", "timeout_ms")
     FIELDS = __slots__
 
-    def __init__(self, *, topics: list[DeleteRecordsRequest.DeleteRecordsTopic] = UNSET, timeout_ms: int = 0) -> None:
+    def __init__(self, *, topics: list[DeleteRecordsRequest.DeleteRecordsTopic] = UNSET, timeout_ms: Int32 = 0) -> None:
         self.topics = [] if topics is UNSET else topics
         self.timeout_ms = timeout_ms
 
@@ -59,7 +62,7 @@ class DeleteRecordsRequest(Message):
         __slots__ = ("partition_index", "offset")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, offset: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, offset: Int64 = 0) -> None:
             self.partition_index = partition_index
             self.offset = offset
 
@@ -233,7 +236,7 @@ class DeleteRecordsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[DeleteRecordsResponse.DeleteRecordsTopicResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -243,7 +246,7 @@ class DeleteRecordsResponse(Message):
         __slots__ = ("partition_index", "low_watermark", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, low_watermark: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, low_watermark: Int64 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.low_watermark = low_watermark
             self.error_code = error_code

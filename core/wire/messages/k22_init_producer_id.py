@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UVARINTS,
     Buffer,
     Message,
@@ -54,14 +57,15 @@ class InitProducerIdRequest(Message):
         "keep_prepared_txn",
     )
     FIELDS = __slots__
+    VERSIONS = {"producer_id": (3, 6), "producer_epoch": (3, 6), "enable2_pc": (6, 6), "keep_prepared_txn": (6, 6)}
 
     def __init__(
         self,
         *,
         transactional_id: str | None = "",
-        transaction_timeout_ms: int = 0,
-        producer_id: int = -1,
-        producer_epoch: int = -1,
+        transaction_timeout_ms: Int32 = 0,
+        producer_id: Int64 = -1,
+        producer_epoch: Int16 = -1,
         enable2_pc: bool = False,
         keep_prepared_txn: bool = False,
     ) -> None:
@@ -280,16 +284,17 @@ class InitProducerIdResponse(Message):
         "ongoing_txn_producer_epoch",
     )
     FIELDS = __slots__
+    VERSIONS = {"ongoing_txn_producer_id": (6, 6), "ongoing_txn_producer_epoch": (6, 6)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
-        producer_id: int = -1,
-        producer_epoch: int = 0,
-        ongoing_txn_producer_id: int = -1,
-        ongoing_txn_producer_epoch: int = -1,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
+        producer_id: Int64 = -1,
+        producer_epoch: Int16 = 0,
+        ongoing_txn_producer_id: Int64 = -1,
+        ongoing_txn_producer_epoch: Int16 = -1,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code

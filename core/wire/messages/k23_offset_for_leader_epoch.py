@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -49,11 +52,12 @@ class OffsetForLeaderEpochRequest(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("replica_id", "topics")
     FIELDS = __slots__
+    VERSIONS = {"replica_id": (3, 4)}
 
     def __init__(
         self,
         *,
-        replica_id: int = -2,
+        replica_id: Int32 = -2,
         topics: list[OffsetForLeaderEpochRequest.OffsetForLeaderTopic] = UNSET,
     ) -> None:
         self.replica_id = replica_id
@@ -63,7 +67,7 @@ class OffsetForLeaderEpochRequest(Message):
         __slots__ = ("partition", "current_leader_epoch", "leader_epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, current_leader_epoch: int = -1, leader_epoch: int = 0) -> None:
+        def __init__(self, *, partition: Int32 = 0, current_leader_epoch: Int32 = -1, leader_epoch: Int32 = 0) -> None:
             self.partition = partition
             self.current_leader_epoch = current_leader_epoch
             self.leader_epoch = leader_epoch
@@ -286,7 +290,7 @@ class OffsetForLeaderEpochResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -299,10 +303,10 @@ class OffsetForLeaderEpochResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
-            partition: int = 0,
-            leader_epoch: int = -1,
-            end_offset: int = -1,
+            error_code: Int16 = 0,
+            partition: Int32 = 0,
+            leader_epoch: Int32 = -1,
+            end_offset: Int64 = -1,
         ) -> None:
             self.error_code = error_code
             self.partition = partition

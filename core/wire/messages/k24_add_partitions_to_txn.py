@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -60,14 +63,21 @@ class AddPartitionsToTxnRequest(Message):
         "v3_and_below_topics",
     )
     FIELDS = __slots__
+    VERSIONS = {
+        "transactions": (4, 5),
+        "v3_and_below_transactional_id": (0, 3),
+        "v3_and_below_producer_id": (0, 3),
+        "v3_and_below_producer_epoch": (0, 3),
+        "v3_and_below_topics": (0, 3),
+    }
 
     def __init__(
         self,
         *,
         transactions: list[AddPartitionsToTxnRequest.AddPartitionsToTxnTransaction] = UNSET,
         v3_and_below_transactional_id: str = "",
-        v3_and_below_producer_id: int = 0,
-        v3_and_below_producer_epoch: int = 0,
+        v3_and_below_producer_id: Int64 = 0,
+        v3_and_below_producer_epoch: Int16 = 0,
         v3_and_below_topics: list[AddPartitionsToTxnRequest.AddPartitionsToTxnTopic] = UNSET,
     ) -> None:
         self.transactions = [] if transactions is UNSET else transactions
@@ -80,20 +90,27 @@ class AddPartitionsToTxnRequest(Message):
         __slots__ = ("name", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, name: str = "", partitions: list[Int32] = UNSET) -> None:
             self.name = name
             self.partitions = [] if partitions is UNSET else partitions
 
     class AddPartitionsToTxnTransaction(Struct):
         __slots__ = ("transactional_id", "producer_id", "producer_epoch", "verify_only", "topics")
         FIELDS = __slots__
+        VERSIONS = {
+            "transactional_id": (4, 5),
+            "producer_id": (4, 5),
+            "producer_epoch": (4, 5),
+            "verify_only": (4, 5),
+            "topics": (4, 5),
+        }
 
         def __init__(
             self,
             *,
             transactional_id: str = "",
-            producer_id: int = 0,
-            producer_epoch: int = 0,
+            producer_id: Int64 = 0,
+            producer_epoch: Int16 = 0,
             verify_only: bool = False,
             topics: list[AddPartitionsToTxnRequest.AddPartitionsToTxnTopic] = UNSET,
         ) -> None:
@@ -389,12 +406,13 @@ class AddPartitionsToTxnResponse(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("throttle_time_ms", "error_code", "results_by_transaction", "results_by_topic_v3_and_below")
     FIELDS = __slots__
+    VERSIONS = {"error_code": (4, 5), "results_by_transaction": (4, 5), "results_by_topic_v3_and_below": (0, 3)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         results_by_transaction: list[AddPartitionsToTxnResponse.AddPartitionsToTxnResult] = UNSET,
         results_by_topic_v3_and_below: list[AddPartitionsToTxnResponse.AddPartitionsToTxnTopicResult] = UNSET,
     ) -> None:
@@ -407,7 +425,7 @@ class AddPartitionsToTxnResponse(Message):
         __slots__ = ("partition_index", "partition_error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, partition_error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, partition_error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.partition_error_code = partition_error_code
 
@@ -427,6 +445,7 @@ class AddPartitionsToTxnResponse(Message):
     class AddPartitionsToTxnResult(Struct):
         __slots__ = ("transactional_id", "topic_results")
         FIELDS = __slots__
+        VERSIONS = {"transactional_id": (4, 5), "topic_results": (4, 5)}
 
         def __init__(
             self,

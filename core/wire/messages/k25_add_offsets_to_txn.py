@@ -8,7 +8,19 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_string_length,
+    skip_tags,
+    string_uvarint,
+)
 
 pack_h = Struct_(">h").pack
 pack_ih = Struct_(">ih").pack
@@ -36,8 +48,8 @@ class AddOffsetsToTxnRequest(Message):
         self,
         *,
         transactional_id: str = "",
-        producer_id: int = 0,
-        producer_epoch: int = 0,
+        producer_id: Int64 = 0,
+        producer_epoch: Int16 = 0,
         group_id: str = "",
     ) -> None:
         self.transactional_id = transactional_id
@@ -153,7 +165,7 @@ class AddOffsetsToTxnResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0) -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
 

@@ -8,7 +8,19 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_string_length,
+    skip_tags,
+    string_uvarint,
+)
 
 pack_h = Struct_(">h").pack
 pack_ih = Struct_(">ih").pack
@@ -38,8 +50,8 @@ class EndTxnRequest(Message):
         self,
         *,
         transactional_id: str = "",
-        producer_id: int = 0,
-        producer_epoch: int = 0,
+        producer_id: Int64 = 0,
+        producer_epoch: Int16 = 0,
         committed: bool = False,
     ) -> None:
         self.transactional_id = transactional_id
@@ -135,14 +147,15 @@ class EndTxnResponse(Message):
     FLEXIBLE_FROM = 3
     __slots__ = ("throttle_time_ms", "error_code", "producer_id", "producer_epoch")
     FIELDS = __slots__
+    VERSIONS = {"producer_id": (5, 5), "producer_epoch": (5, 5)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
-        producer_id: int = -1,
-        producer_epoch: int = -1,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
+        producer_id: Int64 = -1,
+        producer_epoch: Int16 = -1,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code

@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -54,7 +58,7 @@ class WriteTxnMarkersRequest(Message):
         __slots__ = ("name", "partition_indexes")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", partition_indexes: list[int] = UNSET) -> None:
+        def __init__(self, *, name: str = "", partition_indexes: list[Int32] = UNSET) -> None:
             self.name = name
             self.partition_indexes = [] if partition_indexes is UNSET else partition_indexes
 
@@ -68,16 +72,17 @@ class WriteTxnMarkersRequest(Message):
             "transaction_version",
         )
         FIELDS = __slots__
+        VERSIONS = {"transaction_version": (2, 2)}
 
         def __init__(
             self,
             *,
-            producer_id: int = 0,
-            producer_epoch: int = 0,
+            producer_id: Int64 = 0,
+            producer_epoch: Int16 = 0,
             transaction_result: bool = False,
             topics: list[WriteTxnMarkersRequest.WritableTxnMarkerTopic] = UNSET,
-            coordinator_epoch: int = 0,
-            transaction_version: int = 0,
+            coordinator_epoch: Int32 = 0,
+            transaction_version: Int8 = 0,
         ) -> None:
             self.producer_id = producer_id
             self.producer_epoch = producer_epoch
@@ -296,7 +301,7 @@ class WriteTxnMarkersResponse(Message):
         __slots__ = ("partition_index", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
 
@@ -320,7 +325,7 @@ class WriteTxnMarkersResponse(Message):
         def __init__(
             self,
             *,
-            producer_id: int = 0,
+            producer_id: Int64 = 0,
             topics: list[WriteTxnMarkersResponse.WritableTxnMarkerTopicResult] = UNSET,
         ) -> None:
             self.producer_id = producer_id

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -64,15 +67,16 @@ class TxnOffsetCommitRequest(Message):
         "topics",
     )
     FIELDS = __slots__
+    VERSIONS = {"generation_id": (3, 5), "member_id": (3, 5), "group_instance_id": (3, 5)}
 
     def __init__(
         self,
         *,
         transactional_id: str = "",
         group_id: str = "",
-        producer_id: int = 0,
-        producer_epoch: int = 0,
-        generation_id: int = -1,
+        producer_id: Int64 = 0,
+        producer_epoch: Int16 = 0,
+        generation_id: Int32 = -1,
         member_id: str = "",
         group_instance_id: str | None = None,
         topics: list[TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic] = UNSET,
@@ -89,13 +93,14 @@ class TxnOffsetCommitRequest(Message):
     class TxnOffsetCommitRequestPartition(Struct):
         __slots__ = ("partition_index", "committed_offset", "committed_leader_epoch", "committed_metadata")
         FIELDS = __slots__
+        VERSIONS = {"committed_leader_epoch": (2, 5)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            committed_offset: int = 0,
-            committed_leader_epoch: int = -1,
+            partition_index: Int32 = 0,
+            committed_offset: Int64 = 0,
+            committed_leader_epoch: Int32 = -1,
             committed_metadata: str | None = "",
         ) -> None:
             self.partition_index = partition_index
@@ -483,7 +488,7 @@ class TxnOffsetCommitResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[TxnOffsetCommitResponse.TxnOffsetCommitResponseTopic] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -493,7 +498,7 @@ class TxnOffsetCommitResponse(Message):
         __slots__ = ("partition_index", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
 

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -64,13 +67,13 @@ class DescribeAclsRequest(Message):
     def __init__(
         self,
         *,
-        resource_type_filter: int = 0,
+        resource_type_filter: Int8 = 0,
         resource_name_filter: str | None = "",
-        pattern_type_filter: int = 3,
+        pattern_type_filter: Int8 = 3,
         principal_filter: str | None = "",
         host_filter: str | None = "",
-        operation: int = 0,
-        permission_type: int = 0,
+        operation: Int8 = 0,
+        permission_type: Int8 = 0,
     ) -> None:
         self.resource_type_filter = resource_type_filter
         self.resource_name_filter = resource_name_filter
@@ -241,8 +244,8 @@ class DescribeAclsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         resources: list[DescribeAclsResponse.DescribeAclsResource] = UNSET,
     ) -> None:
@@ -260,8 +263,8 @@ class DescribeAclsResponse(Message):
             *,
             principal: str = "",
             host: str = "",
-            operation: int = 0,
-            permission_type: int = 0,
+            operation: Int8 = 0,
+            permission_type: Int8 = 0,
         ) -> None:
             self.principal = principal
             self.host = host
@@ -275,9 +278,9 @@ class DescribeAclsResponse(Message):
         def __init__(
             self,
             *,
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
-            pattern_type: int = 3,
+            pattern_type: Int8 = 3,
             acls: list[DescribeAclsResponse.AclDescription] = UNSET,
         ) -> None:
             self.resource_type = resource_type

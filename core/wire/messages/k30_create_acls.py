@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -71,13 +74,13 @@ class CreateAclsRequest(Message):
         def __init__(
             self,
             *,
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
-            resource_pattern_type: int = 3,
+            resource_pattern_type: Int8 = 3,
             principal: str = "",
             host: str = "",
-            operation: int = 0,
-            permission_type: int = 0,
+            operation: Int8 = 0,
+            permission_type: Int8 = 0,
         ) -> None:
             self.resource_type = resource_type
             self.resource_name = resource_name
@@ -255,7 +258,7 @@ class CreateAclsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         results: list[CreateAclsResponse.AclCreationResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -265,7 +268,7 @@ class CreateAclsResponse(Message):
         __slots__ = ("error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, error_code: int = 0, error_message: str | None = "") -> None:
+        def __init__(self, *, error_code: Int16 = 0, error_message: str | None = "") -> None:
             self.error_code = error_code
             self.error_message = error_message
 

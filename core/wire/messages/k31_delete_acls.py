@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -71,13 +74,13 @@ class DeleteAclsRequest(Message):
         def __init__(
             self,
             *,
-            resource_type_filter: int = 0,
+            resource_type_filter: Int8 = 0,
             resource_name_filter: str | None = "",
-            pattern_type_filter: int = 3,
+            pattern_type_filter: Int8 = 3,
             principal_filter: str | None = "",
             host_filter: str | None = "",
-            operation: int = 0,
-            permission_type: int = 0,
+            operation: Int8 = 0,
+            permission_type: Int8 = 0,
         ) -> None:
             self.resource_type_filter = resource_type_filter
             self.resource_name_filter = resource_name_filter
@@ -282,7 +285,7 @@ class DeleteAclsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         filter_results: list[DeleteAclsResponse.DeleteAclsFilterResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -305,15 +308,15 @@ class DeleteAclsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
-            pattern_type: int = 3,
+            pattern_type: Int8 = 3,
             principal: str = "",
             host: str = "",
-            operation: int = 0,
-            permission_type: int = 0,
+            operation: Int8 = 0,
+            permission_type: Int8 = 0,
         ) -> None:
             self.error_code = error_code
             self.error_message = error_message
@@ -332,7 +335,7 @@ class DeleteAclsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
             matching_acls: list[DeleteAclsResponse.DeleteAclsMatchingAcl] = UNSET,
         ) -> None:

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -61,6 +64,7 @@ class DescribeConfigsRequest(Message):
     FLEXIBLE_FROM = 4
     __slots__ = ("resources", "include_synonyms", "include_documentation")
     FIELDS = __slots__
+    VERSIONS = {"include_documentation": (3, 4)}
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class DescribeConfigsRequest(Message):
         def __init__(
             self,
             *,
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
             configuration_keys: list[str] | None = UNSET,
         ) -> None:
@@ -327,7 +331,7 @@ class DescribeConfigsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         results: list[DescribeConfigsResponse.DescribeConfigsResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -337,7 +341,7 @@ class DescribeConfigsResponse(Message):
         __slots__ = ("name", "value", "source")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", value: str | None = "", source: int = 0) -> None:
+        def __init__(self, *, name: str = "", value: str | None = "", source: Int8 = 0) -> None:
             self.name = name
             self.value = value
             self.source = source
@@ -354,6 +358,8 @@ class DescribeConfigsResponse(Message):
             "documentation",
         )
         FIELDS = __slots__
+        VERSIONS = {"config_type": (3, 4), "documentation": (3, 4)}
+        NULLABLE = {"documentation": (1, 4)}
 
         def __init__(
             self,
@@ -361,10 +367,10 @@ class DescribeConfigsResponse(Message):
             name: str = "",
             value: str | None = "",
             read_only: bool = False,
-            config_source: int = -1,
+            config_source: Int8 = -1,
             is_sensitive: bool = False,
             synonyms: list[DescribeConfigsResponse.DescribeConfigsSynonym] = UNSET,
-            config_type: int = 0,
+            config_type: Int8 = 0,
             documentation: str | None = "",
         ) -> None:
             self.name = name
@@ -383,9 +389,9 @@ class DescribeConfigsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
             configs: list[DescribeConfigsResponse.DescribeConfigsResourceResult] = UNSET,
         ) -> None:

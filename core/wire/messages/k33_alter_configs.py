@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -77,7 +80,7 @@ class AlterConfigsRequest(Message):
         def __init__(
             self,
             *,
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
             configs: list[AlterConfigsRequest.AlterableConfig] = UNSET,
         ) -> None:
@@ -295,7 +298,7 @@ class AlterConfigsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         responses: list[AlterConfigsResponse.AlterConfigsResourceResponse] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -308,9 +311,9 @@ class AlterConfigsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
         ) -> None:
             self.error_code = error_code

@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -55,7 +57,7 @@ class AlterReplicaLogDirsRequest(Message):
         __slots__ = ("name", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, name: str = "", partitions: list[Int32] = UNSET) -> None:
             self.name = name
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -268,7 +270,7 @@ class AlterReplicaLogDirsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         results: list[AlterReplicaLogDirsResponse.AlterReplicaLogDirTopicResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -278,7 +280,7 @@ class AlterReplicaLogDirsResponse(Message):
         __slots__ = ("partition_index", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
 

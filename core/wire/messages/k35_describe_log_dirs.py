@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -64,7 +67,7 @@ class DescribeLogDirsRequest(Message):
         __slots__ = ("topic", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -215,12 +218,13 @@ class DescribeLogDirsResponse(Message):
     FLEXIBLE_FROM = 2
     __slots__ = ("throttle_time_ms", "error_code", "results")
     FIELDS = __slots__
+    VERSIONS = {"error_code": (3, 5)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         results: list[DescribeLogDirsResponse.DescribeLogDirsResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -234,9 +238,9 @@ class DescribeLogDirsResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            partition_size: int = 0,
-            offset_lag: int = 0,
+            partition_index: Int32 = 0,
+            partition_size: Int64 = 0,
+            offset_lag: Int64 = 0,
             is_future_key: bool = False,
         ) -> None:
             self.partition_index = partition_index
@@ -260,15 +264,16 @@ class DescribeLogDirsResponse(Message):
     class DescribeLogDirsResult(Struct):
         __slots__ = ("error_code", "log_dir", "topics", "total_bytes", "usable_bytes", "is_cordoned")
         FIELDS = __slots__
+        VERSIONS = {"total_bytes": (4, 5), "usable_bytes": (4, 5), "is_cordoned": (5, 5)}
 
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             log_dir: str = "",
             topics: list[DescribeLogDirsResponse.DescribeLogDirsTopic] = UNSET,
-            total_bytes: int = -1,
-            usable_bytes: int = -1,
+            total_bytes: Int64 = -1,
+            usable_bytes: Int64 = -1,
             is_cordoned: bool = False,
         ) -> None:
             self.error_code = error_code

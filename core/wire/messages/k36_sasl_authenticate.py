@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int64,
     UVARINTS,
     Buffer,
     Message,
@@ -125,14 +127,15 @@ class SaslAuthenticateResponse(Message):
     FLEXIBLE_FROM = 2
     __slots__ = ("error_code", "error_message", "auth_bytes", "session_lifetime_ms")
     FIELDS = __slots__
+    VERSIONS = {"session_lifetime_ms": (1, 2)}
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         auth_bytes: bytes = b"",
-        session_lifetime_ms: int = 0,
+        session_lifetime_ms: Int64 = 0,
     ) -> None:
         self.error_code = error_code
         self.error_message = error_message

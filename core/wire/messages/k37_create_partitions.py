@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -55,7 +57,7 @@ class CreatePartitionsRequest(Message):
         self,
         *,
         topics: list[CreatePartitionsRequest.CreatePartitionsTopic] = UNSET,
-        timeout_ms: int = 0,
+        timeout_ms: Int32 = 0,
         validate_only: bool = False,
     ) -> None:
         self.topics = [] if topics is UNSET else topics
@@ -66,7 +68,7 @@ class CreatePartitionsRequest(Message):
         __slots__ = ("broker_ids",)
         FIELDS = __slots__
 
-        def __init__(self, *, broker_ids: list[int] = UNSET) -> None:
+        def __init__(self, *, broker_ids: list[Int32] = UNSET) -> None:
             self.broker_ids = [] if broker_ids is UNSET else broker_ids
 
     class CreatePartitionsTopic(Struct):
@@ -77,7 +79,7 @@ class CreatePartitionsRequest(Message):
             self,
             *,
             name: str = "",
-            count: int = 0,
+            count: Int32 = 0,
             assignments: list[CreatePartitionsRequest.CreatePartitionsAssignment] | None = UNSET,
         ) -> None:
             self.name = name
@@ -271,7 +273,7 @@ class CreatePartitionsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         results: list[CreatePartitionsResponse.CreatePartitionsTopicResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -281,7 +283,7 @@ class CreatePartitionsResponse(Message):
         __slots__ = ("name", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", error_code: int = 0, error_message: str | None = None) -> None:
+        def __init__(self, *, name: str = "", error_code: Int16 = 0, error_message: str | None = None) -> None:
             self.name = name
             self.error_code = error_code
             self.error_message = error_message

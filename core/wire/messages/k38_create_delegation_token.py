@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -52,6 +55,7 @@ class CreateDelegationTokenRequest(Message):
     FLEXIBLE_FROM = 2
     __slots__ = ("owner_principal_type", "owner_principal_name", "renewers", "max_lifetime_ms")
     FIELDS = __slots__
+    VERSIONS = {"owner_principal_type": (3, 3), "owner_principal_name": (3, 3)}
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class CreateDelegationTokenRequest(Message):
         owner_principal_type: str | None = "",
         owner_principal_name: str | None = "",
         renewers: list[CreateDelegationTokenRequest.CreatableRenewers] = UNSET,
-        max_lifetime_ms: int = 0,
+        max_lifetime_ms: Int64 = 0,
     ) -> None:
         self.owner_principal_type = owner_principal_type
         self.owner_principal_name = owner_principal_name
@@ -339,21 +343,22 @@ class CreateDelegationTokenResponse(Message):
         "throttle_time_ms",
     )
     FIELDS = __slots__
+    VERSIONS = {"token_requester_principal_type": (3, 3), "token_requester_principal_name": (3, 3)}
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         principal_type: str = "",
         principal_name: str = "",
         token_requester_principal_type: str = "",
         token_requester_principal_name: str = "",
-        issue_timestamp_ms: int = 0,
-        expiry_timestamp_ms: int = 0,
-        max_timestamp_ms: int = 0,
+        issue_timestamp_ms: Int64 = 0,
+        expiry_timestamp_ms: Int64 = 0,
+        max_timestamp_ms: Int64 = 0,
         token_id: str = "",
         hmac: bytes = b"",
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
     ) -> None:
         self.error_code = error_code
         self.principal_type = principal_type

@@ -8,7 +8,19 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_uvarint, skip_tags, uvarint
+from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_uvarint,
+    skip_tags,
+    uvarint,
+)
 
 pack_hqi = Struct_(">hqi").pack
 pack_hqiz = Struct_(">hqix").pack
@@ -32,7 +44,7 @@ class RenewDelegationTokenRequest(Message):
     __slots__ = ("hmac", "renew_period_ms")
     FIELDS = __slots__
 
-    def __init__(self, *, hmac: bytes = b"", renew_period_ms: int = 0) -> None:
+    def __init__(self, *, hmac: bytes = b"", renew_period_ms: Int64 = 0) -> None:
         self.hmac = hmac
         self.renew_period_ms = renew_period_ms
 
@@ -117,7 +129,7 @@ class RenewDelegationTokenResponse(Message):
     __slots__ = ("error_code", "expiry_timestamp_ms", "throttle_time_ms")
     FIELDS = __slots__
 
-    def __init__(self, *, error_code: int = 0, expiry_timestamp_ms: int = 0, throttle_time_ms: int = 0) -> None:
+    def __init__(self, *, error_code: Int16 = 0, expiry_timestamp_ms: Int64 = 0, throttle_time_ms: Int32 = 0) -> None:
         self.error_code = error_code
         self.expiry_timestamp_ms = expiry_timestamp_ms
         self.throttle_time_ms = throttle_time_ms

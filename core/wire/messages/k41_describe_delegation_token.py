@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -210,9 +213,9 @@ class DescribeDelegationTokenResponse(Message):
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         tokens: list[DescribeDelegationTokenResponse.DescribedDelegationToken] = UNSET,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
     ) -> None:
         self.error_code = error_code
         self.tokens = [] if tokens is UNSET else tokens
@@ -240,6 +243,7 @@ class DescribeDelegationTokenResponse(Message):
             "renewers",
         )
         FIELDS = __slots__
+        VERSIONS = {"token_requester_principal_type": (3, 3), "token_requester_principal_name": (3, 3)}
 
         def __init__(
             self,
@@ -248,9 +252,9 @@ class DescribeDelegationTokenResponse(Message):
             principal_name: str = "",
             token_requester_principal_type: str = "",
             token_requester_principal_name: str = "",
-            issue_timestamp: int = 0,
-            expiry_timestamp: int = 0,
-            max_timestamp: int = 0,
+            issue_timestamp: Int64 = 0,
+            expiry_timestamp: Int64 = 0,
+            max_timestamp: Int64 = 0,
             token_id: str = "",
             hmac: bytes = b"",
             renewers: list[DescribeDelegationTokenResponse.DescribedDelegationTokenRenewer] = UNSET,

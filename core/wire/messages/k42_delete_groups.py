@@ -9,6 +9,8 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -154,7 +156,7 @@ class DeleteGroupsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         results: list[DeleteGroupsResponse.DeletableGroupResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -164,7 +166,7 @@ class DeleteGroupsResponse(Message):
         __slots__ = ("group_id", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, group_id: str = "", error_code: int = 0) -> None:
+        def __init__(self, *, group_id: str = "", error_code: Int16 = 0) -> None:
             self.group_id = group_id
             self.error_code = error_code
 

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -55,13 +58,14 @@ class ElectLeadersRequest(Message):
     FLEXIBLE_FROM = 2
     __slots__ = ("election_type", "topic_partitions", "timeout_ms")
     FIELDS = __slots__
+    VERSIONS = {"election_type": (1, 2)}
 
     def __init__(
         self,
         *,
-        election_type: int = 0,
+        election_type: Int8 = 0,
         topic_partitions: list[ElectLeadersRequest.TopicPartitions] | None = UNSET,
-        timeout_ms: int = 60000,
+        timeout_ms: Int32 = 60000,
     ) -> None:
         self.election_type = election_type
         self.topic_partitions = [] if topic_partitions is UNSET else topic_partitions
@@ -71,7 +75,7 @@ class ElectLeadersRequest(Message):
         __slots__ = ("topic", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -275,12 +279,13 @@ class ElectLeadersResponse(Message):
     FLEXIBLE_FROM = 2
     __slots__ = ("throttle_time_ms", "error_code", "replica_election_results")
     FIELDS = __slots__
+    VERSIONS = {"error_code": (1, 2)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         replica_election_results: list[ElectLeadersResponse.ReplicaElectionResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -291,7 +296,7 @@ class ElectLeadersResponse(Message):
         __slots__ = ("partition_id", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_id: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        def __init__(self, *, partition_id: Int32 = 0, error_code: Int16 = 0, error_message: str | None = "") -> None:
             self.partition_id = partition_id
             self.error_code = error_code
             self.error_message = error_message

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -66,7 +69,7 @@ class IncrementalAlterConfigsRequest(Message):
         __slots__ = ("name", "config_operation", "value")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", config_operation: int = 0, value: str | None = "") -> None:
+        def __init__(self, *, name: str = "", config_operation: Int8 = 0, value: str | None = "") -> None:
             self.name = name
             self.config_operation = config_operation
             self.value = value
@@ -78,7 +81,7 @@ class IncrementalAlterConfigsRequest(Message):
         def __init__(
             self,
             *,
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
             configs: list[IncrementalAlterConfigsRequest.AlterableConfig] = UNSET,
         ) -> None:
@@ -295,7 +298,7 @@ class IncrementalAlterConfigsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         responses: list[IncrementalAlterConfigsResponse.AlterConfigsResourceResponse] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -308,9 +311,9 @@ class IncrementalAlterConfigsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
-            resource_type: int = 0,
+            resource_type: Int8 = 0,
             resource_name: str = "",
         ) -> None:
             self.error_code = error_code

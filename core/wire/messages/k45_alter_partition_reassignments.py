@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -45,11 +47,12 @@ class AlterPartitionReassignmentsRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("timeout_ms", "allow_replication_factor_change", "topics")
     FIELDS = __slots__
+    VERSIONS = {"allow_replication_factor_change": (1, 1)}
 
     def __init__(
         self,
         *,
-        timeout_ms: int = 60000,
+        timeout_ms: Int32 = 60000,
         allow_replication_factor_change: bool = True,
         topics: list[AlterPartitionReassignmentsRequest.ReassignableTopic] = UNSET,
     ) -> None:
@@ -61,7 +64,7 @@ class AlterPartitionReassignmentsRequest(Message):
         __slots__ = ("partition_index", "replicas")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, replicas: list[int] | None = None) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, replicas: list[Int32] | None = None) -> None:
             self.partition_index = partition_index
             self.replicas = replicas
 
@@ -290,13 +293,14 @@ class AlterPartitionReassignmentsResponse(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("throttle_time_ms", "allow_replication_factor_change", "error_code", "error_message", "responses")
     FIELDS = __slots__
+    VERSIONS = {"allow_replication_factor_change": (1, 1)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         allow_replication_factor_change: bool = True,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         responses: list[AlterPartitionReassignmentsResponse.ReassignableTopicResponse] = UNSET,
     ) -> None:
@@ -310,7 +314,13 @@ class AlterPartitionReassignmentsResponse(Message):
         __slots__ = ("partition_index", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+        def __init__(
+            self,
+            *,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            error_message: str | None = "",
+        ) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
             self.error_message = error_message

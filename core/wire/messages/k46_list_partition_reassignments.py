@@ -11,6 +11,8 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -44,7 +46,7 @@ class ListPartitionReassignmentsRequest(Message):
     def __init__(
         self,
         *,
-        timeout_ms: int = 60000,
+        timeout_ms: Int32 = 60000,
         topics: list[ListPartitionReassignmentsRequest.ListPartitionReassignmentsTopics] | None = None,
     ) -> None:
         self.timeout_ms = timeout_ms
@@ -54,7 +56,7 @@ class ListPartitionReassignmentsRequest(Message):
         __slots__ = ("name", "partition_indexes")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", partition_indexes: list[int] = UNSET) -> None:
+        def __init__(self, *, name: str = "", partition_indexes: list[Int32] = UNSET) -> None:
             self.name = name
             self.partition_indexes = [] if partition_indexes is UNSET else partition_indexes
 
@@ -155,8 +157,8 @@ class ListPartitionReassignmentsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         topics: list[ListPartitionReassignmentsResponse.OngoingTopicReassignment] = UNSET,
     ) -> None:
@@ -172,10 +174,10 @@ class ListPartitionReassignmentsResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            replicas: list[int] = UNSET,
-            adding_replicas: list[int] = UNSET,
-            removing_replicas: list[int] = UNSET,
+            partition_index: Int32 = 0,
+            replicas: list[Int32] = UNSET,
+            adding_replicas: list[Int32] = UNSET,
+            removing_replicas: list[Int32] = UNSET,
         ) -> None:
             self.partition_index = partition_index
             self.replicas = [] if replicas is UNSET else replicas

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UNSET, Buffer, Message, Struct, bad_length, new
+from ..message import Int16, Int32, UNSET, Buffer, Message, Struct, bad_length, new
 
 pack_h = Struct_(">h").pack
 pack_hii = Struct_(">hii").pack
@@ -43,7 +43,7 @@ class OffsetDeleteRequest(Message):
         __slots__ = ("partition_index",)
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0) -> None:
             self.partition_index = partition_index
 
     class OffsetDeleteRequestTopic(Struct):
@@ -147,8 +147,8 @@ class OffsetDeleteResponse(Message):
     def __init__(
         self,
         *,
-        error_code: int = 0,
-        throttle_time_ms: int = 0,
+        error_code: Int16 = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[OffsetDeleteResponse.OffsetDeleteResponseTopic] = UNSET,
     ) -> None:
         self.error_code = error_code
@@ -159,7 +159,7 @@ class OffsetDeleteResponse(Message):
         __slots__ = ("partition_index", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
 

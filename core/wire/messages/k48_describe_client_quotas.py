@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Float64,
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -68,7 +72,7 @@ class DescribeClientQuotasRequest(Message):
         __slots__ = ("entity_type", "match_type", "match")
         FIELDS = __slots__
 
-        def __init__(self, *, entity_type: str = "", match_type: int = 0, match: str | None = "") -> None:
+        def __init__(self, *, entity_type: str = "", match_type: Int8 = 0, match: str | None = "") -> None:
             self.entity_type = entity_type
             self.match_type = match_type
             self.match = match
@@ -224,8 +228,8 @@ class DescribeClientQuotasResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         entries: list[DescribeClientQuotasResponse.EntryData] | None = UNSET,
     ) -> None:
@@ -246,7 +250,7 @@ class DescribeClientQuotasResponse(Message):
         __slots__ = ("key", "value")
         FIELDS = __slots__
 
-        def __init__(self, *, key: str = "", value: float = 0.0) -> None:
+        def __init__(self, *, key: str = "", value: Float64 = 0.0) -> None:
             self.key = key
             self.value = value
 

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Float64,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -74,7 +77,7 @@ class AlterClientQuotasRequest(Message):
         __slots__ = ("key", "value", "remove")
         FIELDS = __slots__
 
-        def __init__(self, *, key: str = "", value: float = 0.0, remove: bool = False) -> None:
+        def __init__(self, *, key: str = "", value: Float64 = 0.0, remove: bool = False) -> None:
             self.key = key
             self.value = value
             self.remove = remove
@@ -336,7 +339,7 @@ class AlterClientQuotasResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         entries: list[AlterClientQuotasResponse.EntryData] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -357,7 +360,7 @@ class AlterClientQuotasResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
             entity: list[AlterClientQuotasResponse.EntityData] = UNSET,
         ) -> None:

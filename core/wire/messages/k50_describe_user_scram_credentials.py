@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -133,8 +136,8 @@ class DescribeUserScramCredentialsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         results: list[DescribeUserScramCredentialsResponse.DescribeUserScramCredentialsResult] = UNSET,
     ) -> None:
@@ -147,7 +150,7 @@ class DescribeUserScramCredentialsResponse(Message):
         __slots__ = ("mechanism", "iterations")
         FIELDS = __slots__
 
-        def __init__(self, *, mechanism: int = 0, iterations: int = 0) -> None:
+        def __init__(self, *, mechanism: Int8 = 0, iterations: Int32 = 0) -> None:
             self.mechanism = mechanism
             self.iterations = iterations
 
@@ -159,7 +162,7 @@ class DescribeUserScramCredentialsResponse(Message):
             self,
             *,
             user: str = "",
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
             credential_infos: list[DescribeUserScramCredentialsResponse.CredentialInfo] = UNSET,
         ) -> None:

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -56,7 +59,7 @@ class AlterUserScramCredentialsRequest(Message):
         __slots__ = ("name", "mechanism")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", mechanism: int = 0) -> None:
+        def __init__(self, *, name: str = "", mechanism: Int8 = 0) -> None:
             self.name = name
             self.mechanism = mechanism
 
@@ -68,8 +71,8 @@ class AlterUserScramCredentialsRequest(Message):
             self,
             *,
             name: str = "",
-            mechanism: int = 0,
-            iterations: int = 0,
+            mechanism: Int8 = 0,
+            iterations: Int32 = 0,
             salt: bytes = b"",
             salted_password: bytes = b"",
         ) -> None:
@@ -220,7 +223,7 @@ class AlterUserScramCredentialsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         results: list[AlterUserScramCredentialsResponse.AlterUserScramCredentialsResult] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -230,7 +233,7 @@ class AlterUserScramCredentialsResponse(Message):
         __slots__ = ("user", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, user: str = "", error_code: int = 0, error_message: str | None = "") -> None:
+        def __init__(self, *, user: str = "", error_code: Int16 = 0, error_message: str | None = "") -> None:
             self.user = user
             self.error_code = error_code
             self.error_message = error_message

@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -52,12 +57,13 @@ class VoteRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("cluster_id", "voter_id", "topics")
     FIELDS = __slots__
+    VERSIONS = {"voter_id": (1, 2)}
 
     def __init__(
         self,
         *,
         cluster_id: str | None = None,
-        voter_id: int = -1,
+        voter_id: Int32 = -1,
         topics: list[VoteRequest.TopicData] = UNSET,
     ) -> None:
         self.cluster_id = cluster_id
@@ -76,17 +82,18 @@ class VoteRequest(Message):
             "pre_vote",
         )
         FIELDS = __slots__
+        VERSIONS = {"replica_directory_id": (1, 2), "voter_directory_id": (1, 2), "pre_vote": (2, 2)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            replica_epoch: int = 0,
-            replica_id: int = 0,
-            replica_directory_id: bytes = ZERO_UUID,
-            voter_directory_id: bytes = ZERO_UUID,
-            last_offset_epoch: int = 0,
-            last_offset: int = 0,
+            partition_index: Int32 = 0,
+            replica_epoch: Int32 = 0,
+            replica_id: Int32 = 0,
+            replica_directory_id: Uuid = ZERO_UUID,
+            voter_directory_id: Uuid = ZERO_UUID,
+            last_offset_epoch: Int32 = 0,
+            last_offset: Int64 = 0,
             pre_vote: bool = False,
         ) -> None:
             self.partition_index = partition_index
@@ -427,11 +434,12 @@ class VoteResponse(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("error_code", "topics", "node_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"node_endpoints": (1, 2)}
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         topics: list[VoteResponse.TopicData] = UNSET,
         node_endpoints: list[VoteResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -446,10 +454,10 @@ class VoteResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
             vote_granted: bool = False,
         ) -> None:
             self.partition_index = partition_index
@@ -469,8 +477,9 @@ class VoteResponse(Message):
     class NodeEndpoint(Struct):
         __slots__ = ("node_id", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (1, 2), "host": (1, 2), "port": (1, 2)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Uint16 = 0) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -56,12 +60,13 @@ class BeginQuorumEpochRequest(Message):
     FLEXIBLE_FROM = 1
     __slots__ = ("cluster_id", "voter_id", "topics", "leader_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"voter_id": (1, 1), "leader_endpoints": (1, 1)}
 
     def __init__(
         self,
         *,
         cluster_id: str | None = None,
-        voter_id: int = -1,
+        voter_id: Int32 = -1,
         topics: list[BeginQuorumEpochRequest.TopicData] = UNSET,
         leader_endpoints: list[BeginQuorumEpochRequest.LeaderEndpoint] = UNSET,
     ) -> None:
@@ -73,14 +78,15 @@ class BeginQuorumEpochRequest(Message):
     class PartitionData(Struct):
         __slots__ = ("partition_index", "voter_directory_id", "leader_id", "leader_epoch")
         FIELDS = __slots__
+        VERSIONS = {"voter_directory_id": (1, 1)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            voter_directory_id: bytes = ZERO_UUID,
-            leader_id: int = 0,
-            leader_epoch: int = 0,
+            partition_index: Int32 = 0,
+            voter_directory_id: Uuid = ZERO_UUID,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.voter_directory_id = voter_directory_id
@@ -103,8 +109,9 @@ class BeginQuorumEpochRequest(Message):
     class LeaderEndpoint(Struct):
         __slots__ = ("name", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"name": (1, 1), "host": (1, 1), "port": (1, 1)}
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -343,11 +350,12 @@ class BeginQuorumEpochResponse(Message):
     FLEXIBLE_FROM = 1
     __slots__ = ("error_code", "topics", "node_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"node_endpoints": (1, 1)}
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         topics: list[BeginQuorumEpochResponse.TopicData] = UNSET,
         node_endpoints: list[BeginQuorumEpochResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -362,10 +370,10 @@ class BeginQuorumEpochResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
@@ -388,8 +396,9 @@ class BeginQuorumEpochResponse(Message):
     class NodeEndpoint(Struct):
         __slots__ = ("node_id", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (1, 1), "host": (1, 1), "port": (1, 1)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Uint16 = 0) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

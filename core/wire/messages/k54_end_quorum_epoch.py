@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -60,6 +64,7 @@ class EndQuorumEpochRequest(Message):
     FLEXIBLE_FROM = 1
     __slots__ = ("cluster_id", "topics", "leader_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"leader_endpoints": (1, 1)}
 
     def __init__(
         self,
@@ -75,22 +80,24 @@ class EndQuorumEpochRequest(Message):
     class ReplicaInfo(Struct):
         __slots__ = ("candidate_id", "candidate_directory_id")
         FIELDS = __slots__
+        VERSIONS = {"candidate_id": (1, 1), "candidate_directory_id": (1, 1)}
 
-        def __init__(self, *, candidate_id: int = 0, candidate_directory_id: bytes = ZERO_UUID) -> None:
+        def __init__(self, *, candidate_id: Int32 = 0, candidate_directory_id: Uuid = ZERO_UUID) -> None:
             self.candidate_id = candidate_id
             self.candidate_directory_id = candidate_directory_id
 
     class PartitionData(Struct):
         __slots__ = ("partition_index", "leader_id", "leader_epoch", "preferred_successors", "preferred_candidates")
         FIELDS = __slots__
+        VERSIONS = {"preferred_successors": (0, 0), "preferred_candidates": (1, 1)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = 0,
-            preferred_successors: list[int] = UNSET,
+            partition_index: Int32 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
+            preferred_successors: list[Int32] = UNSET,
             preferred_candidates: list[EndQuorumEpochRequest.ReplicaInfo] = UNSET,
         ) -> None:
             self.partition_index = partition_index
@@ -115,8 +122,9 @@ class EndQuorumEpochRequest(Message):
     class LeaderEndpoint(Struct):
         __slots__ = ("name", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"name": (1, 1), "host": (1, 1), "port": (1, 1)}
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -384,11 +392,12 @@ class EndQuorumEpochResponse(Message):
     FLEXIBLE_FROM = 1
     __slots__ = ("error_code", "topics", "node_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"node_endpoints": (1, 1)}
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         topics: list[EndQuorumEpochResponse.TopicData] = UNSET,
         node_endpoints: list[EndQuorumEpochResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -403,10 +412,10 @@ class EndQuorumEpochResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
@@ -429,8 +438,9 @@ class EndQuorumEpochResponse(Message):
     class NodeEndpoint(Struct):
         __slots__ = ("node_id", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (1, 1), "host": (1, 1), "port": (1, 1)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Uint16 = 0) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -64,7 +69,7 @@ class DescribeQuorumRequest(Message):
         __slots__ = ("partition_index",)
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0) -> None:
             self.partition_index = partition_index
 
     class TopicData(Struct):
@@ -181,11 +186,12 @@ class DescribeQuorumResponse(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("error_code", "error_message", "topics", "nodes")
     FIELDS = __slots__
+    VERSIONS = {"error_message": (2, 2), "nodes": (2, 2)}
 
     def __init__(
         self,
         *,
-        error_code: int = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         topics: list[DescribeQuorumResponse.TopicData] = UNSET,
         nodes: list[DescribeQuorumResponse.Node] = UNSET,
@@ -204,15 +210,16 @@ class DescribeQuorumResponse(Message):
             "last_caught_up_timestamp",
         )
         FIELDS = __slots__
+        VERSIONS = {"replica_directory_id": (2, 2), "last_fetch_timestamp": (1, 2), "last_caught_up_timestamp": (1, 2)}
 
         def __init__(
             self,
             *,
-            replica_id: int = 0,
-            replica_directory_id: bytes = ZERO_UUID,
-            log_end_offset: int = 0,
-            last_fetch_timestamp: int = -1,
-            last_caught_up_timestamp: int = -1,
+            replica_id: Int32 = 0,
+            replica_directory_id: Uuid = ZERO_UUID,
+            log_end_offset: Int64 = 0,
+            last_fetch_timestamp: Int64 = -1,
+            last_caught_up_timestamp: Int64 = -1,
         ) -> None:
             self.replica_id = replica_id
             self.replica_directory_id = replica_directory_id
@@ -232,16 +239,17 @@ class DescribeQuorumResponse(Message):
             "observers",
         )
         FIELDS = __slots__
+        VERSIONS = {"error_message": (2, 2)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = "",
-            leader_id: int = 0,
-            leader_epoch: int = 0,
-            high_watermark: int = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
+            high_watermark: Int64 = 0,
             current_voters: list[DescribeQuorumResponse.ReplicaState] = UNSET,
             observers: list[DescribeQuorumResponse.ReplicaState] = UNSET,
         ) -> None:
@@ -270,8 +278,9 @@ class DescribeQuorumResponse(Message):
     class Listener(Struct):
         __slots__ = ("name", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"name": (2, 2), "host": (2, 2), "port": (2, 2)}
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -279,8 +288,9 @@ class DescribeQuorumResponse(Message):
     class Node(Struct):
         __slots__ = ("node_id", "listeners")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (2, 2), "listeners": (2, 2)}
 
-        def __init__(self, *, node_id: int = 0, listeners: list[DescribeQuorumResponse.Listener] = UNSET) -> None:
+        def __init__(self, *, node_id: Int32 = 0, listeners: list[DescribeQuorumResponse.Listener] = UNSET) -> None:
             self.node_id = node_id
             self.listeners = [] if listeners is UNSET else listeners
 

@@ -11,6 +11,11 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -54,8 +59,8 @@ class AlterPartitionRequest(Message):
     def __init__(
         self,
         *,
-        broker_id: int = 0,
-        broker_epoch: int = -1,
+        broker_id: Int32 = 0,
+        broker_epoch: Int64 = -1,
         topics: list[AlterPartitionRequest.TopicData] = UNSET,
     ) -> None:
         self.broker_id = broker_id
@@ -65,8 +70,9 @@ class AlterPartitionRequest(Message):
     class BrokerState(Struct):
         __slots__ = ("broker_id", "broker_epoch")
         FIELDS = __slots__
+        VERSIONS = {"broker_id": (3, 3), "broker_epoch": (3, 3)}
 
-        def __init__(self, *, broker_id: int = 0, broker_epoch: int = -1) -> None:
+        def __init__(self, *, broker_id: Int32 = 0, broker_epoch: Int64 = -1) -> None:
             self.broker_id = broker_id
             self.broker_epoch = broker_epoch
 
@@ -80,16 +86,17 @@ class AlterPartitionRequest(Message):
             "partition_epoch",
         )
         FIELDS = __slots__
+        VERSIONS = {"new_isr": (2, 2), "new_isr_with_epochs": (3, 3)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            leader_epoch: int = 0,
-            new_isr: list[int] = UNSET,
+            partition_index: Int32 = 0,
+            leader_epoch: Int32 = 0,
+            new_isr: list[Int32] = UNSET,
             new_isr_with_epochs: list[AlterPartitionRequest.BrokerState] = UNSET,
-            leader_recovery_state: int = 0,
-            partition_epoch: int = 0,
+            leader_recovery_state: Int8 = 0,
+            partition_epoch: Int32 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.leader_epoch = leader_epoch
@@ -105,7 +112,7 @@ class AlterPartitionRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[AlterPartitionRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -312,8 +319,8 @@ class AlterPartitionResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         topics: list[AlterPartitionResponse.TopicData] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -335,13 +342,13 @@ class AlterPartitionResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = 0,
-            isr: list[int] = UNSET,
-            leader_recovery_state: int = 0,
-            partition_epoch: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = 0,
+            isr: list[Int32] = UNSET,
+            leader_recovery_state: Int8 = 0,
+            partition_epoch: Int32 = 0,
         ) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
@@ -358,7 +365,7 @@ class AlterPartitionResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[AlterPartitionResponse.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id

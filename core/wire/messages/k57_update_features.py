@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -47,11 +50,12 @@ class UpdateFeaturesRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("timeout_ms", "feature_updates", "validate_only")
     FIELDS = __slots__
+    VERSIONS = {"validate_only": (1, 2)}
 
     def __init__(
         self,
         *,
-        timeout_ms: int = 60000,
+        timeout_ms: Int32 = 60000,
         feature_updates: list[UpdateFeaturesRequest.FeatureUpdateKey] = UNSET,
         validate_only: bool = False,
     ) -> None:
@@ -62,14 +66,15 @@ class UpdateFeaturesRequest(Message):
     class FeatureUpdateKey(Struct):
         __slots__ = ("feature", "max_version_level", "allow_downgrade", "upgrade_type")
         FIELDS = __slots__
+        VERSIONS = {"allow_downgrade": (0, 0), "upgrade_type": (1, 2)}
 
         def __init__(
             self,
             *,
             feature: str = "",
-            max_version_level: int = 0,
+            max_version_level: Int16 = 0,
             allow_downgrade: bool = False,
-            upgrade_type: int = 1,
+            upgrade_type: Int8 = 1,
         ) -> None:
             self.feature = feature
             self.max_version_level = max_version_level
@@ -217,12 +222,13 @@ class UpdateFeaturesResponse(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("throttle_time_ms", "error_code", "error_message", "results")
     FIELDS = __slots__
+    VERSIONS = {"results": (0, 1)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = "",
         results: list[UpdateFeaturesResponse.UpdatableFeatureResult] = UNSET,
     ) -> None:
@@ -235,7 +241,7 @@ class UpdateFeaturesResponse(Message):
         __slots__ = ("feature", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, feature: str = "", error_code: int = 0, error_message: str | None = "") -> None:
+        def __init__(self, *, feature: str = "", error_code: Int16 = 0, error_message: str | None = "") -> None:
             self.feature = feature
             self.error_code = error_code
             self.error_message = error_message

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_uvarint, skip_tags, uvarint
+from ..message import Int16, UVARINTS, Buffer, Message, bad_length, new, read_long_uvarint, skip_tags, uvarint
 
 pack_hz = Struct_(">hx").pack
 unpack_hc = Struct_(">hB").unpack_from
@@ -121,7 +121,7 @@ class EnvelopeResponse(Message):
     __slots__ = ("response_data", "error_code")
     FIELDS = __slots__
 
-    def __init__(self, *, response_data: bytes | None = None, error_code: int = 0) -> None:
+    def __init__(self, *, response_data: bytes | None = None, error_code: Int16 = 0) -> None:
         self.response_data = response_data
         self.error_code = error_code
 

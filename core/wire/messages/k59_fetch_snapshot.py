@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -66,8 +71,8 @@ class FetchSnapshotRequest(Message):
         self,
         *,
         cluster_id: str | None = None,
-        replica_id: int = -1,
-        max_bytes: int = 2147483647,
+        replica_id: Int32 = -1,
+        max_bytes: Int32 = 2147483647,
         topics: list[FetchSnapshotRequest.TopicSnapshot] = UNSET,
     ) -> None:
         self.cluster_id = cluster_id
@@ -79,22 +84,23 @@ class FetchSnapshotRequest(Message):
         __slots__ = ("end_offset", "epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, end_offset: int = 0, epoch: int = 0) -> None:
+        def __init__(self, *, end_offset: Int64 = 0, epoch: Int32 = 0) -> None:
             self.end_offset = end_offset
             self.epoch = epoch
 
     class PartitionSnapshot(Struct):
         __slots__ = ("partition", "current_leader_epoch", "snapshot_id", "position", "replica_directory_id")
         FIELDS = __slots__
+        VERSIONS = {"replica_directory_id": (1, 1)}
 
         def __init__(
             self,
             *,
-            partition: int = 0,
-            current_leader_epoch: int = 0,
+            partition: Int32 = 0,
+            current_leader_epoch: Int32 = 0,
             snapshot_id: FetchSnapshotRequest.SnapshotId = UNSET,
-            position: int = 0,
-            replica_directory_id: bytes = ZERO_UUID,
+            position: Int64 = 0,
+            replica_directory_id: Uuid = ZERO_UUID,
         ) -> None:
             self.partition = partition
             self.current_leader_epoch = current_leader_epoch
@@ -419,12 +425,13 @@ class FetchSnapshotResponse(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("throttle_time_ms", "error_code", "topics", "node_endpoints")
     FIELDS = __slots__
+    VERSIONS = {"node_endpoints": (1, 1)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         topics: list[FetchSnapshotResponse.TopicSnapshot] = UNSET,
         node_endpoints: list[FetchSnapshotResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -437,7 +444,7 @@ class FetchSnapshotResponse(Message):
         __slots__ = ("end_offset", "epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, end_offset: int = 0, epoch: int = 0) -> None:
+        def __init__(self, *, end_offset: Int64 = 0, epoch: Int32 = 0) -> None:
             self.end_offset = end_offset
             self.epoch = epoch
 
@@ -445,7 +452,7 @@ class FetchSnapshotResponse(Message):
         __slots__ = ("leader_id", "leader_epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        def __init__(self, *, leader_id: Int32 = 0, leader_epoch: Int32 = 0) -> None:
             self.leader_id = leader_id
             self.leader_epoch = leader_epoch
 
@@ -456,12 +463,12 @@ class FetchSnapshotResponse(Message):
         def __init__(
             self,
             *,
-            index: int = 0,
-            error_code: int = 0,
+            index: Int32 = 0,
+            error_code: Int16 = 0,
             snapshot_id: FetchSnapshotResponse.SnapshotId = UNSET,
             current_leader: FetchSnapshotResponse.LeaderIdAndEpoch = UNSET,
-            size: int = 0,
-            position: int = 0,
+            size: Int64 = 0,
+            position: Int64 = 0,
             unaligned_records: Records | None = None,
         ) -> None:
             self.index = index
@@ -488,8 +495,9 @@ class FetchSnapshotResponse(Message):
     class NodeEndpoint(Struct):
         __slots__ = ("node_id", "host", "port")
         FIELDS = __slots__
+        VERSIONS = {"node_id": (1, 1), "host": (1, 1), "port": (1, 1)}
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Uint16 = 0) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -48,12 +51,13 @@ class DescribeClusterRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("include_cluster_authorized_operations", "endpoint_type", "include_fenced_brokers")
     FIELDS = __slots__
+    VERSIONS = {"endpoint_type": (1, 2), "include_fenced_brokers": (2, 2)}
 
     def __init__(
         self,
         *,
         include_cluster_authorized_operations: bool = False,
-        endpoint_type: int = 1,
+        endpoint_type: Int8 = 1,
         include_fenced_brokers: bool = False,
     ) -> None:
         self.include_cluster_authorized_operations = include_cluster_authorized_operations
@@ -156,18 +160,19 @@ class DescribeClusterResponse(Message):
         "cluster_authorized_operations",
     )
     FIELDS = __slots__
+    VERSIONS = {"endpoint_type": (1, 2)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
-        endpoint_type: int = 1,
+        endpoint_type: Int8 = 1,
         cluster_id: str = "",
-        controller_id: int = -1,
+        controller_id: Int32 = -1,
         brokers: list[DescribeClusterResponse.DescribeClusterBroker] = UNSET,
-        cluster_authorized_operations: int = -2147483648,
+        cluster_authorized_operations: Int32 = -2147483648,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
@@ -181,13 +186,14 @@ class DescribeClusterResponse(Message):
     class DescribeClusterBroker(Struct):
         __slots__ = ("broker_id", "host", "port", "rack", "is_fenced")
         FIELDS = __slots__
+        VERSIONS = {"is_fenced": (2, 2)}
 
         def __init__(
             self,
             *,
-            broker_id: int = 0,
+            broker_id: Int32 = 0,
             host: str = "",
-            port: int = 0,
+            port: Int32 = 0,
             rack: str | None = None,
             is_fenced: bool = False,
         ) -> None:

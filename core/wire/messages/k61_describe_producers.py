@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -50,7 +53,7 @@ class DescribeProducersRequest(Message):
         __slots__ = ("name", "partition_indexes")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", partition_indexes: list[int] = UNSET) -> None:
+        def __init__(self, *, name: str = "", partition_indexes: list[Int32] = UNSET) -> None:
             self.name = name
             self.partition_indexes = [] if partition_indexes is UNSET else partition_indexes
 
@@ -147,7 +150,7 @@ class DescribeProducersResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[DescribeProducersResponse.TopicResponse] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -167,12 +170,12 @@ class DescribeProducersResponse(Message):
         def __init__(
             self,
             *,
-            producer_id: int = 0,
-            producer_epoch: int = 0,
-            last_sequence: int = -1,
-            last_timestamp: int = -1,
-            coordinator_epoch: int = 0,
-            current_txn_start_offset: int = -1,
+            producer_id: Int64 = 0,
+            producer_epoch: Int32 = 0,
+            last_sequence: Int32 = -1,
+            last_timestamp: Int64 = -1,
+            coordinator_epoch: Int32 = 0,
+            current_txn_start_offset: Int64 = -1,
         ) -> None:
             self.producer_id = producer_id
             self.producer_epoch = producer_epoch
@@ -188,8 +191,8 @@ class DescribeProducersResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
             active_producers: list[DescribeProducersResponse.ProducerState] = UNSET,
         ) -> None:

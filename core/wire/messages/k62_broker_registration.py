@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -62,19 +67,20 @@ class BrokerRegistrationRequest(Message):
         "previous_broker_epoch",
     )
     FIELDS = __slots__
+    VERSIONS = {"is_migrating_zk_broker": (1, 4), "log_dirs": (2, 4), "previous_broker_epoch": (3, 4)}
 
     def __init__(
         self,
         *,
-        broker_id: int = 0,
+        broker_id: Int32 = 0,
         cluster_id: str = "",
-        incarnation_id: bytes = ZERO_UUID,
+        incarnation_id: Uuid = ZERO_UUID,
         listeners: list[BrokerRegistrationRequest.Listener] = UNSET,
         features: list[BrokerRegistrationRequest.Feature] = UNSET,
         rack: str | None = "",
         is_migrating_zk_broker: bool = False,
-        log_dirs: list[bytes] = UNSET,
-        previous_broker_epoch: int = -1,
+        log_dirs: list[Uuid] = UNSET,
+        previous_broker_epoch: Int64 = -1,
     ) -> None:
         self.broker_id = broker_id
         self.cluster_id = cluster_id
@@ -90,7 +96,7 @@ class BrokerRegistrationRequest(Message):
         __slots__ = ("name", "host", "port", "security_protocol")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0, security_protocol: Int16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -100,7 +106,13 @@ class BrokerRegistrationRequest(Message):
         __slots__ = ("name", "min_supported_version", "max_supported_version")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            min_supported_version: Int16 = 0,
+            max_supported_version: Int16 = 0,
+        ) -> None:
             self.name = name
             self.min_supported_version = min_supported_version
             self.max_supported_version = max_supported_version
@@ -719,7 +731,7 @@ class BrokerRegistrationResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code", "broker_epoch")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0, broker_epoch: int = -1) -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0, broker_epoch: Int64 = -1) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
         self.broker_epoch = broker_epoch

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     Buffer,
@@ -47,17 +51,18 @@ class BrokerHeartbeatRequest(Message):
         "cordoned_log_dirs",
     )
     FIELDS = __slots__
+    VERSIONS = {"offline_log_dirs": (1, 2), "cordoned_log_dirs": (2, 2)}
 
     def __init__(
         self,
         *,
-        broker_id: int = 0,
-        broker_epoch: int = -1,
-        current_metadata_offset: int = 0,
+        broker_id: Int32 = 0,
+        broker_epoch: Int64 = -1,
+        current_metadata_offset: Int64 = 0,
         want_fence: bool = False,
         want_shut_down: bool = False,
-        offline_log_dirs: list[bytes] = UNSET,
-        cordoned_log_dirs: list[bytes] | None = None,
+        offline_log_dirs: list[Uuid] = UNSET,
+        cordoned_log_dirs: list[Uuid] | None = None,
     ) -> None:
         self.broker_id = broker_id
         self.broker_epoch = broker_epoch
@@ -268,8 +273,8 @@ class BrokerHeartbeatResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         is_caught_up: bool = False,
         is_fenced: bool = True,
         should_shut_down: bool = False,

@@ -8,7 +8,18 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import (
+    Int16,
+    Int32,
+    UVARINTS,
+    Buffer,
+    Message,
+    bad_length,
+    new,
+    read_long_string_length,
+    skip_tags,
+    string_uvarint,
+)
 
 pack_ih = Struct_(">ih").pack
 pack_iz = Struct_(">ix").pack
@@ -26,7 +37,7 @@ class UnregisterBrokerRequest(Message):
     __slots__ = ("broker_id",)
     FIELDS = __slots__
 
-    def __init__(self, *, broker_id: int = 0) -> None:
+    def __init__(self, *, broker_id: Int32 = 0) -> None:
         self.broker_id = broker_id
 
 
@@ -70,7 +81,7 @@ class UnregisterBrokerResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code", "error_message")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0, error_message: str | None = "") -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
         self.error_message = error_message

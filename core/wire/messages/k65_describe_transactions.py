@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -117,7 +120,7 @@ class DescribeTransactionsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         transaction_states: list[DescribeTransactionsResponse.TransactionState] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -127,7 +130,7 @@ class DescribeTransactionsResponse(Message):
         __slots__ = ("topic", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -147,13 +150,13 @@ class DescribeTransactionsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             transactional_id: str = "",
             transaction_state: str = "",
-            transaction_timeout_ms: int = 0,
-            transaction_start_time_ms: int = 0,
-            producer_id: int = 0,
-            producer_epoch: int = 0,
+            transaction_timeout_ms: Int32 = 0,
+            transaction_start_time_ms: Int64 = 0,
+            producer_id: Int64 = 0,
+            producer_epoch: Int16 = 0,
             topics: list[DescribeTransactionsResponse.TopicData] = UNSET,
         ) -> None:
             self.error_code = error_code

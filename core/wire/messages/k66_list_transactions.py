@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
     UNSET,
     UVARINTS,
     Buffer,
@@ -42,13 +45,14 @@ class ListTransactionsRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("state_filters", "producer_id_filters", "duration_filter", "transactional_id_pattern")
     FIELDS = __slots__
+    VERSIONS = {"duration_filter": (1, 2), "transactional_id_pattern": (2, 2)}
 
     def __init__(
         self,
         *,
         state_filters: list[str] = UNSET,
-        producer_id_filters: list[int] = UNSET,
-        duration_filter: int = -1,
+        producer_id_filters: list[Int64] = UNSET,
+        duration_filter: Int64 = -1,
         transactional_id_pattern: str | None = None,
     ) -> None:
         self.state_filters = [] if state_filters is UNSET else state_filters
@@ -290,8 +294,8 @@ class ListTransactionsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         unknown_state_filters: list[str] = UNSET,
         transaction_states: list[ListTransactionsResponse.TransactionState] = UNSET,
     ) -> None:
@@ -304,7 +308,7 @@ class ListTransactionsResponse(Message):
         __slots__ = ("transactional_id", "producer_id", "transaction_state")
         FIELDS = __slots__
 
-        def __init__(self, *, transactional_id: str = "", producer_id: int = 0, transaction_state: str = "") -> None:
+        def __init__(self, *, transactional_id: str = "", producer_id: Int64 = 0, transaction_state: str = "") -> None:
             self.transactional_id = transactional_id
             self.producer_id = producer_id
             self.transaction_state = transaction_state

@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Int16, Int32, Int64, Buffer, Message, new, skip_tags
 
 pack_ihqiz = Struct_(">ihqix").pack
 pack_iqz = Struct_(">iqx").pack
@@ -26,7 +26,7 @@ class AllocateProducerIdsRequest(Message):
     __slots__ = ("broker_id", "broker_epoch")
     FIELDS = __slots__
 
-    def __init__(self, *, broker_id: int = 0, broker_epoch: int = -1) -> None:
+    def __init__(self, *, broker_id: Int32 = 0, broker_epoch: Int64 = -1) -> None:
         self.broker_id = broker_id
         self.broker_epoch = broker_epoch
 
@@ -74,10 +74,10 @@ class AllocateProducerIdsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
-        producer_id_start: int = 0,
-        producer_id_len: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
+        producer_id_start: Int64 = 0,
+        producer_id_len: Int32 = 0,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -59,16 +62,17 @@ class ConsumerGroupHeartbeatRequest(Message):
         "topic_partitions",
     )
     FIELDS = __slots__
+    VERSIONS = {"subscribed_topic_regex": (1, 1)}
 
     def __init__(
         self,
         *,
         group_id: str = "",
         member_id: str = "",
-        member_epoch: int = 0,
+        member_epoch: Int32 = 0,
         instance_id: str | None = None,
         rack_id: str | None = None,
-        rebalance_timeout_ms: int = -1,
+        rebalance_timeout_ms: Int32 = -1,
         subscribed_topic_names: list[str] | None = None,
         subscribed_topic_regex: str | None = None,
         server_assignor: str | None = None,
@@ -89,7 +93,7 @@ class ConsumerGroupHeartbeatRequest(Message):
         __slots__ = ("topic_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -499,12 +503,12 @@ class ConsumerGroupHeartbeatResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
         member_id: str | None = None,
-        member_epoch: int = 0,
-        heartbeat_interval_ms: int = 0,
+        member_epoch: Int32 = 0,
+        heartbeat_interval_ms: Int32 = 0,
         assignment: ConsumerGroupHeartbeatResponse.Assignment | None = None,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -519,7 +523,7 @@ class ConsumerGroupHeartbeatResponse(Message):
         __slots__ = ("topic_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
 

@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -130,7 +134,7 @@ class ConsumerGroupDescribeResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         groups: list[ConsumerGroupDescribeResponse.DescribedGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -140,7 +144,13 @@ class ConsumerGroupDescribeResponse(Message):
         __slots__ = ("topic_id", "topic_name", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, topic_name: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(
+            self,
+            *,
+            topic_id: Uuid = ZERO_UUID,
+            topic_name: str = "",
+            partitions: list[Int32] = UNSET,
+        ) -> None:
             self.topic_id = topic_id
             self.topic_name = topic_name
             self.partitions = [] if partitions is UNSET else partitions
@@ -167,6 +177,7 @@ class ConsumerGroupDescribeResponse(Message):
             "member_type",
         )
         FIELDS = __slots__
+        VERSIONS = {"member_type": (1, 1)}
 
         def __init__(
             self,
@@ -174,14 +185,14 @@ class ConsumerGroupDescribeResponse(Message):
             member_id: str = "",
             instance_id: str | None = None,
             rack_id: str | None = None,
-            member_epoch: int = 0,
+            member_epoch: Int32 = 0,
             client_id: str = "",
             client_host: str = "",
             subscribed_topic_names: list[str] = UNSET,
             subscribed_topic_regex: str | None = None,
             assignment: ConsumerGroupDescribeResponse.Assignment = UNSET,
             target_assignment: ConsumerGroupDescribeResponse.Assignment = UNSET,
-            member_type: int = -1,
+            member_type: Int8 = -1,
         ) -> None:
             self.member_id = member_id
             self.instance_id = instance_id
@@ -212,15 +223,15 @@ class ConsumerGroupDescribeResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
             group_id: str = "",
             group_state: str = "",
-            group_epoch: int = 0,
-            assignment_epoch: int = 0,
+            group_epoch: Int32 = 0,
+            assignment_epoch: Int32 = 0,
             assignor_name: str = "",
             members: list[ConsumerGroupDescribeResponse.Member] = UNSET,
-            authorized_operations: int = -2147483648,
+            authorized_operations: Int32 = -2147483648,
         ) -> None:
             self.error_code = error_code
             self.error_message = error_message

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -48,8 +52,8 @@ class ControllerRegistrationRequest(Message):
     def __init__(
         self,
         *,
-        controller_id: int = 0,
-        incarnation_id: bytes = ZERO_UUID,
+        controller_id: Int32 = 0,
+        incarnation_id: Uuid = ZERO_UUID,
         zk_migration_ready: bool = False,
         listeners: list[ControllerRegistrationRequest.Listener] = UNSET,
         features: list[ControllerRegistrationRequest.Feature] = UNSET,
@@ -64,7 +68,7 @@ class ControllerRegistrationRequest(Message):
         __slots__ = ("name", "host", "port", "security_protocol")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0, security_protocol: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0, security_protocol: Int16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -74,7 +78,13 @@ class ControllerRegistrationRequest(Message):
         __slots__ = ("name", "min_supported_version", "max_supported_version")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            min_supported_version: Int16 = 0,
+            max_supported_version: Int16 = 0,
+        ) -> None:
             self.name = name
             self.min_supported_version = min_supported_version
             self.max_supported_version = max_supported_version
@@ -206,7 +216,7 @@ class ControllerRegistrationResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code", "error_message")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0, error_message: str | None = "") -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
         self.error_message = error_message

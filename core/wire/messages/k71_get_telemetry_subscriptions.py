@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -44,7 +48,7 @@ class GetTelemetrySubscriptionsRequest(Message):
     __slots__ = ("client_instance_id",)
     FIELDS = __slots__
 
-    def __init__(self, *, client_instance_id: bytes = ZERO_UUID) -> None:
+    def __init__(self, *, client_instance_id: Uuid = ZERO_UUID) -> None:
         self.client_instance_id = client_instance_id
 
 
@@ -103,13 +107,13 @@ class GetTelemetrySubscriptionsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
-        client_instance_id: bytes = ZERO_UUID,
-        subscription_id: int = 0,
-        accepted_compression_types: list[int] = UNSET,
-        push_interval_ms: int = 0,
-        telemetry_max_bytes: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
+        client_instance_id: Uuid = ZERO_UUID,
+        subscription_id: Int32 = 0,
+        accepted_compression_types: list[Int8] = UNSET,
+        push_interval_ms: Int32 = 0,
+        telemetry_max_bytes: Int32 = 0,
         delta_temporality: bool = False,
         requested_metrics: list[str] = UNSET,
     ) -> None:

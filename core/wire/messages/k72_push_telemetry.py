@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Uuid,
     UVARINTS,
     ZERO_UUID,
     Buffer,
@@ -40,10 +44,10 @@ class PushTelemetryRequest(Message):
     def __init__(
         self,
         *,
-        client_instance_id: bytes = ZERO_UUID,
-        subscription_id: int = 0,
+        client_instance_id: Uuid = ZERO_UUID,
+        subscription_id: Int32 = 0,
         terminating: bool = False,
-        compression_type: int = 0,
+        compression_type: Int8 = 0,
         metrics: bytes = b"",
     ) -> None:
         self.client_instance_id = client_instance_id
@@ -109,7 +113,7 @@ class PushTelemetryResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0) -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
 

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -47,8 +51,8 @@ class AssignReplicasToDirsRequest(Message):
     def __init__(
         self,
         *,
-        broker_id: int = 0,
-        broker_epoch: int = -1,
+        broker_id: Int32 = 0,
+        broker_epoch: Int64 = -1,
         directories: list[AssignReplicasToDirsRequest.DirectoryData] = UNSET,
     ) -> None:
         self.broker_id = broker_id
@@ -59,7 +63,7 @@ class AssignReplicasToDirsRequest(Message):
         __slots__ = ("partition_index",)
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0) -> None:
             self.partition_index = partition_index
 
     class TopicData(Struct):
@@ -69,7 +73,7 @@ class AssignReplicasToDirsRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[AssignReplicasToDirsRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -82,7 +86,7 @@ class AssignReplicasToDirsRequest(Message):
         def __init__(
             self,
             *,
-            id: bytes = ZERO_UUID,
+            id: Uuid = ZERO_UUID,
             topics: list[AssignReplicasToDirsRequest.TopicData] = UNSET,
         ) -> None:
             self.id = id
@@ -205,8 +209,8 @@ class AssignReplicasToDirsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         directories: list[AssignReplicasToDirsResponse.DirectoryData] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -217,7 +221,7 @@ class AssignReplicasToDirsResponse(Message):
         __slots__ = ("partition_index", "error_code")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, error_code: Int16 = 0) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
 
@@ -228,7 +232,7 @@ class AssignReplicasToDirsResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[AssignReplicasToDirsResponse.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -241,7 +245,7 @@ class AssignReplicasToDirsResponse(Message):
         def __init__(
             self,
             *,
-            id: bytes = ZERO_UUID,
+            id: Uuid = ZERO_UUID,
             topics: list[AssignReplicasToDirsResponse.TopicData] = UNSET,
         ) -> None:
             self.id = id

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
     UNSET,
     UVARINTS,
     Buffer,
@@ -41,8 +44,9 @@ class ListConfigResourcesRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("resource_types",)
     FIELDS = __slots__
+    VERSIONS = {"resource_types": (1, 1)}
 
-    def __init__(self, *, resource_types: list[int] = UNSET) -> None:
+    def __init__(self, *, resource_types: list[Int8] = UNSET) -> None:
         self.resource_types = [] if resource_types is UNSET else resource_types
 
 
@@ -125,8 +129,8 @@ class ListConfigResourcesResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         config_resources: list[ListConfigResourcesResponse.ConfigResource] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -136,8 +140,9 @@ class ListConfigResourcesResponse(Message):
     class ConfigResource(Struct):
         __slots__ = ("resource_name", "resource_type")
         FIELDS = __slots__
+        VERSIONS = {"resource_type": (1, 1)}
 
-        def __init__(self, *, resource_name: str = "", resource_type: int = 16) -> None:
+        def __init__(self, *, resource_name: str = "", resource_type: Int8 = 16) -> None:
             self.resource_name = resource_name
             self.resource_type = resource_type
 

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -55,7 +58,7 @@ class DescribeTopicPartitionsRequest(Message):
         self,
         *,
         topics: list[DescribeTopicPartitionsRequest.TopicRequest] = UNSET,
-        response_partition_limit: int = 2000,
+        response_partition_limit: Int32 = 2000,
         cursor: DescribeTopicPartitionsRequest.Cursor | None = None,
     ) -> None:
         self.topics = [] if topics is UNSET else topics
@@ -73,7 +76,7 @@ class DescribeTopicPartitionsRequest(Message):
         __slots__ = ("topic_name", "partition_index")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_name: str = "", partition_index: int = 0) -> None:
+        def __init__(self, *, topic_name: str = "", partition_index: Int32 = 0) -> None:
             self.topic_name = topic_name
             self.partition_index = partition_index
 
@@ -188,7 +191,7 @@ class DescribeTopicPartitionsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         topics: list[DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic] = UNSET,
         next_cursor: DescribeTopicPartitionsResponse.Cursor | None = None,
     ) -> None:
@@ -213,15 +216,15 @@ class DescribeTopicPartitionsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
-            partition_index: int = 0,
-            leader_id: int = 0,
-            leader_epoch: int = -1,
-            replica_nodes: list[int] = UNSET,
-            isr_nodes: list[int] = UNSET,
-            eligible_leader_replicas: list[int] | None = None,
-            last_known_elr: list[int] | None = None,
-            offline_replicas: list[int] = UNSET,
+            error_code: Int16 = 0,
+            partition_index: Int32 = 0,
+            leader_id: Int32 = 0,
+            leader_epoch: Int32 = -1,
+            replica_nodes: list[Int32] = UNSET,
+            isr_nodes: list[Int32] = UNSET,
+            eligible_leader_replicas: list[Int32] | None = None,
+            last_known_elr: list[Int32] | None = None,
+            offline_replicas: list[Int32] = UNSET,
         ) -> None:
             self.error_code = error_code
             self.partition_index = partition_index
@@ -240,12 +243,12 @@ class DescribeTopicPartitionsResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             name: str | None = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             is_internal: bool = False,
             partitions: list[DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponsePartition] = UNSET,
-            topic_authorized_operations: int = -2147483648,
+            topic_authorized_operations: Int32 = -2147483648,
         ) -> None:
             self.error_code = error_code
             self.name = name
@@ -258,7 +261,7 @@ class DescribeTopicPartitionsResponse(Message):
         __slots__ = ("topic_name", "partition_index")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_name: str = "", partition_index: int = 0) -> None:
+        def __init__(self, *, topic_name: str = "", partition_index: Int32 = 0) -> None:
             self.topic_name = topic_name
             self.partition_index = partition_index
 

@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -53,7 +56,7 @@ class ShareGroupHeartbeatRequest(Message):
         *,
         group_id: str = "",
         member_id: str = "",
-        member_epoch: int = 0,
+        member_epoch: Int32 = 0,
         rack_id: str | None = None,
         subscribed_topic_names: list[str] | None = None,
     ) -> None:
@@ -191,12 +194,12 @@ class ShareGroupHeartbeatResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
         member_id: str | None = None,
-        member_epoch: int = 0,
-        heartbeat_interval_ms: int = 0,
+        member_epoch: Int32 = 0,
+        heartbeat_interval_ms: Int32 = 0,
         assignment: ShareGroupHeartbeatResponse.Assignment | None = None,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -211,7 +214,7 @@ class ShareGroupHeartbeatResponse(Message):
         __slots__ = ("topic_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
 

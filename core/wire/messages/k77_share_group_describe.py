@@ -11,6 +11,9 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -126,7 +129,7 @@ class ShareGroupDescribeResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         groups: list[ShareGroupDescribeResponse.DescribedGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -136,7 +139,13 @@ class ShareGroupDescribeResponse(Message):
         __slots__ = ("topic_id", "topic_name", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, topic_name: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(
+            self,
+            *,
+            topic_id: Uuid = ZERO_UUID,
+            topic_name: str = "",
+            partitions: list[Int32] = UNSET,
+        ) -> None:
             self.topic_id = topic_id
             self.topic_name = topic_name
             self.partitions = [] if partitions is UNSET else partitions
@@ -165,7 +174,7 @@ class ShareGroupDescribeResponse(Message):
             *,
             member_id: str = "",
             rack_id: str | None = None,
-            member_epoch: int = 0,
+            member_epoch: Int32 = 0,
             client_id: str = "",
             client_host: str = "",
             subscribed_topic_names: list[str] = UNSET,
@@ -196,15 +205,15 @@ class ShareGroupDescribeResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
             group_id: str = "",
             group_state: str = "",
-            group_epoch: int = 0,
-            assignment_epoch: int = 0,
+            group_epoch: Int32 = 0,
+            assignment_epoch: Int32 = 0,
             assignor_name: str = "",
             members: list[ShareGroupDescribeResponse.Member] = UNSET,
-            authorized_operations: int = -2147483648,
+            authorized_operations: Int32 = -2147483648,
         ) -> None:
             self.error_code = error_code
             self.error_message = error_message

@@ -11,6 +11,11 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -73,19 +78,20 @@ class ShareFetchRequest(Message):
         "forgotten_topics_data",
     )
     FIELDS = __slots__
+    VERSIONS = {"share_acquire_mode": (2, 2), "is_renew_ack": (2, 2)}
 
     def __init__(
         self,
         *,
         group_id: str | None = None,
         member_id: str | None = "",
-        share_session_epoch: int = 0,
-        max_wait_ms: int = 0,
-        min_bytes: int = 0,
-        max_bytes: int = 2147483647,
-        max_records: int = 0,
-        batch_size: int = 0,
-        share_acquire_mode: int = 0,
+        share_session_epoch: Int32 = 0,
+        max_wait_ms: Int32 = 0,
+        min_bytes: Int32 = 0,
+        max_bytes: Int32 = 2147483647,
+        max_records: Int32 = 0,
+        batch_size: Int32 = 0,
+        share_acquire_mode: Int8 = 0,
         is_renew_ack: bool = False,
         topics: list[ShareFetchRequest.FetchTopic] = UNSET,
         forgotten_topics_data: list[ShareFetchRequest.ForgottenTopic] = UNSET,
@@ -110,9 +116,9 @@ class ShareFetchRequest(Message):
         def __init__(
             self,
             *,
-            first_offset: int = 0,
-            last_offset: int = 0,
-            acknowledge_types: list[int] = UNSET,
+            first_offset: Int64 = 0,
+            last_offset: Int64 = 0,
+            acknowledge_types: list[Int8] = UNSET,
         ) -> None:
             self.first_offset = first_offset
             self.last_offset = last_offset
@@ -121,12 +127,13 @@ class ShareFetchRequest(Message):
     class FetchPartition(Struct):
         __slots__ = ("partition_index", "partition_max_bytes", "acknowledgement_batches")
         FIELDS = __slots__
+        VERSIONS = {"partition_max_bytes": (1, 0)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            partition_max_bytes: int = 0,
+            partition_index: Int32 = 0,
+            partition_max_bytes: Int32 = 0,
             acknowledgement_batches: list[ShareFetchRequest.AcknowledgementBatch] = UNSET,
         ) -> None:
             self.partition_index = partition_index
@@ -140,7 +147,7 @@ class ShareFetchRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ShareFetchRequest.FetchPartition] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -150,7 +157,7 @@ class ShareFetchRequest(Message):
         __slots__ = ("topic_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_id: bytes = ZERO_UUID, partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_id: Uuid = ZERO_UUID, partitions: list[Int32] = UNSET) -> None:
             self.topic_id = topic_id
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -556,10 +563,10 @@ class ShareFetchResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
-        acquisition_lock_timeout_ms: int = 0,
+        acquisition_lock_timeout_ms: Int32 = 0,
         responses: list[ShareFetchResponse.ShareFetchableTopicResponse] = UNSET,
         node_endpoints: list[ShareFetchResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -574,7 +581,7 @@ class ShareFetchResponse(Message):
         __slots__ = ("leader_id", "leader_epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        def __init__(self, *, leader_id: Int32 = 0, leader_epoch: Int32 = 0) -> None:
             self.leader_id = leader_id
             self.leader_epoch = leader_epoch
 
@@ -582,7 +589,7 @@ class ShareFetchResponse(Message):
         __slots__ = ("first_offset", "last_offset", "delivery_count")
         FIELDS = __slots__
 
-        def __init__(self, *, first_offset: int = 0, last_offset: int = 0, delivery_count: int = 0) -> None:
+        def __init__(self, *, first_offset: Int64 = 0, last_offset: Int64 = 0, delivery_count: Int16 = 0) -> None:
             self.first_offset = first_offset
             self.last_offset = last_offset
             self.delivery_count = delivery_count
@@ -599,14 +606,15 @@ class ShareFetchResponse(Message):
             "acquired_records",
         )
         FIELDS = __slots__
+        NULLABLE = {"records": (1, 0)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
-            acknowledge_error_code: int = 0,
+            acknowledge_error_code: Int16 = 0,
             acknowledge_error_message: str | None = None,
             current_leader: ShareFetchResponse.LeaderIdAndEpoch = UNSET,
             records: Records | None = None,
@@ -628,7 +636,7 @@ class ShareFetchResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ShareFetchResponse.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -638,7 +646,7 @@ class ShareFetchResponse(Message):
         __slots__ = ("node_id", "host", "port", "rack")
         FIELDS = __slots__
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Int32 = 0, rack: str | None = None) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

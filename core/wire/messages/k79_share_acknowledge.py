@@ -11,6 +11,11 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -52,13 +57,14 @@ class ShareAcknowledgeRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("group_id", "member_id", "share_session_epoch", "is_renew_ack", "topics")
     FIELDS = __slots__
+    VERSIONS = {"is_renew_ack": (2, 2)}
 
     def __init__(
         self,
         *,
         group_id: str | None = None,
         member_id: str | None = "",
-        share_session_epoch: int = 0,
+        share_session_epoch: Int32 = 0,
         is_renew_ack: bool = False,
         topics: list[ShareAcknowledgeRequest.AcknowledgeTopic] = UNSET,
     ) -> None:
@@ -75,9 +81,9 @@ class ShareAcknowledgeRequest(Message):
         def __init__(
             self,
             *,
-            first_offset: int = 0,
-            last_offset: int = 0,
-            acknowledge_types: list[int] = UNSET,
+            first_offset: Int64 = 0,
+            last_offset: Int64 = 0,
+            acknowledge_types: list[Int8] = UNSET,
         ) -> None:
             self.first_offset = first_offset
             self.last_offset = last_offset
@@ -90,7 +96,7 @@ class ShareAcknowledgeRequest(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
+            partition_index: Int32 = 0,
             acknowledgement_batches: list[ShareAcknowledgeRequest.AcknowledgementBatch] = UNSET,
         ) -> None:
             self.partition_index = partition_index
@@ -103,7 +109,7 @@ class ShareAcknowledgeRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ShareAcknowledgeRequest.AcknowledgePartition] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -423,14 +429,15 @@ class ShareAcknowledgeResponse(Message):
         "node_endpoints",
     )
     FIELDS = __slots__
+    VERSIONS = {"acquisition_lock_timeout_ms": (2, 2)}
 
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
-        acquisition_lock_timeout_ms: int = 0,
+        acquisition_lock_timeout_ms: Int32 = 0,
         responses: list[ShareAcknowledgeResponse.ShareAcknowledgeTopicResponse] = UNSET,
         node_endpoints: list[ShareAcknowledgeResponse.NodeEndpoint] = UNSET,
     ) -> None:
@@ -445,7 +452,7 @@ class ShareAcknowledgeResponse(Message):
         __slots__ = ("leader_id", "leader_epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, leader_id: int = 0, leader_epoch: int = 0) -> None:
+        def __init__(self, *, leader_id: Int32 = 0, leader_epoch: Int32 = 0) -> None:
             self.leader_id = leader_id
             self.leader_epoch = leader_epoch
 
@@ -456,8 +463,8 @@ class ShareAcknowledgeResponse(Message):
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            error_code: int = 0,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
             current_leader: ShareAcknowledgeResponse.LeaderIdAndEpoch = UNSET,
         ) -> None:
@@ -473,7 +480,7 @@ class ShareAcknowledgeResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ShareAcknowledgeResponse.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -483,7 +490,7 @@ class ShareAcknowledgeResponse(Message):
         __slots__ = ("node_id", "host", "port", "rack")
         FIELDS = __slots__
 
-        def __init__(self, *, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        def __init__(self, *, node_id: Int32 = 0, host: str = "", port: Int32 = 0, rack: str | None = None) -> None:
             self.node_id = node_id
             self.host = host
             self.port = port

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -45,14 +49,15 @@ class AddRaftVoterRequest(Message):
     FLEXIBLE_FROM = 0
     __slots__ = ("cluster_id", "timeout_ms", "voter_id", "voter_directory_id", "listeners", "ack_when_committed")
     FIELDS = __slots__
+    VERSIONS = {"ack_when_committed": (1, 1)}
 
     def __init__(
         self,
         *,
         cluster_id: str | None = "",
-        timeout_ms: int = 0,
-        voter_id: int = 0,
-        voter_directory_id: bytes = ZERO_UUID,
+        timeout_ms: Int32 = 0,
+        voter_id: Int32 = 0,
+        voter_directory_id: Uuid = ZERO_UUID,
         listeners: list[AddRaftVoterRequest.Listener] = UNSET,
         ack_when_committed: bool = True,
     ) -> None:
@@ -67,7 +72,7 @@ class AddRaftVoterRequest(Message):
         __slots__ = ("name", "host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -274,7 +279,7 @@ class AddRaftVoterResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code", "error_message")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0, error_message: str | None = "") -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
         self.error_message = error_message

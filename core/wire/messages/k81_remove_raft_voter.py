@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UVARINTS,
     ZERO_UUID,
     Buffer,
@@ -41,8 +44,8 @@ class RemoveRaftVoterRequest(Message):
         self,
         *,
         cluster_id: str | None = "",
-        voter_id: int = 0,
-        voter_directory_id: bytes = ZERO_UUID,
+        voter_id: Int32 = 0,
+        voter_directory_id: Uuid = ZERO_UUID,
     ) -> None:
         self.cluster_id = cluster_id
         self.voter_id = voter_id
@@ -110,7 +113,7 @@ class RemoveRaftVoterResponse(Message):
     __slots__ = ("throttle_time_ms", "error_code", "error_message")
     FIELDS = __slots__
 
-    def __init__(self, *, throttle_time_ms: int = 0, error_code: int = 0, error_message: str | None = "") -> None:
+    def __init__(self, *, throttle_time_ms: Int32 = 0, error_code: Int16 = 0, error_message: str | None = "") -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
         self.error_message = error_message

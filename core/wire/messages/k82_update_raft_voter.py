@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uint16,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -63,9 +67,9 @@ class UpdateRaftVoterRequest(Message):
         self,
         *,
         cluster_id: str | None = "",
-        current_leader_epoch: int = 0,
-        voter_id: int = 0,
-        voter_directory_id: bytes = ZERO_UUID,
+        current_leader_epoch: Int32 = 0,
+        voter_id: Int32 = 0,
+        voter_directory_id: Uuid = ZERO_UUID,
         listeners: list[UpdateRaftVoterRequest.Listener] = UNSET,
         k_raft_version_feature: UpdateRaftVoterRequest.KRaftVersionFeature = UNSET,
     ) -> None:
@@ -80,7 +84,7 @@ class UpdateRaftVoterRequest(Message):
         __slots__ = ("name", "host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, name: str = "", host: str = "", port: int = 0) -> None:
+        def __init__(self, *, name: str = "", host: str = "", port: Uint16 = 0) -> None:
             self.name = name
             self.host = host
             self.port = port
@@ -89,7 +93,7 @@ class UpdateRaftVoterRequest(Message):
         __slots__ = ("min_supported_version", "max_supported_version")
         FIELDS = __slots__
 
-        def __init__(self, *, min_supported_version: int = 0, max_supported_version: int = 0) -> None:
+        def __init__(self, *, min_supported_version: Int16 = 0, max_supported_version: Int16 = 0) -> None:
             self.min_supported_version = min_supported_version
             self.max_supported_version = max_supported_version
 
@@ -216,8 +220,8 @@ class UpdateRaftVoterResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         current_leader: UpdateRaftVoterResponse.CurrentLeader = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -228,7 +232,7 @@ class UpdateRaftVoterResponse(Message):
         __slots__ = ("leader_id", "leader_epoch", "host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, leader_id: int = -1, leader_epoch: int = -1, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, leader_id: Int32 = -1, leader_epoch: Int32 = -1, host: str = "", port: Int32 = 0) -> None:
             self.leader_id = leader_id
             self.leader_epoch = leader_epoch
             self.host = host

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -56,7 +60,7 @@ class InitializeShareGroupStateRequest(Message):
         __slots__ = ("partition", "state_epoch", "start_offset")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, state_epoch: int = 0, start_offset: int = 0) -> None:
+        def __init__(self, *, partition: Int32 = 0, state_epoch: Int32 = 0, start_offset: Int64 = 0) -> None:
             self.partition = partition
             self.state_epoch = state_epoch
             self.start_offset = start_offset
@@ -68,7 +72,7 @@ class InitializeShareGroupStateRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[InitializeShareGroupStateRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -182,7 +186,7 @@ class InitializeShareGroupStateResponse(Message):
         __slots__ = ("partition", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        def __init__(self, *, partition: Int32 = 0, error_code: Int16 = 0, error_message: str | None = None) -> None:
             self.partition = partition
             self.error_code = error_code
             self.error_message = error_message
@@ -194,7 +198,7 @@ class InitializeShareGroupStateResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[InitializeShareGroupStateResponse.PartitionResult] = UNSET,
         ) -> None:
             self.topic_id = topic_id

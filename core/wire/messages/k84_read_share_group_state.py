@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -55,7 +60,7 @@ class ReadShareGroupStateRequest(Message):
         __slots__ = ("partition", "leader_epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, leader_epoch: int = 0) -> None:
+        def __init__(self, *, partition: Int32 = 0, leader_epoch: Int32 = 0) -> None:
             self.partition = partition
             self.leader_epoch = leader_epoch
 
@@ -66,7 +71,7 @@ class ReadShareGroupStateRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ReadShareGroupStateRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -183,10 +188,10 @@ class ReadShareGroupStateResponse(Message):
         def __init__(
             self,
             *,
-            first_offset: int = 0,
-            last_offset: int = 0,
-            delivery_state: int = 0,
-            delivery_count: int = 0,
+            first_offset: Int64 = 0,
+            last_offset: Int64 = 0,
+            delivery_state: Int8 = 0,
+            delivery_count: Int16 = 0,
         ) -> None:
             self.first_offset = first_offset
             self.last_offset = last_offset
@@ -200,11 +205,11 @@ class ReadShareGroupStateResponse(Message):
         def __init__(
             self,
             *,
-            partition: int = 0,
-            error_code: int = 0,
+            partition: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
-            state_epoch: int = 0,
-            start_offset: int = 0,
+            state_epoch: Int32 = 0,
+            start_offset: Int64 = 0,
             state_batches: list[ReadShareGroupStateResponse.StateBatch] = UNSET,
         ) -> None:
             self.partition = partition
@@ -221,7 +226,7 @@ class ReadShareGroupStateResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ReadShareGroupStateResponse.PartitionResult] = UNSET,
         ) -> None:
             self.topic_id = topic_id

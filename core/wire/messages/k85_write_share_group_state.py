@@ -9,6 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -58,10 +63,10 @@ class WriteShareGroupStateRequest(Message):
         def __init__(
             self,
             *,
-            first_offset: int = 0,
-            last_offset: int = 0,
-            delivery_state: int = 0,
-            delivery_count: int = 0,
+            first_offset: Int64 = 0,
+            last_offset: Int64 = 0,
+            delivery_state: Int8 = 0,
+            delivery_count: Int16 = 0,
         ) -> None:
             self.first_offset = first_offset
             self.last_offset = last_offset
@@ -78,15 +83,16 @@ class WriteShareGroupStateRequest(Message):
             "state_batches",
         )
         FIELDS = __slots__
+        VERSIONS = {"delivery_complete_count": (1, 1)}
 
         def __init__(
             self,
             *,
-            partition: int = 0,
-            state_epoch: int = 0,
-            leader_epoch: int = 0,
-            start_offset: int = 0,
-            delivery_complete_count: int = -1,
+            partition: Int32 = 0,
+            state_epoch: Int32 = 0,
+            leader_epoch: Int32 = 0,
+            start_offset: Int64 = 0,
+            delivery_complete_count: Int32 = -1,
             state_batches: list[WriteShareGroupStateRequest.StateBatch] = UNSET,
         ) -> None:
             self.partition = partition
@@ -103,7 +109,7 @@ class WriteShareGroupStateRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[WriteShareGroupStateRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -340,7 +346,7 @@ class WriteShareGroupStateResponse(Message):
         __slots__ = ("partition", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        def __init__(self, *, partition: Int32 = 0, error_code: Int16 = 0, error_message: str | None = None) -> None:
             self.partition = partition
             self.error_code = error_code
             self.error_message = error_message
@@ -352,7 +358,7 @@ class WriteShareGroupStateResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[WriteShareGroupStateResponse.PartitionResult] = UNSET,
         ) -> None:
             self.topic_id = topic_id

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -56,7 +59,7 @@ class DeleteShareGroupStateRequest(Message):
         __slots__ = ("partition",)
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0) -> None:
+        def __init__(self, *, partition: Int32 = 0) -> None:
             self.partition = partition
 
     class DeleteStateData(Struct):
@@ -66,7 +69,7 @@ class DeleteShareGroupStateRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[DeleteShareGroupStateRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -180,7 +183,7 @@ class DeleteShareGroupStateResponse(Message):
         __slots__ = ("partition", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        def __init__(self, *, partition: Int32 = 0, error_code: Int16 = 0, error_message: str | None = None) -> None:
             self.partition = partition
             self.error_code = error_code
             self.error_message = error_message
@@ -192,7 +195,7 @@ class DeleteShareGroupStateResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[DeleteShareGroupStateResponse.PartitionResult] = UNSET,
         ) -> None:
             self.topic_id = topic_id

@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -60,7 +64,7 @@ class ReadShareGroupStateSummaryRequest(Message):
         __slots__ = ("partition", "leader_epoch")
         FIELDS = __slots__
 
-        def __init__(self, *, partition: int = 0, leader_epoch: int = 0) -> None:
+        def __init__(self, *, partition: Int32 = 0, leader_epoch: Int32 = 0) -> None:
             self.partition = partition
             self.leader_epoch = leader_epoch
 
@@ -71,7 +75,7 @@ class ReadShareGroupStateSummaryRequest(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ReadShareGroupStateSummaryRequest.PartitionData] = UNSET,
         ) -> None:
             self.topic_id = topic_id
@@ -194,17 +198,18 @@ class ReadShareGroupStateSummaryResponse(Message):
             "delivery_complete_count",
         )
         FIELDS = __slots__
+        VERSIONS = {"delivery_complete_count": (1, 1)}
 
         def __init__(
             self,
             *,
-            partition: int = 0,
-            error_code: int = 0,
+            partition: Int32 = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
-            state_epoch: int = 0,
-            leader_epoch: int = 0,
-            start_offset: int = 0,
-            delivery_complete_count: int = -1,
+            state_epoch: Int32 = 0,
+            leader_epoch: Int32 = 0,
+            start_offset: Int64 = 0,
+            delivery_complete_count: Int32 = -1,
         ) -> None:
             self.partition = partition
             self.error_code = error_code
@@ -221,7 +226,7 @@ class ReadShareGroupStateSummaryResponse(Message):
         def __init__(
             self,
             *,
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[ReadShareGroupStateSummaryResponse.PartitionResult] = UNSET,
         ) -> None:
             self.topic_id = topic_id

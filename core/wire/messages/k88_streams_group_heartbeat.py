@@ -11,6 +11,11 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
     UNSET,
     UVARINTS,
     Buffer,
@@ -80,11 +85,11 @@ class StreamsGroupHeartbeatRequest(Message):
         *,
         group_id: str = "",
         member_id: str = "",
-        member_epoch: int = 0,
-        endpoint_information_epoch: int = 0,
+        member_epoch: Int32 = 0,
+        endpoint_information_epoch: Int32 = 0,
         instance_id: str | None = None,
         rack_id: str | None = None,
-        rebalance_timeout_ms: int = -1,
+        rebalance_timeout_ms: Int32 = -1,
         topology: StreamsGroupHeartbeatRequest.Topology | None = None,
         active_tasks: list[StreamsGroupHeartbeatRequest.TaskIds] | None = None,
         standby_tasks: list[StreamsGroupHeartbeatRequest.TaskIds] | None = None,
@@ -130,8 +135,8 @@ class StreamsGroupHeartbeatRequest(Message):
             self,
             *,
             name: str = "",
-            partitions: int = 0,
-            replication_factor: int = 0,
+            partitions: Int32 = 0,
+            replication_factor: Int16 = 0,
             topic_configs: list[StreamsGroupHeartbeatRequest.KeyValue] = UNSET,
         ) -> None:
             self.name = name
@@ -146,9 +151,9 @@ class StreamsGroupHeartbeatRequest(Message):
         def __init__(
             self,
             *,
-            source_topics: list[int] = UNSET,
-            source_topic_regex: list[int] = UNSET,
-            repartition_source_topics: list[int] = UNSET,
+            source_topics: list[Int16] = UNSET,
+            source_topic_regex: list[Int16] = UNSET,
+            repartition_source_topics: list[Int16] = UNSET,
         ) -> None:
             self.source_topics = [] if source_topics is UNSET else source_topics
             self.source_topic_regex = [] if source_topic_regex is UNSET else source_topic_regex
@@ -192,7 +197,7 @@ class StreamsGroupHeartbeatRequest(Message):
         def __init__(
             self,
             *,
-            epoch: int = 0,
+            epoch: Int32 = 0,
             subtopologies: list[StreamsGroupHeartbeatRequest.Subtopology] = UNSET,
         ) -> None:
             self.epoch = epoch
@@ -202,7 +207,7 @@ class StreamsGroupHeartbeatRequest(Message):
         __slots__ = ("subtopology_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, subtopology_id: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, subtopology_id: str = "", partitions: list[Int32] = UNSET) -> None:
             self.subtopology_id = subtopology_id
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -210,7 +215,7 @@ class StreamsGroupHeartbeatRequest(Message):
         __slots__ = ("host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, host: str = "", port: Uint16 = 0) -> None:
             self.host = host
             self.port = port
 
@@ -218,7 +223,7 @@ class StreamsGroupHeartbeatRequest(Message):
         __slots__ = ("subtopology_id", "partition", "offset")
         FIELDS = __slots__
 
-        def __init__(self, *, subtopology_id: str = "", partition: int = 0, offset: int = 0) -> None:
+        def __init__(self, *, subtopology_id: str = "", partition: Int32 = 0, offset: Int64 = 0) -> None:
             self.subtopology_id = subtopology_id
             self.partition = partition
             self.offset = offset
@@ -1041,19 +1046,19 @@ class StreamsGroupHeartbeatResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
         member_id: str = "",
-        member_epoch: int = 0,
-        heartbeat_interval_ms: int = 0,
-        acceptable_recovery_lag: int = 0,
-        task_offset_interval_ms: int = 0,
+        member_epoch: Int32 = 0,
+        heartbeat_interval_ms: Int32 = 0,
+        acceptable_recovery_lag: Int32 = 0,
+        task_offset_interval_ms: Int32 = 0,
         status: list[StreamsGroupHeartbeatResponse.Status] | None = UNSET,
         active_tasks: list[StreamsGroupHeartbeatResponse.TaskIds] | None = None,
         standby_tasks: list[StreamsGroupHeartbeatResponse.TaskIds] | None = None,
         warmup_tasks: list[StreamsGroupHeartbeatResponse.TaskIds] | None = None,
-        endpoint_information_epoch: int = 0,
+        endpoint_information_epoch: Int32 = 0,
         partitions_by_user_endpoint: list[StreamsGroupHeartbeatResponse.EndpointToPartitions] | None = None,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -1075,7 +1080,7 @@ class StreamsGroupHeartbeatResponse(Message):
         __slots__ = ("status_code", "status_detail")
         FIELDS = __slots__
 
-        def __init__(self, *, status_code: int = 0, status_detail: str = "") -> None:
+        def __init__(self, *, status_code: Int8 = 0, status_detail: str = "") -> None:
             self.status_code = status_code
             self.status_detail = status_detail
 
@@ -1083,7 +1088,7 @@ class StreamsGroupHeartbeatResponse(Message):
         __slots__ = ("subtopology_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, subtopology_id: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, subtopology_id: str = "", partitions: list[Int32] = UNSET) -> None:
             self.subtopology_id = subtopology_id
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -1091,7 +1096,7 @@ class StreamsGroupHeartbeatResponse(Message):
         __slots__ = ("host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, host: str = "", port: Uint16 = 0) -> None:
             self.host = host
             self.port = port
 
@@ -1099,7 +1104,7 @@ class StreamsGroupHeartbeatResponse(Message):
         __slots__ = ("topic", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic = topic
             self.partitions = [] if partitions is UNSET else partitions
 

@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uint16,
     UNSET,
     UVARINTS,
     Buffer,
@@ -132,7 +136,7 @@ class StreamsGroupDescribeResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         groups: list[StreamsGroupDescribeResponse.DescribedGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -154,8 +158,8 @@ class StreamsGroupDescribeResponse(Message):
             self,
             *,
             name: str = "",
-            partitions: int = 0,
-            replication_factor: int = 0,
+            partitions: Int32 = 0,
+            replication_factor: Int16 = 0,
             topic_configs: list[StreamsGroupDescribeResponse.KeyValue] = UNSET,
         ) -> None:
             self.name = name
@@ -195,7 +199,7 @@ class StreamsGroupDescribeResponse(Message):
         def __init__(
             self,
             *,
-            epoch: int = 0,
+            epoch: Int32 = 0,
             subtopologies: list[StreamsGroupDescribeResponse.Subtopology] | None = None,
         ) -> None:
             self.epoch = epoch
@@ -205,7 +209,7 @@ class StreamsGroupDescribeResponse(Message):
         __slots__ = ("host", "port")
         FIELDS = __slots__
 
-        def __init__(self, *, host: str = "", port: int = 0) -> None:
+        def __init__(self, *, host: str = "", port: Uint16 = 0) -> None:
             self.host = host
             self.port = port
 
@@ -213,7 +217,7 @@ class StreamsGroupDescribeResponse(Message):
         __slots__ = ("subtopology_id", "partition", "offset")
         FIELDS = __slots__
 
-        def __init__(self, *, subtopology_id: str = "", partition: int = 0, offset: int = 0) -> None:
+        def __init__(self, *, subtopology_id: str = "", partition: Int32 = 0, offset: Int64 = 0) -> None:
             self.subtopology_id = subtopology_id
             self.partition = partition
             self.offset = offset
@@ -222,7 +226,7 @@ class StreamsGroupDescribeResponse(Message):
         __slots__ = ("subtopology_id", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, subtopology_id: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, subtopology_id: str = "", partitions: list[Int32] = UNSET) -> None:
             self.subtopology_id = subtopology_id
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -265,12 +269,12 @@ class StreamsGroupDescribeResponse(Message):
             self,
             *,
             member_id: str = "",
-            member_epoch: int = 0,
+            member_epoch: Int32 = 0,
             instance_id: str | None = None,
             rack_id: str | None = None,
             client_id: str = "",
             client_host: str = "",
-            topology_epoch: int = 0,
+            topology_epoch: Int32 = 0,
             process_id: str = "",
             user_endpoint: StreamsGroupDescribeResponse.Endpoint | None = None,
             client_tags: list[StreamsGroupDescribeResponse.KeyValue] = UNSET,
@@ -313,15 +317,15 @@ class StreamsGroupDescribeResponse(Message):
         def __init__(
             self,
             *,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
             group_id: str = "",
             group_state: str = "",
-            group_epoch: int = 0,
-            assignment_epoch: int = 0,
+            group_epoch: Int32 = 0,
+            assignment_epoch: Int32 = 0,
             topology: StreamsGroupDescribeResponse.Topology | None = None,
             members: list[StreamsGroupDescribeResponse.Member] = UNSET,
-            authorized_operations: int = -2147483648,
+            authorized_operations: Int32 = -2147483648,
         ) -> None:
             self.error_code = error_code
             self.error_message = error_message

@@ -11,6 +11,10 @@ from struct import unpack_from
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -60,7 +64,7 @@ class DescribeShareGroupOffsetsRequest(Message):
         __slots__ = ("topic_name", "partitions")
         FIELDS = __slots__
 
-        def __init__(self, *, topic_name: str = "", partitions: list[int] = UNSET) -> None:
+        def __init__(self, *, topic_name: str = "", partitions: list[Int32] = UNSET) -> None:
             self.topic_name = topic_name
             self.partitions = [] if partitions is UNSET else partitions
 
@@ -210,7 +214,7 @@ class DescribeShareGroupOffsetsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
+        throttle_time_ms: Int32 = 0,
         groups: list[DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponseGroup] = UNSET,
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
@@ -219,15 +223,16 @@ class DescribeShareGroupOffsetsResponse(Message):
     class DescribeShareGroupOffsetsResponsePartition(Struct):
         __slots__ = ("partition_index", "start_offset", "leader_epoch", "lag", "error_code", "error_message")
         FIELDS = __slots__
+        VERSIONS = {"lag": (1, 1)}
 
         def __init__(
             self,
             *,
-            partition_index: int = 0,
-            start_offset: int = 0,
-            leader_epoch: int = 0,
-            lag: int = -1,
-            error_code: int = 0,
+            partition_index: Int32 = 0,
+            start_offset: Int64 = 0,
+            leader_epoch: Int32 = 0,
+            lag: Int64 = -1,
+            error_code: Int16 = 0,
             error_message: str | None = None,
         ) -> None:
             self.partition_index = partition_index
@@ -245,7 +250,7 @@ class DescribeShareGroupOffsetsResponse(Message):
             self,
             *,
             topic_name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponsePartition] = UNSET,
         ) -> None:
             self.topic_name = topic_name
@@ -261,7 +266,7 @@ class DescribeShareGroupOffsetsResponse(Message):
             *,
             group_id: str = "",
             topics: list[DescribeShareGroupOffsetsResponse.DescribeShareGroupOffsetsResponseTopic] = UNSET,
-            error_code: int = 0,
+            error_code: Int16 = 0,
             error_message: str | None = None,
         ) -> None:
             self.group_id = group_id

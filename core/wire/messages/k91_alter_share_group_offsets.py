@@ -9,6 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Int64,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -56,7 +60,7 @@ class AlterShareGroupOffsetsRequest(Message):
         __slots__ = ("partition_index", "start_offset")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, start_offset: int = 0) -> None:
+        def __init__(self, *, partition_index: Int32 = 0, start_offset: Int64 = 0) -> None:
             self.partition_index = partition_index
             self.start_offset = start_offset
 
@@ -187,8 +191,8 @@ class AlterShareGroupOffsetsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
         responses: list[AlterShareGroupOffsetsResponse.AlterShareGroupOffsetsResponseTopic] = UNSET,
     ) -> None:
@@ -201,7 +205,13 @@ class AlterShareGroupOffsetsResponse(Message):
         __slots__ = ("partition_index", "error_code", "error_message")
         FIELDS = __slots__
 
-        def __init__(self, *, partition_index: int = 0, error_code: int = 0, error_message: str | None = None) -> None:
+        def __init__(
+            self,
+            *,
+            partition_index: Int32 = 0,
+            error_code: Int16 = 0,
+            error_message: str | None = None,
+        ) -> None:
             self.partition_index = partition_index
             self.error_code = error_code
             self.error_message = error_message
@@ -214,7 +224,7 @@ class AlterShareGroupOffsetsResponse(Message):
             self,
             *,
             topic_name: str = "",
-            topic_id: bytes = ZERO_UUID,
+            topic_id: Uuid = ZERO_UUID,
             partitions: list[AlterShareGroupOffsetsResponse.AlterShareGroupOffsetsResponsePartition] = UNSET,
         ) -> None:
             self.topic_name = topic_name

@@ -9,6 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import (
+    Int16,
+    Int32,
+    Uuid,
     UNSET,
     UVARINTS,
     ZERO_UUID,
@@ -149,8 +152,8 @@ class DeleteShareGroupOffsetsResponse(Message):
     def __init__(
         self,
         *,
-        throttle_time_ms: int = 0,
-        error_code: int = 0,
+        throttle_time_ms: Int32 = 0,
+        error_code: Int16 = 0,
         error_message: str | None = None,
         responses: list[DeleteShareGroupOffsetsResponse.DeleteShareGroupOffsetsResponseTopic] = UNSET,
     ) -> None:
@@ -167,8 +170,8 @@ class DeleteShareGroupOffsetsResponse(Message):
             self,
             *,
             topic_name: str = "",
-            topic_id: bytes = ZERO_UUID,
-            error_code: int = 0,
+            topic_id: Uuid = ZERO_UUID,
+            error_code: Int16 = 0,
             error_message: str | None = None,
         ) -> None:
             self.topic_name = topic_name

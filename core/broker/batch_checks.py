@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from ..config import LONG_MAX, LogConfig
 from ..errors import CorruptRecords, ErrorCode, ProtocolError
 from ..wire.batches import BatchHeader, SimpleRecord, check_batch, read_records
+from ..wire.message import Buffer
 
-Buffer = bytes | bytearray | memoryview
 HEADER_BYTES = 61
 MAGIC_AT = 16
 ZSTD = 4

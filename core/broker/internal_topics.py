@@ -5,7 +5,7 @@ Tested in tests/core/broker/test_internal_topics.py.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ..errors import ErrorCode, ProtocolError
+from ..errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ..log.partition_log import PartitionLog
 from ..wire.batches import BatchHeader, SimpleRecord, build_batch, iter_batches, read_records
 from .journal import Journal
@@ -65,18 +65,25 @@ class InternalTopic:
             raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"{self.name}-{partition} is not there") from error
 
     def replay(self, partition: int) -> Iterator[tuple[BatchHeader, list[SimpleRecord]]]:
-        """Every batch of a partition from its start to its end, control batches too, in order."""
+        """Every batch of a partition from its start to its end, control batches too, in order.
+
+        Raises StorageError where a batch cannot be read.
+        """
         log = self.log(partition)
         offset = log.log_start_offset
-        while offset < log.end_offset:
-            read = log.read(offset, max_bytes=REPLAY_BYTES, max_offset=log.end_offset)
-            for data in read.data:
-                at = 0
-                for header in iter_batches(data):
-                    yield header, read_records(data, at)
-                    at += header.size_bytes
-                    offset = header.next_offset
-            assert read.data, f"{self.name}-{partition}: nothing was read at offset {offset}"
+        try:
+            while offset < log.end_offset:
+                read = log.read(offset, max_bytes=REPLAY_BYTES, max_offset=log.end_offset)
+                for data in read.data:
+                    at = 0
+                    for header in iter_batches(data):
+                        yield header, read_records(data, at)
+                        at += header.size_bytes
+                if read.next_offset <= offset:
+                    raise StorageError(f"{self.name}-{partition}: nothing can be read at offset {offset}")
+                offset = read.next_offset
+        except CorruptRecords as error:
+            raise StorageError(f"{self.name}-{partition}: {error}") from error
 
 
 def java_string_hash(text: str) -> int:

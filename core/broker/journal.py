@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from ..log.group_commit import GroupCommit
 from ..log.partition_log import Appended, PartitionLog
-from ..ports import Clock
+from ..ports import Buffer, Clock
+from ..wire.batches import BatchHeader
+from .leadership import LEADER_EPOCH
 from .waiting import Waiting
-
-Buffer = bytes | bytearray | memoryview
 
 
 class Journal:
@@ -23,8 +23,17 @@ class Journal:
         self._clock = clock
 
     def append(self, log: PartitionLog, batches: Sequence[Buffer]) -> Appended:
-        """Appends checked batches: they are in the page cache, and on their way to the disk."""
-        appended = log.append(batches, now_ms=self._clock.now_ms())
+        """Appends batches of the broker's own, which have no sequence numbers. Raises ProtocolError, StorageError."""
+        appended = log.append(batches, now_ms=self._clock.now_ms(), coordinator=True)
+        self._commits.request(log)
+        return appended
+
+    def append_produced(self, log: PartitionLog, batch: Buffer, header: BatchHeader, now_ms: int) -> Appended:
+        """Appends a client's checked batch: it is in the page cache then, and on its way to the disk.
+
+        Raises ProtocolError where its sequence number, epoch or transaction does not fit; StorageError.
+        """
+        appended = log.append((batch,), now_ms=now_ms, leader_epoch=LEADER_EPOCH, headers=(header,))
         self._commits.request(log)
         return appended
 

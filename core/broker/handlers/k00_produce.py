@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
+from ...wire.message import Buffer, joined
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ..batch_checks import RecordFaults, checked_batch
 from ..context import RequestContext
@@ -78,8 +79,11 @@ def _append(
             ErrorCode.NOT_ENOUGH_REPLICAS, f"min.insync.replicas is {log.config.min_insync_replicas}; there is 1"
         )
     now_ms = broker.clock.now_ms()
-    checked_batch(data.records, log.config, api_version=context.api_version, now_ms=now_ms)
-    appended = broker.journal.append(log, [data.records])
+    records = data.records
+    if records is not None and not isinstance(records, Buffer):
+        records = joined(records)
+    header = checked_batch(records, log.config, api_version=context.api_version, now_ms=now_ms)
+    appended = broker.journal.append_produced(log, records, header, now_ms)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms
     answer.log_start_offset = log.log_start_offset

@@ -86,9 +86,10 @@ class _DecoderWriter:
     def nullable_struct(self, field: Field, target: str, depth: int) -> None:
         out = self.source
         assert field.struct is not None
+        in_tag = self.version in field.tagged  # There Kafka says null by 0 in place of -1.
         self.read("n", "b")
         self.flush()
-        with out.block("if n < 0:"):
+        with out.block("if n <= 0:" if in_tag else "if n < 0:"):
             out.add(f"{target} = None")
         with out.block("else:"):
             self.struct(field.struct, depth + 1)

@@ -91,7 +91,8 @@ class _EncoderWriter:
         self.flush()
         out.add(f"m{depth + 1} = {value}")
         with out.block(f"if m{depth + 1} is None:"):
-            out.add(f'{self.out} += b"{chr(92)}xff"')
+            in_tag = self.version in field.tagged  # There Kafka says null by 0 in place of -1.
+            out.add(f'{self.out} += b"{chr(92)}0"' if in_tag else f'{self.out} += b"{chr(92)}xff"')
         with out.block("else:"):
             self.put("1", "b")
             self.struct(field.struct, f"m{depth + 1}", depth + 1)

@@ -44,7 +44,8 @@ class Versions:
         return cls(int(first), int(last or first))
 
     def __and__(self, other: "Versions") -> "Versions":
-        return Versions(max(self.first, other.first), min(self.last, other.last))
+        first, last = max(self.first, other.first), min(self.last, other.last)
+        return Versions(first, last) if first <= last else Versions(0, -1)
 
     def __contains__(self, version: int) -> bool:
         return self.first <= version <= self.last
@@ -137,7 +138,7 @@ def parse_message(text: str) -> Message | None:
     versions = Versions.parse(raw["validVersions"])
     if versions.last < 0:
         return None
-    reader = _StructReader(raw["name"], {struct["name"]: struct for struct in raw.get("commonStructs", [])})
+    reader = _StructReader(raw["name"], versions, {struct["name"]: struct for struct in raw.get("commonStructs", [])})
     root = Struct(raw["name"], raw["name"], reader.fields(raw["fields"]))
     return Message(
         kind=raw["type"],
@@ -152,8 +153,9 @@ def parse_message(text: str) -> Message | None:
 class _StructReader:
     """Collects the structs of one message, innermost first."""
 
-    def __init__(self, message_name: str, common: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, message_name: str, versions: Versions, common: dict[str, dict[str, Any]]) -> None:
         self.message_name = message_name
+        self.versions = versions
         self.common = common
         self.structs: dict[str, Struct] = {}
 
@@ -167,17 +169,19 @@ class _StructReader:
         if type_name[0].isupper():
             struct = self.structs.get(type_name) or self.struct(type_name, raw)
         tagged = Versions.parse(raw.get("taggedVersions"))
+        nullable = Versions.parse(raw.get("nullableVersions")) & self.versions
+        records_null = type_name == "records" and nullable.last >= 0
         return Field(
             name=snake_case(raw["name"]),
             type=type_name,
             array=array,
             struct=struct,
             versions=Versions.parse(raw["versions"]) if "versions" in raw else tagged,
-            nullable=Versions.parse(raw.get("nullableVersions")),
+            nullable=nullable,
             tagged=tagged,
             tag=raw.get("tag", -1),
             flexible=Versions.parse(raw["flexibleVersions"]) if "flexibleVersions" in raw else None,
-            default=_default(type_name, array, struct, raw.get("default")),
+            default=_default(type_name, array, struct, "null" if records_null else raw.get("default")),
             ignorable=bool(raw.get("ignorable", False)),
         )
 
@@ -200,7 +204,7 @@ def _default(type_name: str, array: bool, struct: Struct | None, given: Any) -> 
     if type_name == "string":
         return json.dumps(given or "")
     if type_name in ("bytes", "records"):
-        return 'b""' if type_name == "bytes" else "None"
+        return 'b""'
     if type_name == "uuid":
         return "ZERO_UUID"
     if type_name == "float64":

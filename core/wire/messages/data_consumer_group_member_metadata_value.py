@@ -208,7 +208,7 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
             if tag == 0:
                 (n,) = unpack_b(data, at)
                 at += 1
-                if n < 0:
+                if n <= 0:
                     m0.classic_member_metadata = None
                 else:
                     m1 = new(_ConsumerGroupMemberMetadataValue_ClassicMemberMetadata)
@@ -319,7 +319,7 @@ def _encode_ConsumerGroupMemberMetadataValue_0(m0: Any) -> list[Buffer]:
             body0 = bytearray()
             m1 = m0.classic_member_metadata
             if m1 is None:
-                body0 += b"\xff"
+                body0 += b"\0"
             else:
                 items2 = m1.supported_protocols
                 body0 += pack_bi(1, m1.session_timeout_ms)

@@ -469,7 +469,7 @@ class FetchSnapshotResponse(Message):
             current_leader: FetchSnapshotResponse.LeaderIdAndEpoch = UNSET,
             size: Int64 = 0,
             position: Int64 = 0,
-            unaligned_records: Records | None = None,
+            unaligned_records: Records = b"",
         ) -> None:
             self.index = index
             self.error_code = error_code

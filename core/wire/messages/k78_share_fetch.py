@@ -127,7 +127,7 @@ class ShareFetchRequest(Message):
     class FetchPartition(Struct):
         __slots__ = ("partition_index", "partition_max_bytes", "acknowledgement_batches")
         FIELDS = __slots__
-        VERSIONS = {"partition_max_bytes": (1, 0)}
+        VERSIONS = {"partition_max_bytes": (0, -1)}
 
         def __init__(
             self,
@@ -606,7 +606,6 @@ class ShareFetchResponse(Message):
             "acquired_records",
         )
         FIELDS = __slots__
-        NULLABLE = {"records": (1, 0)}
 
         def __init__(
             self,
@@ -617,7 +616,7 @@ class ShareFetchResponse(Message):
             acknowledge_error_code: Int16 = 0,
             acknowledge_error_message: str | None = None,
             current_leader: ShareFetchResponse.LeaderIdAndEpoch = UNSET,
-            records: Records | None = None,
+            records: Records = b"",
             acquired_records: list[ShareFetchResponse.AcquiredRecords] = UNSET,
         ) -> None:
             self.partition_index = partition_index

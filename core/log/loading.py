@@ -7,24 +7,15 @@ Tested in tests/core/log/test_loading.py, by simulation in test_crashes.py and w
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import CorruptRecords, StorageError
 from ..ports import Disk
 from .batch_scan import Damage, ScannedBatch, scan_batches
 from .checkpoints import format_epochs, parse_epochs
-from .file_names import (
-    CLEANED,
-    DELETED,
-    LEADER_EPOCHS,
-    LOG,
-    SNAPSHOT,
-    SWAP,
-    TEMPORARY,
-    parse_segment_file,
-    segment_file,
-)
+from .file_names import CLEANED, DELETED, LEADER_EPOCHS, LOG, SNAPSHOT, SWAP, TEMPORARY, TRANSACTION_INDEX
+from .file_names import parse_segment_file, segment_file
 from .files import read_file, replace_file
 from .leader_epochs import LeaderEpochs
 from .markers import decode_marker
@@ -60,6 +51,7 @@ class LoadedLog:
     epochs: LeaderEpochs
     producers: ProducerStates = field(default_factory=ProducerStates)
     damaged: list[LogDamage] = field(default_factory=list)
+    new: bool = False
 
 
 class Loader:
@@ -125,6 +117,7 @@ class Loader:
         for base in bases:
             segment = Segment(self._disk, self._directory, base, size_bytes=0, index_interval=self._index_interval)
             segment.size_bytes = segment.file.size()
+            segment.has_aborted = segment_file(base, TRANSACTION_INDEX) in names
             segment.unload()
             segments.append(segment)
         return segments
@@ -137,7 +130,7 @@ class Loader:
         last = len(segments) - 1
         first = last
         if not point.clean:
-            first = max([i for i, segment in enumerate(segments) if segment.base_offset <= point.recovery_point] or [0])
+            first = max([i for i, segment in enumerate(segments) if segment.base_offset < point.recovery_point] or [0])
         end_offset = segments[first].base_offset
         joined_below = max(point.recovery_point, point.cleaned_to)
         for index in range(first, len(segments)):
@@ -291,7 +284,23 @@ def replay_batch(producers: ProducerStates, segment: Segment, batch: ScannedBatc
     )  # fmt: skip
 
 
-def _batches_from(segments: list[Segment], offset: int) -> Iterator[tuple[Segment, ScannedBatch]]:
+def find_aborted(disk: Disk, directory: str, segments: Sequence[Segment], wanted: Segment) -> list[AbortedTransaction]:
+    """The aborted transactions whose markers lie in one segment, found from the batches."""
+    path = f"{directory}/{segment_file(wanted.base_offset, SNAPSHOT)}"
+    try:
+        start, producers = wanted.base_offset, ProducerStates(decode_snapshot(read_file(disk, path)))
+    except ValueError:
+        start, producers = segments[0].base_offset, ProducerStates()
+    upto = [segment for segment in segments if segment.base_offset <= wanted.base_offset]
+    found = [
+        (segment, replay_batch(producers, segment, batch))
+        for segment, batch in _batches_from(upto, start)
+        if batch.producer_id >= 0
+    ]
+    return [aborted for segment, aborted in found if aborted is not None and segment is wanted]
+
+
+def _batches_from(segments: Sequence[Segment], offset: int) -> Iterator[tuple[Segment, ScannedBatch]]:
     """The good batches from an offset on, each with its segment."""
     for index, segment in enumerate(segments):
         bound = segments[index + 1].base_offset if index + 1 < len(segments) else NO_BOUND

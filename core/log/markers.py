@@ -7,7 +7,8 @@ import struct
 from typing import NamedTuple
 
 from ..errors import CorruptRecords
-from ..wire.batches import ABORT_MARKER, COMMIT_MARKER, Buffer, marker_type, read_records
+from ..ports import Buffer
+from ..wire.batches import ABORT_MARKER, COMMIT_MARKER, marker_type, read_records
 
 VALUE = struct.Struct(">hi")
 
@@ -20,7 +21,7 @@ class Marker(NamedTuple):
 
 
 def decode_marker(batch: Buffer) -> Marker | None:
-    """What a control batch says; None when it is of another kind or was emptied by compaction. Raises CorruptRecords."""
+    """What a control batch says; None for another kind or an emptied one. Raises CorruptRecords."""
     records = read_records(batch)
     kind = marker_type(records[0]) if records else None
     if kind not in (ABORT_MARKER, COMMIT_MARKER):

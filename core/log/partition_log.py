@@ -1,8 +1,8 @@
-"""The log of one partition: appends, reads, transactions, retention. Shell over Segment; the rules stand in pure modules.
+"""The log of one partition: appends, reads, transactions, retention. Shell over Segment; the rules are pure modules.
 
-Threads: append, roll and retention belong to one thread, the broker's loop. flush() is the committer's. Reads may come from
-any: segments are replaced as a whole, `end_offset` is set last. Nothing counts as written before flush() has synced it: the
-high watermark, and with it every reader, stays at what is on the medium.
+Threads: append, roll and retention belong to one thread, the broker's loop; flush() and tidy() are the committer's. Reads
+may come from any: segments are replaced as a whole, `end_offset` is set last. Nothing counts before flush() has synced
+it: the high watermark, and with it every reader, stays at what is on the medium.
 Tested in tests/core/log/test_partition_log.py, test_transactions.py and by simulation in test_crashes.py.
 """
 
@@ -12,17 +12,20 @@ import struct
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..config import LONG_MAX, LogConfig
+from ..config import LogConfig
 from ..errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ..ports import Buffer, Disk
-from ..wire.batches import BatchHeader, assign_log_append_time, build_control_marker, read_header, read_records
-from .batch_scan import Damage
+from ..wire.batches import LOG_OVERHEAD, BatchHeader, assign_log_append_time, build_control_marker, read_header
+from .batch_scan import Damage, Taken
+from .checkpoints import format_epochs
+from .file_names import LEADER_EPOCHS, LOG
 from .flushing import Flusher
-from .loading import LoadedLog
+from .loading import LoadedLog, find_aborted
 from .producer_snapshot import encode_snapshot
 from .producer_state import Producer
-from .reading import LogDamage, Range, ReadResult, locate, take
+from .reading import LogDamage, Range, ReadResult, first_not_older, locate, take
 from .rules import SegmentState, deletable_segments, must_roll
 from .segment import Segment
 from .transaction_index import AbortedTransaction, overlapping
@@ -49,6 +52,17 @@ class Appended:
     duplicate: bool = False
 
 
+class Layout(NamedTuple):
+    """The segments of a log and their first offsets; replaced as a whole."""
+
+    segments: tuple[Segment, ...]
+    bases: tuple[int, ...]
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> "Layout":
+        return cls(tuple(segments), tuple(segment.base_offset for segment in segments))
+
+
 class PartitionLog:
     """Made by LogDirectory. Offsets: log_start_offset <= last_stable_offset <= high_watermark <= end_offset."""
 
@@ -66,11 +80,416 @@ class PartitionLog:
         self._disk = disk
         self._producers = loaded.producers
         self._epochs = loaded.epochs
-        self._layout = _Layout(loaded.segments)
-        self._active = loaded.segments[-1]
-        self._flusher = Flusher(self, disk, loaded.end_offset)
+        self._layout = Layout.of(loaded.segments)
+        self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new=loaded.new)
         self._positions: dict[int, tuple[Segment, int]] = {}
         self._open_sealed: list[Segment] = []
 
     def __repr__(self) -> str:
         return f"PartitionLog({self.topic}-{self.partition}, {self.log_start_offset}..{self.end_offset})"
+
+    # What is known of the log.
+
+    @property
+    def flushed_offset(self) -> int:
+        """Everything below it is on the medium."""
+        return self._flusher.flushed_offset
+
+    @property
+    def high_watermark(self) -> int:
+        """Everything below it may be read by consumers. There are no other replicas to wait for."""
+        return self._flusher.flushed_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Everything below it may be read by those who want committed records only."""
+        high_watermark = self._flusher.flushed_offset
+        unstable = self._producers.first_unstable_offset(high_watermark)
+        return high_watermark if unstable is None else min(unstable, high_watermark)
+
+    @property
+    def recovery_point(self) -> int:
+        """Where a scan after a crash has to begin."""
+        return self._flusher.recovery_point
+
+    @property
+    def failure(self) -> StorageError | None:
+        """Why the log is offline, None while it is not."""
+        return self._flusher.failure
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size_bytes for segment in self._layout.segments)
+
+    @property
+    def leader_epoch(self) -> int:
+        """The newest epoch in the log, -1 when there is none."""
+        return self._epochs.latest
+
+    def active_producers(self) -> list[Producer]:
+        return self._producers.all()
+
+    def open_transactions(self) -> dict[int, int]:
+        """First offset of each producer's open transaction."""
+        return self._producers.open_transactions()
+
+    def epoch_end_offset(self, epoch: int) -> tuple[int, int]:
+        """The largest epoch not above `epoch`, and where it ends; (-1, -1) when that is not known."""
+        return self._epochs.end_offset(epoch, log_end_offset=self.end_offset)
+
+    # Appending.
+
+    def append(
+        self,
+        batches: Sequence[Buffer],
+        *,
+        now_ms: int,
+        leader_epoch: int = 0,
+        headers: Sequence[BatchHeader] | None = None,
+        coordinator: bool = False,
+    ) -> Appended:
+        """Append whole batches, whose checksums were checked, in one write; they get the next offsets.
+
+        headers: those of the batches, when they were read already. coordinator: a batch of the broker's own, which has
+        no sequence numbers. The buffers are left as they are.
+        Raises ProtocolError (MESSAGE_TOO_LARGE, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH,
+        INVALID_TXN_STATE), StorageError when the disk is full or has failed.
+        """
+        if headers is None:
+            headers = [read_header(batch) for batch in batches]
+        for header in headers:
+            if header.length + LOG_OVERHEAD > self.config.max_message_bytes and not coordinator:
+                raise ProtocolError(
+                    ErrorCode.MESSAGE_TOO_LARGE,
+                    f"a batch of {header.size_bytes} bytes; max.message.bytes is {self.config.max_message_bytes}",
+                )
+        duplicate = self._check_producers(headers, coordinator)
+        if duplicate is not None:
+            return duplicate
+        time_ms = NO_TIMESTAMP
+        if self.config.message_timestamp_type == "LogAppendTime":
+            time_ms = now_ms
+            batches, headers = _stamped(batches, now_ms)
+        return self._write(batches, headers, leader_epoch, time_ms, now_ms)
+
+    def append_marker(
+        self, producer_id: int, producer_epoch: int, commit: bool, coordinator_epoch: int, now_ms: int
+    ) -> Appended:
+        """End the producer's transaction in this log with a marker; without an open one the marker is written too.
+
+        Raises ProtocolError (INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED), StorageError.
+        """
+        self._producers.check_marker(producer_id, producer_epoch, coordinator_epoch)
+        batch = build_control_marker(commit, producer_id, producer_epoch, coordinator_epoch, now_ms)
+        appended = self._write([batch], [read_header(batch)], max(self._epochs.latest, 0), NO_TIMESTAMP, now_ms)
+        aborted = self._producers.apply_marker(
+            producer_id, producer_epoch, coordinator_epoch, commit=commit, offset=appended.base_offset,
+            timestamp_ms=now_ms, high_watermark=self.high_watermark,
+        )  # fmt: skip
+        if aborted is not None:
+            self._layout.segments[-1].note_aborted(aborted)
+        return appended
+
+    def _check_producers(self, headers: Sequence[BatchHeader], coordinator: bool) -> Appended | None:
+        """The earlier append that these batches repeat, None when they are new. Raises ProtocolError."""
+        states = self._producers
+        for index, header in enumerate(headers):
+            if header.producer_id < 0:
+                continue
+            if coordinator:
+                states.check_epoch(header)
+                continue
+            stamp = states.check(header)
+            if stamp is not None:
+                return Appended(stamp.first_offset, stamp.last_offset, stamp.timestamp_ms, duplicate=True)
+            if index + 1 < len(headers):
+                states = states.with_batch(header)
+        return None
+
+    def _write(
+        self, batches: Sequence[Buffer], headers: Sequence[BatchHeader], leader_epoch: int, time_ms: int, now_ms: int
+    ) -> Appended:
+        if self._flusher.failure is not None:
+            raise self._flusher.failure
+        base_offset = offset = self.end_offset
+        buffers: list[Buffer] = []
+        size_bytes = 0
+        newest_ms = NO_TIMESTAMP
+        for batch, header in zip(batches, headers, strict=True):
+            buffers.append(PLACE.pack(offset, header.length, leader_epoch))
+            buffers.append(memoryview(batch)[PLACE.size :])
+            size_bytes += header.length + LOG_OVERHEAD
+            offset += header.last_offset_delta + 1
+            newest_ms = max(newest_ms, header.max_timestamp)
+        segment = self._segment_for(size_bytes, offset - 1, newest_ms, now_ms)
+        if leader_epoch != self._epochs.latest and self._epochs.assign(leader_epoch, base_offset):
+            self._flusher.add_file(LEADER_EPOCHS, format_epochs(self._epochs.entries()))
+        try:
+            position = segment.append(buffers, size_bytes)
+        except OSError as error:
+            raise self._not_written(segment, error) from error
+        self._note(segment, headers, base_offset, position)
+        self.end_offset = offset
+        return Appended(base_offset, offset - 1, time_ms)
+
+    def _note(self, segment: Segment, headers: Sequence[BatchHeader], offset: int, position: int) -> None:
+        for header in headers:
+            size_bytes = header.length + LOG_OVERHEAD
+            last_offset = offset + header.last_offset_delta
+            segment.note_batch(position, size_bytes, last_offset, header.max_timestamp)
+            if header.producer_id >= 0 and not header.is_control:
+                self._producers.apply_data(header, offset)
+            position += size_bytes
+            offset = last_offset + 1
+
+    def _not_written(self, segment: Segment, error: OSError) -> StorageError:
+        """What a failed write means: on a full disk the log goes on once there is room, else it is offline."""
+        try:
+            segment.cut(segment.size_bytes)
+        except OSError as cut_error:
+            return self._flusher.fail(cut_error)
+        if error.errno in FULL_DISK:
+            return StorageError(
+                f"{self.path}: nothing was appended, the disk is full: {error}; make room and try again"
+            )
+        return self._flusher.fail(error)
+
+    def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int, now_ms: int) -> Segment:
+        """The active segment, after a roll when the append does not fit into it."""
+        active = self._layout.segments[-1]
+        first_ms = active.first_timestamp() if active.size_bytes else NO_TIMESTAMP
+        waited_ms = newest_ms - first_ms if first_ms >= 0 and newest_ms >= 0 else 0
+        if must_roll(
+            self.config, size_bytes=active.size_bytes, base_offset=active.base_offset,
+            index_entries=active.index_entries, waited_ms=waited_ms, append_bytes=append_bytes, append_last_offset=last_offset,
+        ):  # fmt: skip
+            self.roll(now_ms)
+        return self._layout.segments[-1]
+
+    def roll(self, now_ms: int) -> None:
+        """Begin a new segment at the log's end. Raises StorageError when it cannot be made."""
+        layout = self._layout
+        if not layout.segments[-1].size_bytes:
+            return
+        try:
+            segment = Segment.create(
+                self._disk, self.path, self.end_offset, index_interval=self.config.index_interval_bytes
+            )
+        except OSError as error:
+            raise StorageError(f"{self.path}: no segment can be made: {error}") from error
+        self._producers.expire(now_ms)
+        snapshot = encode_snapshot(self._producers.all())
+        with self._flusher.lock:
+            self._flusher.add_sealed(layout.segments[-1], self.end_offset, snapshot)
+            self._layout = Layout.of([*layout.segments, segment])
+
+    # Reading.
+
+    def read(self, offset: int, *, max_bytes: int, max_offset: int | None = None, min_one: bool = True) -> ReadResult:
+        """Whole good batches from the one that holds `offset` on, below max_offset (the high watermark by default).
+
+        At most max_bytes, from one segment; with min_one the first batch is read however large it is.
+        Raises ProtocolError OFFSET_OUT_OF_RANGE, CorruptRecords where a batch is damaged, StorageError.
+        """
+        if self._flusher.failure is not None:
+            raise self._flusher.failure
+        if not self.log_start_offset <= offset <= self.end_offset:
+            raise ProtocolError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"{self.topic}-{self.partition} has offsets {self.log_start_offset} to {self.end_offset}, not {offset}",
+            )
+        limit = self.high_watermark if max_offset is None else min(max_offset, self.end_offset)
+        layout, end_offset = self._layout, self.end_offset
+        index = bisect_right(layout.bases, offset) - 1
+        try:
+            while offset < limit and index < len(layout.segments):
+                bound = layout.bases[index + 1] if index + 1 < len(layout.bases) else end_offset
+                where = Range(layout.segments[index], bound, self._epochs)
+                result = self._read_range(where, offset, limit, max_bytes, min_one)
+                if result is not None:
+                    return self._with_aborted(result, layout.segments[index:])
+                index += 1
+        except OSError as error:
+            raise StorageError(f"{self.path}: offset {offset} cannot be read: {error}") from error
+        return ReadResult([], offset, offset, 0, [])
+
+    def _read_range(self, where: Range, offset: int, limit: int, max_bytes: int, min_one: bool) -> ReadResult | None:
+        """Batches of one segment, None when it has none at `offset` or behind it."""
+        self._check_known_damage(offset)
+        known, position = self._positions.get(offset, (None, 0))
+        if known is where.segment:
+            data, taken = take(
+                where, position, offset, offset=offset, max_offset=limit, max_bytes=max_bytes, min_one=min_one
+            )
+            if not taken.fault or taken.end > taken.start:
+                return self._result(where.segment, position, data, taken, offset)
+        found = locate(where, offset)
+        if found is None:
+            return None
+        if isinstance(found, Damage):
+            raise self._corrupt(self._note_damage(where, found))
+        self._keep_open(where.segment)
+        data, taken = take(
+            where, found.position, found.base_offset, offset=offset, max_offset=limit, max_bytes=max_bytes,
+            min_one=min_one,
+        )  # fmt: skip
+        return self._result(where.segment, found.position, data, taken, offset)
+
+    def _result(self, segment: Segment, position: int, data: memoryview, taken: Taken, offset: int) -> ReadResult:
+        if taken.end == taken.start:
+            if taken.fault:
+                raise CorruptRecords(f"{self.path}: the batch at offset {offset} is damaged: {taken.fault}")
+            return ReadResult([], offset, offset, 0, [])
+        positions = self._positions
+        positions[taken.next_offset] = (segment, position + taken.end)
+        if len(positions) > POSITIONS_KEPT:
+            positions.pop(next(iter(positions)), None)
+        size_bytes = taken.end - taken.start
+        return ReadResult([data[taken.start : taken.end]], taken.first_offset, taken.next_offset, size_bytes, [])
+
+    def _with_aborted(self, result: ReadResult, segments: Sequence[Segment]) -> ReadResult:
+        if not any(segment.has_aborted for segment in segments):
+            return result
+        lists = (self._aborted_in(segment) for segment in segments if segment.has_aborted)
+        aborted = overlapping(lists, from_offset=result.first_offset, upper_offset=result.next_offset)
+        return result._replace(aborted=aborted)
+
+    def _aborted_in(self, segment: Segment) -> list[AbortedTransaction]:
+        try:
+            return segment.aborted_transactions()
+        except ValueError as error:
+            logger.warning("%s: the transaction index is made anew: %s", segment.path(LOG), error)
+            entries = find_aborted(self._disk, self.path, self._layout.segments, segment)
+            segment.set_aborted(entries)
+            return entries
+
+    def _keep_open(self, segment: Segment) -> None:
+        """Of the sealed segments only those read lately keep their file open and their indexes in memory."""
+        if segment is self._layout.segments[-1] or segment in self._open_sealed:
+            return
+        self._open_sealed.append(segment)
+        if len(self._open_sealed) > SEALED_KEPT_OPEN:
+            self._flusher.unload(self._open_sealed.pop(0))
+
+    def _check_known_damage(self, offset: int) -> None:
+        for damage in self.damaged:
+            if damage.first_offset <= offset < damage.next_offset:
+                raise self._corrupt(damage)
+
+    def _note_damage(self, where: Range, found: Damage) -> LogDamage:
+        damage = LogDamage(where.segment.base_offset, *found)
+        self.damaged.append(damage)
+        logger.error("%s", self._corrupt(damage))
+        return damage
+
+    def _corrupt(self, damage: LogDamage) -> CorruptRecords:
+        return CorruptRecords(
+            f"{self.path}: offsets {damage.first_offset} to {damage.next_offset - 1} are damaged, in segment "
+            f"{damage.segment_base_offset} from position {damage.position}: {damage.cause}; offset {damage.next_offset} is "
+            f"where to read on"
+        )
+
+    # Looking up by time.
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> tuple[int, int] | None:
+        """Offset and timestamp of the first record that is not older, None when there is none."""
+        layout = self._layout
+        for index in range(max(0, bisect_right(layout.bases, self.log_start_offset) - 1), len(layout.segments)):
+            segment = layout.segments[index]
+            if segment.newest()[0] < timestamp_ms:
+                continue
+            bound = layout.bases[index + 1] if index + 1 < len(layout.bases) else self.end_offset
+            where = Range(segment, bound, self._epochs)
+            found = first_not_older(where, timestamp_ms, self.log_start_offset)
+            if found is not None:
+                return found
+        return None
+
+    def offset_of_max_timestamp(self) -> tuple[int, int] | None:
+        """Offset and timestamp of the first of the newest records, None in an empty log."""
+        newest_ms = max((segment.newest()[0] for segment in self._layout.segments), default=NO_TIMESTAMP)
+        return None if newest_ms < 0 else self.offset_for_timestamp(newest_ms)
+
+    # Retention.
+
+    def delete_old_segments(self, now_ms: int) -> int:
+        """Drop the segments that are over their time or size, or below the log's start; returns how many.
+
+        Their files go with the next tidy().
+        """
+        self._producers.expire(now_ms)
+        layout = self._layout
+        states = [SegmentState(one.base_offset, one.size_bytes, one.newest()[0]) for one in layout.segments]
+        count = deletable_segments(
+            self.config, states, log_start_offset=self.log_start_offset, high_watermark=self.high_watermark,
+            end_offset=self.end_offset, now_ms=now_ms,
+        )  # fmt: skip
+        if not count:
+            return 0
+        if count == len(layout.segments):
+            self.roll(now_ms)
+            layout = self._layout
+        with self._flusher.lock:
+            self._layout = Layout.of(layout.segments[count:])
+        self._open_sealed = [segment for segment in self._open_sealed if segment not in layout.segments[:count]]
+        self._flusher.add_doomed(list(layout.segments[:count]))
+        self._start_at(layout.segments[count].base_offset)
+        return count
+
+    def delete_records(self, before: int) -> int:
+        """Make `before` the log's first offset, -1 for the high watermark; returns the log's start.
+
+        It survives a restart from the next LogDirectory.checkpoint() on. Raises ProtocolError OFFSET_OUT_OF_RANGE.
+        """
+        offset = self.high_watermark if before == -1 else before
+        if not 0 <= offset <= self.high_watermark:
+            raise ProtocolError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"records before {before} cannot be deleted; {self.high_watermark} is the end",
+            )
+        self._start_at(offset)
+        return self.log_start_offset
+
+    def _start_at(self, offset: int) -> None:
+        if offset > self.log_start_offset:
+            self.log_start_offset = offset
+            if self._epochs.truncate_start(offset):
+                self._flusher.add_file(LEADER_EPOCHS, format_epochs(self._epochs.entries()))
+
+    # The committer's side, and the end.
+
+    def flush(self) -> int:
+        """Put all that was appended so far on the medium; returns the flushed offset. Blocks. Raises StorageError."""
+        return self._flusher.flush(self._growing)
+
+    def tidy(self) -> None:
+        """After a flush: index entries, producer snapshots, removal of old segments. Blocks."""
+        self._flusher.tidy(self._growing)
+
+    def _growing(self) -> tuple[int, Segment]:
+        return self.end_offset, self._layout.segments[-1]
+
+    def close(self) -> None:
+        """Flush, complete the files of the active segment and take a producer snapshot. Raises StorageError."""
+        try:
+            if self._flusher.failure is None:
+                self._flusher.flush(self._growing)
+                self._flusher.finish(self._growing, encode_snapshot(self._producers.all()))
+        finally:
+            self.abandon("closed")
+
+    def abandon(self, why: str) -> None:
+        """Let go of the files as they are; every later use is refused."""
+        self._flusher.failure = self._flusher.failure or StorageError(f"{self.path} is {why}")
+        for segment in self._layout.segments:
+            segment.close()
+
+
+def _stamped(batches: Sequence[Buffer], now_ms: int) -> tuple[list[Buffer], list[BatchHeader]]:
+    """Copies of batches whose records have the time of the append."""
+    stamped: list[Buffer] = []
+    for batch in batches:
+        copy = bytearray(batch)
+        assign_log_append_time(copy, now_ms)
+        stamped.append(copy)
+    return stamped, [read_header(batch) for batch in stamped]

@@ -69,13 +69,6 @@ class ProducerBatch(Protocol):
     def is_transactional(self) -> bool: ...
 
 
-class Remembered(NamedTuple):
-    """Producers before an append, None for those that had no state."""
-
-    producers: dict[int, Producer | None]
-    open_transactions: dict[int, int]
-
-
 class CompletedTransaction(NamedTuple):
     """A transaction that a marker ended. Read-committed readers pass it once the marker is on disk."""
 
@@ -223,17 +216,11 @@ class ProducerStates:
         stable = next(iter(self._open.values()), offset + 1)
         return AbortedTransaction(producer_id, start, offset, stable)
 
-    def remember(self, producer_ids: Iterable[int]) -> "Remembered":
-        """What restore() needs to undo the changes that appends of these producers are about to make."""
-        return Remembered({key: self._producers.get(key) for key in producer_ids}, dict(self._open))
-
-    def restore(self, remembered: "Remembered") -> None:
-        for producer_id, producer in remembered.producers.items():
-            if producer is None:
-                self._producers.pop(producer_id, None)
-            else:
-                self._producers[producer_id] = producer
-        self._open = remembered.open_transactions
+    def with_batch(self, batch: ProducerBatch) -> "ProducerStates":
+        """A copy in which `batch` was appended, to check the next one of the same append."""
+        copy = ProducerStates(self._producers.values())
+        copy.apply_data(batch, 0)
+        return copy
 
     def expire(self, now_ms: int, expiration_ms: int = EXPIRATION_MS) -> None:
         """Forget producers that have no open transaction and have not written for the given span."""

@@ -8,6 +8,7 @@ Tested in tests/core/log/test_reading.py.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..wire.batches import read_records
 from .batch_scan import Damage, ScannedBatch, Taken, scan_batches, take_batches
 from .leader_epochs import LeaderEpochs
 from .segment import Segment
@@ -91,3 +92,20 @@ def take(
         if len(data) < min(wanted, segment.size_bytes - position):
             return data, taken._replace(fault="the file ends before the segment does")
         wanted = taken.wanted_bytes
+
+
+def first_not_older(where: Range, timestamp_ms: int, from_offset: int) -> tuple[int, int] | None:
+    """Offset and timestamp of the first record from `from_offset` on that is not older, None when there is none."""
+    segment = where.segment
+    start = segment.base_offset + segment.times().before(timestamp_ms)
+    _, position = segment.offsets().before(start - segment.base_offset)
+    scan = scan_batches(
+        segment.read, position=position, end=segment.size_bytes, expected=segment.base_offset, bound=where.bound,
+        epochs=where.epochs,
+    )  # fmt: skip
+    for found in scan:
+        if isinstance(found, ScannedBatch) and found.max_timestamp >= timestamp_ms and found.next_offset > from_offset:
+            for record in read_records(segment.read(found.position, found.size_bytes)):
+                if record.timestamp_ms >= timestamp_ms and record.offset >= from_offset:
+                    return record.offset, record.timestamp_ms
+    return None

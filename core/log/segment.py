@@ -43,6 +43,7 @@ class Segment:
         self._bytes_since_index = 0
         self._newest = (-1, 0)
         self._first_timestamp: int | None = None
+        self.has_aborted = True
 
     @classmethod
     def create(cls, disk: Disk, directory: str, base_offset: int, *, index_interval: int) -> "Segment":
@@ -102,6 +103,7 @@ class Segment:
 
     def note_aborted(self, entry: AbortedTransaction) -> None:
         self.aborted_transactions().append(entry)
+        self.has_aborted = True
 
     def cut(self, size_bytes: int) -> None:
         """Drop the bytes from there on, also those that a failed write left behind. Raises OSError."""
@@ -155,11 +157,30 @@ class Segment:
         self._offsets, self._times = offsets, times
         return offsets, times
 
+    @property
+    def index_entries(self) -> int:
+        return max(len(self.offsets()), len(self.times()))
+
     def newest(self) -> tuple[int, int]:
         """The largest timestamp, ms, and the last offset of the batch that has it; -1 in an empty segment."""
         if self._newest[0] < 0 and self.size_bytes:
-            self._newest = self.times().last
+            self._newest = self._last_time_entry() or self.times().last
         return self._newest[0], self._newest[1] + self.base_offset
+
+    def _last_time_entry(self) -> tuple[int, int] | None:
+        """The end of the time index file, None when it has to be looked at as a whole."""
+        if self._times is not None or not self._disk.exists(self.path(TIME_INDEX)):
+            return None
+        file = self._disk.open(self.path(TIME_INDEX))
+        try:
+            size_bytes = file.size()
+            data = file.read_at(size_bytes - TIME_ENTRY.size, TIME_ENTRY.size) if size_bytes else b""
+        finally:
+            file.close()
+        if size_bytes % TIME_ENTRY.size or not any(data):
+            return None
+        timestamp_ms, relative_offset = TIME_ENTRY.unpack(data)
+        return timestamp_ms, relative_offset
 
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, ms, from which the segment's age is reckoned; -1 when empty."""
@@ -175,12 +196,14 @@ class Segment:
             entries = decode_entries(data, base_offset=self.base_offset)
             self._aborted_file.written_bytes = len(data)
             self._aborted = entries
+            self.has_aborted = bool(entries)
         return entries
 
     def set_aborted(self, entries: list[AbortedTransaction]) -> None:
         """Begin anew with these; they are written over those in the file."""
         self._aborted = entries
         self._aborted_file.written_bytes = 0
+        self.has_aborted = bool(entries)
 
     def write_indexes(self) -> None:
         """Bring the files up to date. Raises OSError; the entries stay in memory then."""

@@ -1,0 +1,149 @@
+"""Getting what was appended to one log onto the medium, and what belongs beside it. Shell; on the committer's thread.
+
+Order: leader epochs, sealed segments, the active one, names; then the flushed offset moves and who waits is told. After
+that, with nobody waiting: index entries, producer snapshots, removal of old segments, and the recovery point follows.
+A failed sync is final: what the kernel did with the pages is unknown, so the log takes nothing more.
+Tested in tests/core/log/test_flushing.py and by simulation in test_crashes.py.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from ..errors import StorageError
+from ..ports import Disk
+from .file_names import SNAPSHOT, segment_file
+from .files import replace_file
+from .segment import Segment
+
+logger = logging.getLogger(__name__)
+
+Growing = Callable[[], tuple[int, Segment]]
+
+
+class Flusher:
+    """What of a log waits for the medium. The log's own thread adds, the committer's takes."""
+
+    def __init__(self, disk: Disk, path: str, *, flushed_offset: int, new: bool) -> None:
+        self.flushed_offset = flushed_offset
+        self.recovery_point = flushed_offset
+        self.failure: StorageError | None = None
+        self.lock = threading.Lock()
+        self._disk = disk
+        self._path = path
+        self._one_at_a_time = threading.Lock()
+        self._unsynced: list[Segment] = []
+        self._unfinished: list[Segment] = []
+        self._snapshots: list[tuple[int, bytes]] = []
+        self._files: dict[str, bytes] = {}
+        self._doomed: list[Segment] = []
+        self._names_changed = new
+
+    def add_sealed(self, segment: Segment, snapshot_offset: int, snapshot: bytes) -> None:
+        """A segment is followed by a new one; the producer snapshot is of the border. The caller holds the lock."""
+        self._unsynced.append(segment)
+        self._unfinished.append(segment)
+        self._snapshots.append((snapshot_offset, snapshot))
+        self._names_changed = True
+
+    def add_file(self, name: str, data: bytes) -> None:
+        """A small file of the log, such as the leader epochs, is to be replaced before more counts as flushed."""
+        with self.lock:
+            self._files[name] = data
+
+    def add_doomed(self, segments: list[Segment]) -> None:
+        with self.lock:
+            self._doomed += segments
+            self._unsynced = _without(self._unsynced, segments)
+            self._unfinished = _without(self._unfinished, segments)
+
+    def fail(self, error: OSError) -> StorageError:
+        """Take the log offline for good."""
+        self.failure = StorageError(f"{self._path}: offline since its disk failed: {error}; restart once it is sound")
+        logger.critical("%s", self.failure)
+        return self.failure
+
+    def flush(self, growing: Growing) -> int:
+        """Sync all that was appended so far; returns the offset below which everything is on the medium.
+
+        growing: the log's end and its active segment, read while the lock is held. Raises StorageError.
+        """
+        with self._one_at_a_time:
+            if self.failure is not None:
+                raise self.failure
+            with self.lock:
+                end_offset, active = growing()
+                files, self._files = self._files, {}
+                unsynced, self._unsynced = self._unsynced, []
+                names_changed, self._names_changed = self._names_changed, False
+            self._write_files(files)
+            try:
+                for segment in unsynced:
+                    segment.sync()
+                if end_offset > self.flushed_offset:
+                    active.sync()
+                if names_changed:
+                    self._disk.sync_directory(self._path)
+                    self._disk.sync_directory(self._path.rpartition("/")[0])
+            except OSError as error:
+                raise self.fail(error) from error
+            self.flushed_offset = end_offset
+            return end_offset
+
+    def _write_files(self, files: dict[str, bytes]) -> None:
+        """Leader epochs go first, so that a batch on the medium is never of an epoch that is not noted."""
+        try:
+            for name, data in files.items():
+                replace_file(self._disk, f"{self._path}/{name}", data)
+        except OSError as error:
+            with self.lock:
+                self._files = files | self._files
+                self._names_changed = True
+            raise StorageError(f"{self._path}: {', '.join(files)} cannot be written: {error}") from error
+
+    def tidy(self, growing: Growing) -> None:
+        """Write what nobody waits for. A failure is logged, and all is tried again after the next flush."""
+        with self._one_at_a_time:
+            with self.lock:
+                unfinished, snapshots, doomed = list(self._unfinished), list(self._snapshots), list(self._doomed)
+                flushed_offset, active = self.flushed_offset, growing()[1]
+            try:
+                for segment in unfinished:
+                    segment.seal()
+                    segment.sync_indexes()
+                for offset, snapshot in snapshots:
+                    replace_file(self._disk, f"{self._path}/{segment_file(offset, SNAPSHOT)}", snapshot)
+                active.write_indexes()
+                for segment in doomed:
+                    segment.unlink()
+            except OSError as error:
+                logger.warning("%s: indexes and snapshots are not up to date: %s", self._path, error)
+                return
+            with self.lock:
+                self._unfinished = _without(self._unfinished, unfinished)
+                self._snapshots = self._snapshots[len(snapshots) :]
+                self._doomed = _without(self._doomed, doomed)
+            self.recovery_point = flushed_offset
+
+    def finish(self, growing: Growing, snapshot: bytes) -> None:
+        """After the last flush: complete every file. Raises StorageError."""
+        self.tidy(growing)
+        end_offset, active = growing()
+        try:
+            active.seal()
+            active.sync_indexes()
+            replace_file(self._disk, f"{self._path}/{segment_file(end_offset, SNAPSHOT)}", snapshot)
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be closed cleanly: {error}") from error
+        if self._unfinished or self._snapshots:
+            raise StorageError(f"{self._path} cannot be closed cleanly: indexes or snapshots could not be written")
+
+    def unload(self, segment: Segment) -> None:
+        """Close a sealed segment until it is read again, unless its files are not complete yet."""
+        with self.lock:
+            if segment not in self._unfinished and segment not in self._unsynced:
+                segment.unload()
+
+
+def _without(segments: list[Segment], gone: list[Segment]) -> list[Segment]:
+    return [segment for segment in segments if segment not in gone]

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ErrorCode, ProtocolError, WireError
 from ..wire.frames import decode_request, encode_response
@@ -62,8 +62,7 @@ class Connection(asyncio.BufferedProtocol):
     # The transport calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._peer = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._local = self._server.advertised_for((transport.get_extra_info("sockname") or ("", 0))[:2])
         self.last_active_s = self._server.loop.time()

@@ -69,7 +69,9 @@ class Server:
             connection.abort()
         for task in tuple(self._running):
             task.cancel()
-        await self._tasks.__aexit__(kind, error, traceback)
+        # An error of the body goes on as it is; only a crashed task's comes out in a group.
+        cancelled = isinstance(error, asyncio.CancelledError)
+        await self._tasks.__aexit__(kind if cancelled else None, error if cancelled else None, traceback)
         await self._listener.wait_closed()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":

@@ -1,0 +1,1 @@
+"""Values of records to columns and back: which converter a config means."""

@@ -1,0 +1,154 @@
+"""JSON objects to columns: of declared types, of an envelope's schema, or of the types found in the batch. Pure.
+
+Kafka Connect's JsonConverter writes `{"schema": ..., "payload": ...}` when schemas.enable is on. What a value is shows
+in its bytes, so here the setting is only needed to insist on one of the two.
+Source: org.apache.kafka.connect.json.JsonConverter. Tested in tests/connect/test_converters.py.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...core.formats.json import JsonFormat
+from .converter import Converted, Failure
+
+ENVELOPE_START = b'{"schema":'
+ENVELOPE_TYPES = {
+    "string": pa.string(),
+    "bytes": pa.binary(),
+    "boolean": pa.bool_(),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+}
+NULL_VALUE = "the value is null, and a row needs one"
+
+
+class JsonConverter:
+    """envelope: True wants one around every value, False none, None takes each batch as it comes."""
+
+    def __init__(self, schema: pa.Schema | None, *, envelope: bool | None = None) -> None:
+        self._format = JsonFormat(schema) if schema is not None else None
+        self._envelope = envelope
+
+    def decode(self, values: pa.Array) -> Converted:
+        if self._format is not None and not self._envelope:
+            decoded = self._format.decode(values)
+            failures = [Failure(failure.row, failure.cause) for failure in decoded.failures]
+            return Converted(decoded.columns, decoded.rows, failures)
+        return self._with_envelope(values) if self._has_envelope(values) else _inferred(values)
+
+    def _has_envelope(self, values: pa.Array) -> bool:
+        if self._envelope is not None:
+            return self._envelope
+        present = values.drop_null()
+        return len(present) > 0 and present[0].as_py().startswith(ENVELOPE_START)
+
+    def _with_envelope(self, values: pa.Array) -> Converted:
+        """Values that share a schema are read as one; the schema is parsed once."""
+        groups: dict[bytes, tuple[list[int], list[bytes]]] = {}
+        failures = []
+        for row, value in enumerate(values.to_pylist()):
+            try:
+                envelope = msgspec.json.decode(value or b"", type=dict[str, msgspec.Raw])
+                schema, payload = bytes(envelope["schema"]), bytes(envelope["payload"])
+            except (msgspec.MsgspecError, KeyError) as error:
+                cause = NULL_VALUE if value is None else f"no envelope of schema and payload: {error}"
+                failures.append(Failure(row, cause))
+                continue
+            rows, payloads = groups.setdefault(schema, ([], []))
+            rows.append(row)
+            payloads.append(payload)
+        parts: list[Converted] = []
+        for schema, (rows, payloads) in groups.items():
+            try:
+                columns = _envelope_schema(msgspec.json.decode(schema))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                failures += [Failure(row, f"schema not understood: {error}") for row in rows]
+                continue
+            part = JsonFormat(columns).decode(pa.array(payloads, pa.binary()))
+            failures += [Failure(rows[failure.row], failure.cause) for failure in part.failures]
+            parts.append(Converted(part.columns, np.array(rows, np.int64)[part.rows], ()))
+        return _in_order(parts, failures)
+
+
+def _envelope_schema(schema: Any) -> pa.Schema:
+    if schema["type"] != "struct":
+        raise ValueError(f"its type is {schema['type']}, and a row is a struct")
+    return pa.schema([(field["field"], _envelope_type(field)) for field in schema["fields"]])
+
+
+def _envelope_type(field: Mapping[str, Any]) -> pa.DataType:
+    if field.get("name") == "org.apache.kafka.connect.data.Timestamp":
+        return pa.timestamp("ms", tz="UTC")
+    if field["type"] not in ENVELOPE_TYPES:
+        raise ValueError(f"field {field.get('field')}: type {field['type']} cannot be a column yet")
+    return ENVELOPE_TYPES[field["type"]]
+
+
+def _in_order(parts: Sequence[Converted], failures: Sequence[Failure]) -> Converted:
+    if not parts:
+        return Converted(pa.RecordBatch.from_pydict({}), np.empty(0, np.int64), failures)
+    table = pa.concat_tables([pa.Table.from_batches([part.columns]) for part in parts], promote_options="permissive")
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows, kind="stable")
+    columns = table.take(pa.array(order)).combine_chunks()
+    batches = columns.to_batches()
+    return Converted(batches[0] if batches else table.schema.empty_table().to_batches()[0], rows[order], failures)
+
+
+def _inferred(values: pa.Array) -> Converted:
+    """All rows at once where that works; the row count shows whether it did."""
+    if not values.null_count and len(values):
+        lines = b"\n".join(values.to_pylist())
+        try:
+            frame = pl.read_ndjson(io.BytesIO(lines), infer_schema_length=None)
+        except (pl.exceptions.PolarsError, RuntimeError, ValueError):
+            return _inferred_one_by_one(values)
+        if frame.height == len(values) and lines.count(b"\n") == len(values) - 1:
+            table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+            return Converted(_single(_plain_text(table)), np.arange(len(values), dtype=np.int64), ())
+    return _inferred_one_by_one(values)
+
+
+def _inferred_one_by_one(values: pa.Array) -> Converted:
+    good, objects, failures = [], [], []
+    for row, value in enumerate(values.to_pylist()):
+        if value is None:
+            failures.append(Failure(row, NULL_VALUE))
+            continue
+        try:
+            document = msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            failures.append(Failure(row, f"not JSON: {error}"))
+            continue
+        if not isinstance(document, dict):
+            failures.append(Failure(row, f"a JSON {type(document).__name__}, and a row is an object"))
+            continue
+        good.append(row)
+        objects.append(document)
+    frame = pl.from_dicts(objects, infer_schema_length=None, strict=False) if objects else pl.DataFrame()
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return Converted(_single(_plain_text(table)), np.array(good, np.int64), failures)
+
+
+def _plain_text(table: pa.Table) -> pa.Table:
+    """Polars gives large_string; files and schemas here say string."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_large_string(field.type):
+            table = table.set_column(number, field.name, pc.cast(table.column(number), pa.string()))
+    return table
+
+
+def _single(table: pa.Table) -> pa.RecordBatch:
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

@@ -1,0 +1,32 @@
+"""What the worker is doing, for those who watch: states, counts and the last error of each task. Values only."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class TaskProgress:
+    """State as in Kafka Connect: UNASSIGNED, RUNNING, RESTARTING, FAILED; DONE at the end of a bounded run.
+
+    rows and bytes: since this process started. waiting_for: what keeps a running task from going on.
+    """
+
+    connector: str
+    task: int
+    kind: str
+    state: str = "UNASSIGNED"
+    rows: int = 0
+    bytes: int = 0
+    dead_letters: int = 0
+    restarts: int = 0
+    error: str = ""
+    waiting_for: str = ""
+
+
+@dataclass(slots=True)
+class WorkerProgress:
+    tasks: list[TaskProgress] = field(default_factory=list)
+
+    def task(self, connector: str, task: int, kind: str) -> TaskProgress:
+        progress = TaskProgress(connector, task, kind)
+        self.tasks.append(progress)
+        return progress

@@ -1,0 +1,41 @@
+"""When a failed task starts again, and how long a retry waits. Pure. Tested in tests/connect/test_restart.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# A task that ran this many times its longest wait before it failed again counts as recovered.
+RECOVERED_AFTER_WAITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """attempts_max: restarts in a row, -1 without end, 0 for none."""
+
+    attempts_max: int
+    backoff_ms: int
+    backoff_max_ms: int
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> "RestartPolicy":
+        never = values["restart.policy"] == "never"
+        return RestartPolicy(
+            0 if never else values["restart.max.attempts"],
+            values["restart.backoff.ms"],
+            values["restart.backoff.max.ms"],
+        )
+
+    def wait_ms(self, attempt: int) -> int | None:
+        """The wait before restart number `attempt`, from 1; None when the task stays failed."""
+        if 0 <= self.attempts_max < attempt:
+            return None
+        return backoff_ms(attempt, self.backoff_ms, self.backoff_max_ms)
+
+    def attempt_after(self, attempt: int, ran_ms: int) -> int:
+        """The number of the next attempt for a task that ran for `ran_ms` since the last one."""
+        return 1 if ran_ms >= RECOVERED_AFTER_WAITS * self.backoff_max_ms else attempt + 1
+
+
+def backoff_ms(attempt: int, first_ms: int, longest_ms: int) -> int:
+    """Doubles with each attempt, from 1, up to the longest."""
+    return int(min(longest_ms, first_ms * 2 ** min(attempt - 1, 40)))

@@ -1,0 +1,250 @@
+"""One life of a sink task: reads its share of topics in the group `connect-<name>`, commits what is durable. Shell.
+
+The destination's own position counts where it is ahead of the group's. While the destination is down the task holds
+what it has, keeps its place in the group, and goes on by itself. Tested in tests/connect/test_sink_runner.py.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+from ...core.client.client import Client
+from ...core.client.config import consumer_config, producer_config
+from ...core.errors import BackOff, ProtocolError, Retriable
+from ...core.records import Records
+from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
+from ..converters.converter import Converter, Failure, value_converter
+from .dead_letters import DeadLetters
+from .deployment import Deployment
+from .progress import TaskProgress
+from .restart import backoff_ms
+from .source_runner import wait_for
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CONSUMER_OVERRIDE = "consumer.override."
+CONSUMER_DEFAULTS = {
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "max.partition.fetch.bytes": 8_388_608,
+}
+POLL_BYTES = 16_777_216
+IDLE_POLL_MS = 500
+
+
+class SinkRunner:
+    """`run()` lives until a bounded run has read all, the worker stops, or something fails. One instance, one life."""
+
+    def __init__(
+        self, client: Client, deployment: Deployment, progress: TaskProgress, *, bounded: bool, grace_ms: int
+    ) -> None:
+        connector = deployment.connector
+        assert isinstance(connector, SinkConnector)
+        self._client = client
+        self._deployment = deployment
+        self._progress = progress
+        self._bounded = bounded
+        self._grace_ms = grace_ms
+        self._task: SinkTask = connector.make_task(deployment.values)
+        self._converter: Converter | None = value_converter(deployment.values) if connector.wants_columns else None
+        self._open: set[TopicPartition] = set()
+        self._committed: dict[TopicPartition, int] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        values = self._deployment.values
+        overrides = {
+            key.removeprefix(CONSUMER_OVERRIDE): value
+            for key, value in values.items()
+            if key.startswith(CONSUMER_OVERRIDE)
+        }
+        settings = CONSUMER_DEFAULTS | overrides | {"group.id": f"connect-{self._deployment.name}"}
+        async with (
+            self._client.consumer(consumer_config(settings)) as consumer,
+            self._client.producer(producer_config({})) as producer,
+        ):
+            self._consumer = consumer
+            self._stop = stop
+            self._dead_letters = DeadLetters(self._deployment, self._progress, producer)
+            await self._task.start(
+                SinkContext(self._deployment.name, self._progress.task, self._client.clock, self._bounded)
+            )
+            try:
+                await (self._run_bounded() if self._bounded else self._run_live())
+            finally:
+                await self._task.stop()
+
+    async def _run_live(self) -> None:
+        values = self._deployment.values
+        topics = re.compile(values["topics.regex"]) if values["topics.regex"] else values["topics"]
+        self._consumer.subscribe(topics, self._assigned, self._revoked)
+        while not self._stop.is_set():
+            await self._step(IDLE_POLL_MS)
+        await self._finish_in_time()
+
+    async def _run_bounded(self) -> None:
+        """Read what is there now; the tasks of this run share the partitions by number, without a group's ceremony."""
+        partitions = await self._partitions()
+        mine = partitions[self._progress.task :: self._deployment.tasks_max]
+        ends = await self._consumer.end_offsets(mine)
+        self._consumer.assign(dict.fromkeys(mine))
+        await self._assigned(mine)
+        left = set(mine)
+        while left and not self._stop.is_set():
+            for partition in list(left):
+                if await self._consumer.position(partition) >= ends[partition]:
+                    left.discard(partition)
+                    self._consumer.pause([partition])
+            if left:
+                await self._step(IDLE_POLL_MS, ends)
+        if self._stop.is_set():
+            await self._finish_in_time()
+        else:
+            await self._commit(await self._until_ready(self._task.finish))
+
+    async def _partitions(self) -> list[TopicPartition]:
+        values = self._deployment.values
+        pattern = values["topics.regex"]
+        if pattern:
+            names = [name for name in await self._client.admin.list_topics() if re.fullmatch(pattern, name)]
+        else:
+            there = set(await self._client.admin.list_topics())
+            names = [name for name in values["topics"] if name in there]
+        if not names:
+            return []
+        cluster = await self._client.topics(names)
+        return [(name, number) for name in sorted(names) for number in cluster.partitions(name)]
+
+    async def _step(self, wait_ms: int, ends: Mapping[TopicPartition, int] | None = None) -> None:
+        polled = await self._consumer.poll(wait_ms, max_bytes=POLL_BYTES)
+        if ends is not None:
+            polled = [_before(records, ends[records.topic, records.partition]) for records in polled]
+        records = [one for one in polled if one.num_rows]
+        if records:
+            batches = await self._convert(records)
+            await self._until_ready(lambda: self._task.put([batch for batch in batches if self._is_open(batch)]))
+            self._progress.rows += sum(one.num_rows for one in records)
+            self._progress.bytes += sum(one.columns.nbytes for one in records)
+        await self._commit(await self._until_ready(self._task.pre_commit))
+
+    def _is_open(self, batch: SinkBatch) -> bool:
+        return (batch.records.topic, batch.records.partition) in self._open
+
+    async def _convert(self, records: Sequence[Records]) -> list[SinkBatch]:
+        batches = []
+        for one in records:
+            batch, failures = await self._client.run_in_thread(_converted, self._converter, one)
+            await self._dead_letters.take(one, failures)
+            batches.append(batch)
+        return batches
+
+    async def _until_ready(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's result, however long the destination is down; the group keeps its member meanwhile."""
+        attempt = 0
+        while True:
+            try:
+                result = await call()
+            except Retriable as error:
+                if self._stop.is_set():
+                    raise
+                attempt += 1
+                wait_ms = (
+                    error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, self._first_wait_ms, 30_000)
+                )
+                self._progress.waiting_for = str(error)
+                log.warning(
+                    "%s: the destination is not ready, next try in %d ms: %s", self._deployment.name, wait_ms, error
+                )
+                await self._wait_in_group(wait_ms)
+            else:
+                self._progress.waiting_for = ""
+                return result
+
+    @property
+    def _first_wait_ms(self) -> int:
+        return int(self._deployment.values.get("retry.backoff.ms", 1_000))
+
+    async def _wait_in_group(self, wait_ms: int) -> None:
+        if self._bounded:
+            await wait_for(self._stop, wait_ms)
+            return
+        self._consumer.pause(self._consumer.assignment)
+        deadline_ms = self._client.clock.monotonic_ms() + wait_ms
+        while not self._stop.is_set() and (left_ms := deadline_ms - self._client.clock.monotonic_ms()) > 0:
+            await self._consumer.poll(min(left_ms, IDLE_POLL_MS))
+            self._consumer.pause(self._consumer.assignment)
+        self._consumer.resume(self._consumer.assignment)
+
+    async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
+        resume = await self._until_open(sorted(partitions))
+        self._open.update(partitions)
+        committed = await self._consumer.committed(partitions)
+        for partition, offset in resume.items():
+            known = committed[partition]
+            if known is None or known.offset < offset:
+                self._consumer.seek(partition, offset)
+
+    async def _until_open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        attempt = 0
+        while True:
+            try:
+                return await self._task.open(partitions)
+            except* Retriable as group:
+                if self._stop.is_set():
+                    raise
+                attempt += 1
+                wait_ms = backoff_ms(attempt, self._first_wait_ms, 30_000)
+                self._progress.waiting_for = str(group.exceptions[0])
+                log.warning(
+                    "%s: cannot open partitions, next try in %d ms: %s",
+                    self._deployment.name,
+                    wait_ms,
+                    group.exceptions[0],
+                )
+                await wait_for(self._stop, wait_ms)
+
+    async def _revoked(self, partitions: Collection[TopicPartition]) -> None:
+        self._open.difference_update(partitions)
+        for partition in partitions:
+            self._committed.pop(partition, None)
+        await self._task.close(sorted(partitions))
+
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """The group's offsets follow; for a destination that keeps its own position they only tell how far it is."""
+        new = {
+            key: offset for key, offset in offsets.items() if self._committed.get(key) != offset and key in self._open
+        }
+        if not new:
+            return
+        try:
+            await self._consumer.commit(new)
+        except ProtocolError as error:
+            log.info("%s: offsets were not committed, the partitions are moving: %s", self._deployment.name, error)
+            return
+        self._committed.update(new)
+
+    async def _finish_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(self._grace_ms / 1000):
+                await self._commit(await self._task.finish())
+        except (Retriable, TimeoutError) as error:
+            log.warning(
+                "%s: ended before everything was written; it is read again next time: %s", self._deployment.name, error
+            )
+
+
+def _converted(converter: Converter | None, records: Records) -> tuple[SinkBatch, Sequence[Failure]]:
+    if converter is None:
+        return SinkBatch(records), ()
+    converted = converter.decode(records.columns.column("value"))
+    return SinkBatch(records, converted.columns, converted.rows), converted.failures
+
+
+def _before(records: Records, end: int) -> Records:
+    """The records below offset `end`."""
+    if not records.num_rows or records.last_offset < end:
+        return records
+    offsets = records.columns.column("offset").to_numpy()
+    return records.slice(0, int((offsets < end).sum()))

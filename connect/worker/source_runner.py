@@ -1,0 +1,153 @@
+"""One life of a source task: rows and the offsets that they cover go into one transaction. Shell.
+
+The task's transactional id is Kafka Connect's, `<group>-<connector>-<task>`: a newer life fences an older one before it
+reads the offsets, so that they cannot move any more. Tested in tests/connect/test_source_runner.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...core.client.client import Client
+from ...core.client.config import producer_config
+from ...core.client.producer import Producer
+from ...core.errors import BackOff, ErrorCode, ProtocolError, Retriable
+from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
+from .config import WorkerConfig
+from .deployment import Deployment
+from .offsets import StoredOffsets, offset_rows, read_topic
+from .progress import TaskProgress
+from .restart import backoff_ms
+
+log = logging.getLogger(__name__)
+
+# A transaction is committed when this much was handed over, or after this time, or when the source is quiet.
+TRANSACTION_BYTES = 32 * 1024 * 1024
+TRANSACTION_MS = 200
+PRODUCER_OVERRIDE = "producer.override."
+PRODUCER_DEFAULTS = {"max.request.size": 4_194_304, "buffer.memory": 134_217_728}
+
+
+class SourceRunner:
+    """`run()` lives until the task is exhausted, the worker stops, or something fails."""
+
+    def __init__(
+        self, client: Client, worker: WorkerConfig, deployment: Deployment, progress: TaskProgress, *, bounded: bool
+    ) -> None:
+        self._client = client
+        self._worker = worker
+        self._deployment = deployment
+        self._progress = progress
+        self._bounded = bounded
+        self._known_topics: set[str] = set()
+
+    async def run(self, config: Mapping[str, Any], stop: asyncio.Event) -> None:
+        name, number = self._deployment.name, self._progress.task
+        connector = self._deployment.connector
+        assert isinstance(connector, SourceConnector)
+        transactional_id = f"{self._worker.group_id}-{name}-{number}"
+        overrides = {
+            key.removeprefix(PRODUCER_OVERRIDE): value
+            for key, value in config.items()
+            if key.startswith(PRODUCER_OVERRIDE)
+        }
+        settings = producer_config(PRODUCER_DEFAULTS | overrides | {"transactional.id": transactional_id})
+        async with self._client.producer(settings) as producer:
+            await producer.init_transactions()
+            stored = await read_topic(self._client, self._worker.offset_storage_topic)
+            offsets = StoredOffsets(name, stored)
+            task = connector.make_task(config)
+            await task.start(SourceContext(name, number, offsets, self._client.clock, self._bounded))
+            try:
+                while not stop.is_set() and not (self._bounded and task.exhausted):
+                    await self._one_transaction(task, producer, stop)
+            finally:
+                await task.stop()
+
+    async def _one_transaction(self, task: SourceTask, producer: Producer, stop: asyncio.Event) -> None:
+        batches = await self._poll(task, stop)
+        if not batches:
+            return
+        started_ms = self._client.clock.monotonic_ms()
+        producer.begin()
+        handed_over: list[SourceBatch] = []
+        size = rows = 0
+        try:
+            while batches:
+                for batch in batches:
+                    if batch.columns.num_rows:
+                        await self._ensure_topic(batch.topic)
+                        await producer.send(batch.topic, batch.columns, batch.partition)
+                    size += batch.columns.nbytes
+                    rows += batch.columns.num_rows
+                handed_over.extend(batches)
+                spent_ms = self._client.clock.monotonic_ms() - started_ms
+                if size >= TRANSACTION_BYTES or spent_ms >= TRANSACTION_MS or task.exhausted or stop.is_set():
+                    break
+                batches = await task.poll()
+            columns = offset_rows(self._deployment.name, handed_over)
+            if columns is not None:
+                await producer.send(self._worker.offset_storage_topic, columns)
+            await self._commit(producer)
+        except Retriable:
+            await producer.abort()
+            raise
+        await task.commit()
+        self._progress.rows += rows
+        self._progress.bytes += size
+
+    async def _commit(self, producer: Producer) -> None:
+        """The outcome of a commit that got no answer is open: ask again until it is known."""
+        attempt = 0
+        while True:
+            try:
+                await producer.commit()
+                return
+            except Retriable as error:
+                attempt += 1
+                if attempt > 20:
+                    raise
+                log.warning("%s: commit is tried again: %s", self._deployment.name, error)
+                await asyncio.sleep(backoff_ms(attempt, 100, 2_000) / 1000)
+
+    async def _poll(self, task: SourceTask, stop: asyncio.Event) -> Sequence[SourceBatch]:
+        attempt = 0
+        while not stop.is_set():
+            try:
+                batches = await task.poll()
+                self._progress.waiting_for = ""
+                return batches
+            except Retriable as error:
+                attempt += 1
+                wait_ms = error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, 500, 60_000)
+                self._progress.waiting_for = str(error)
+                log.warning("%s: the source is not ready, next try in %d ms: %s", self._deployment.name, wait_ms, error)
+                await wait_for(stop, wait_ms)
+        return ()
+
+    async def _ensure_topic(self, topic: str) -> None:
+        if topic in self._known_topics:
+            return
+        values = self._deployment.values
+        partitions = values["topic.creation.default.partitions"]
+        try:
+            await self._client.admin.create_topic(
+                topic,
+                partitions=-1 if partitions is None else partitions,
+                replication_factor=values["topic.creation.default.replication.factor"],
+            )
+            log.info("%s: created topic %s", self._deployment.name, topic)
+        except ProtocolError as error:
+            if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
+                raise
+        self._known_topics.add(topic)
+
+
+async def wait_for(event: asyncio.Event, wait_ms: float) -> None:
+    """Until the event is set, at most `wait_ms`."""
+    try:
+        async with asyncio.timeout(wait_ms / 1000):
+            await event.wait()
+    except TimeoutError:
+        return

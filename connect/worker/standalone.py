@@ -1,0 +1,128 @@
+"""A worker that runs connectors in this process: each task supervised by itself, restarted when it fails. Shell."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from ...core.client.client import Client
+from ...core.client.tasks import TaskScope
+from ...core.errors import ConfigError, Fenced, MillstreamError, Retriable
+from ..api import SourceConnector
+from .config import WorkerConfig
+from .dead_letters import ConversionFailed
+from .deployment import Deployment, task_configs
+from .offsets import ensure_topic
+from .progress import TaskProgress, WorkerProgress
+from .restart import RestartPolicy
+from .sink_runner import SinkRunner
+from .source_runner import SourceRunner, wait_for
+
+log = logging.getLogger(__name__)
+
+PERMANENT = (ConfigError, ConversionFailed)
+
+
+class TasksFailed(MillstreamError):
+    """Tasks ended and will not start again; the text has one line for each."""
+
+
+class Standalone:
+    """Runs deployments until `stop` is set or, bounded, until all that was there at the start is done."""
+
+    def __init__(
+        self,
+        client: Client,
+        deployments: Sequence[Deployment],
+        *,
+        worker: WorkerConfig | None = None,
+        bounded: bool = False,
+        progress: WorkerProgress | None = None,
+    ) -> None:
+        self._client = client
+        self._deployments = deployments
+        self._worker = worker or WorkerConfig()
+        self._bounded = bounded
+        self._progress = progress or WorkerProgress()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Raises TasksFailed when tasks failed for good: at once if none is left, else at the end."""
+        for deployment in self._deployments:
+            for warning in deployment.warnings:
+                log.warning("%s: %s", deployment.origin, warning)
+        if any(deployment.kind == "source" for deployment in self._deployments):
+            await ensure_topic(self._client, self._worker)
+        async with TaskScope() as scope:
+            tasks = [
+                scope.start(self._supervise(deployment, config, progress, stop), name=f"{deployment.name}-{number}")
+                for deployment in self._deployments
+                for number, config in enumerate(task_configs(deployment))
+                for progress in [self._progress.task(deployment.name, number, deployment.kind)]
+            ]
+            if tasks:
+                await asyncio.wait(tasks)
+        failed = [one for one in self._progress.tasks if one.state == "FAILED"]
+        if failed:
+            raise TasksFailed("\n".join(f"{one.connector} task {one.task} failed: {one.error}" for one in failed))
+
+    def _life(
+        self, deployment: Deployment, config: Mapping[str, Any], progress: TaskProgress, stop: asyncio.Event
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        if isinstance(deployment.connector, SourceConnector):
+            return lambda: SourceRunner(self._client, self._worker, deployment, progress, bounded=self._bounded).run(
+                config, stop
+            )
+        return lambda: SinkRunner(
+            self._client,
+            deployment,
+            progress,
+            bounded=self._bounded,
+            grace_ms=self._worker.task_shutdown_graceful_timeout_ms,
+        ).run(stop)
+
+    async def _supervise(
+        self, deployment: Deployment, config: Mapping[str, Any], progress: TaskProgress, stop: asyncio.Event
+    ) -> None:
+        policy = RestartPolicy.of(deployment.values)
+        life = self._life(deployment, config, progress, stop)
+        attempt = 0
+        while True:
+            started_ms = self._client.clock.monotonic_ms()
+            progress.state = "RUNNING"
+            try:
+                await life()
+                progress.state = "DONE"
+                return
+            except PERMANENT as error:
+                progress.state, progress.error = "FAILED", str(error)
+                return
+            except Exception as error:  # the outermost loop of a task: whatever it was, the other tasks go on
+                progress.error = str(error)
+                if stop.is_set() and isinstance(error, Retriable):
+                    log.warning("%s task %d: stopped while it waited: %s", deployment.name, progress.task, error)
+                    progress.state = "DONE"
+                    return
+                if isinstance(error, Fenced) and deployment.kind == "source":
+                    progress.state = "FAILED"
+                    progress.error = f"another worker runs this connector now: {error}"
+                    return
+                attempt = policy.attempt_after(attempt, self._client.clock.monotonic_ms() - started_ms)
+                wait_ms = policy.wait_ms(attempt)
+                if wait_ms is None or stop.is_set():
+                    log.exception("%s task %d failed", deployment.name, progress.task)
+                    progress.state = "FAILED"
+                    return
+                progress.state = "RESTARTING"
+                progress.restarts += 1
+                level = logging.WARNING if isinstance(error, MillstreamError) else logging.ERROR
+                log.log(
+                    level,
+                    "%s task %d failed, restart in %d ms",
+                    deployment.name,
+                    progress.task,
+                    wait_ms,
+                    exc_info=error,
+                )
+                await wait_for(stop, wait_ms)
+                if stop.is_set():
+                    return

@@ -1,11 +1,12 @@
 """A data directory: its lock, identity, checkpoints and logs. Shell over ports.Disk.
 
-Opening recovers every log, from its recovery point when the last shutdown was not clean. checkpoint() is called about every
-minute, in a thread: what it writes shortens the next recovery, and makes delete_records survive it.
+Opening recovers every log, from its recovery point when the last shutdown was not clean. checkpoint() is called about
+every minute, in a thread: what it writes shortens the next recovery, and makes delete_records survive it.
 Source: LogManager and MetaProperties of Kafka 4.3.1. Tested in tests/core/log/test_directory.py.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import field as dataclass_field
 
 from ..config import LogConfig
 from ..errors import ConfigError, DataDirectoryInUse, ErrorCode, ProtocolError, StorageError
-from ..ports import Clock, Disk, Rng, SystemRng
+from ..ports import Clock, Disk, Lock, Rng, SystemRng
 from .checkpoints import (
     TopicPartition,
     format_offsets,
@@ -54,29 +55,29 @@ class DirectoryConfig:
     """How to open a data directory. cluster_id: None takes the one found there, or a new one.
 
     defaults: the settings of logs until their topic's own are set on PartitionLog.config.
-    holder: what the lock file says of this process, as a rule its id.
     """
 
     node_id: int = 1
     cluster_id: str | None = None
     defaults: LogConfig = dataclass_field(default_factory=LogConfig)
-    holder: str = ""
 
 
 class LogDirectory:
     """Made by open(). Belongs to one thread, but for checkpoint()."""
 
-    def __init__(self, path: str, disk: Disk, config: DirectoryConfig) -> None:
+    def __init__(self, path: str, disk: Disk, clock: Clock, config: DirectoryConfig, lock: Lock) -> None:
         self.path = path
         self.config = config
         self.cluster_id = ""
         self.directory_id = ""
         self.was_clean = False
         self._disk = disk
+        self._clock = clock
+        self._held = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
         self._checkpointed: set[TopicPartition] = set()
         self._doomed: list[str] = []
-        self._lock = threading.Lock()
+        self._checkpointing = threading.Lock()
 
     @classmethod
     def open(
@@ -84,18 +85,187 @@ class LogDirectory:
     ) -> "LogDirectory":
         """The directory with all logs, recovered. It is made when it is not there.
 
-        Raises DataDirectoryInUse, ConfigError when it belongs to another cluster or node, StorageError, OSError.
+        Raises DataDirectoryInUse, ConfigError when it belongs to another cluster or node, StorageError.
         """
-        directory = cls(path, disk, config or DirectoryConfig())
-        disk.make_directory(path)
         try:
-            directory._held = disk.lock(f"{path}/{LOCK}", directory.config.holder)
+            disk.make_directory(path)
+            lock = disk.lock(f"{path}/{LOCK}", str(os.getpid()))
         except DataDirectoryInUse as error:
-            raise DataDirectoryInUse(f"data directory {path} is in use by {error}; stop that or name another") from error
+            holder = f"process {error}" if str(error).isdigit() else str(error)
+            raise DataDirectoryInUse(
+                f"data directory {path} is in use by {holder}; stop it, or name another directory"
+            ) from error
+        except OSError as error:
+            raise StorageError(f"data directory {path} cannot be used: {error}") from error
+        directory = cls(path, disk, clock, config or DirectoryConfig(), lock)
         try:
             directory._identify(rng or SystemRng())
-            directory._load(clock.now_ms())
+            directory._load()
+        except OSError as error:
+            directory.abandon()
+            raise StorageError(f"data directory {path} cannot be opened: {error}") from error
         except BaseException:
-            directory._abandon()
+            directory.abandon()
             raise
         return directory
+
+    # Logs.
+
+    def get(self, key: TopicPartition) -> PartitionLog | None:
+        return self._logs.get(key)
+
+    def logs(self) -> list[PartitionLog]:
+        return list(self._logs.values())
+
+    def create(self, topic: str, partition: int, topic_id: bytes, config: LogConfig | None = None) -> PartitionLog:
+        """A new, empty log; it is sure to survive a crash from its first flush on.
+
+        Raises ProtocolError TOPIC_ALREADY_EXISTS, StorageError.
+        """
+        key = (topic, partition)
+        if key in self._logs:
+            raise ProtocolError(ErrorCode.TOPIC_ALREADY_EXISTS, f"{topic}-{partition} is in {self.path} already")
+        if key in self._checkpointed:
+            self.checkpoint()
+        config = config or self.config.defaults
+        path = f"{self.path}/{log_directory(topic, partition)}"
+        metadata = format_partition_metadata(topic_id)
+        try:
+            self._disk.make_directory(path)
+            write_new_file(self._disk, f"{path}/{PARTITION_METADATA}", metadata).close()
+            segment = Segment.create(self._disk, path, 0, index_interval=config.index_interval_bytes)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be made: {error}") from error
+        loaded = LoadedLog([segment], 0, 0, LeaderEpochs(), new_files={PARTITION_METADATA: metadata})
+        log = PartitionLog(topic, partition, topic_id, config, self._disk, path, loaded)
+        self._logs[key] = log
+        return log
+
+    def delete(self, topic: str, partition: int) -> None:
+        """Take a log away at once; its files go with the next checkpoint(). Harmless when it is not there."""
+        log = self._logs.pop((topic, partition), None)
+        if log is None:
+            return
+        log.abandon("deleted")
+        doomed = f"{log.path}.{SystemRng().random_bytes(16).hex()}{DELETED_DIRECTORY}"
+        try:
+            self._disk.rename(log.path, doomed)
+        except OSError as error:
+            raise StorageError(f"{log.path} cannot be deleted: {error}") from error
+        self._doomed.append(doomed)
+
+    # Opening.
+
+    def _identify(self, rng: Rng) -> None:
+        """Check whose directory this is, or write it down in a new one."""
+        path = f"{self.path}/{META_PROPERTIES}"
+        data = read_file(self._disk, path)
+        config = self.config
+        if data:
+            try:
+                found = parse_properties(data)
+                self.cluster_id, node_id = found["cluster.id"], int(found["node.id"])
+            except (ValueError, KeyError) as error:
+                raise StorageError(f"{path} cannot be read: {error}; restore it, or name another directory") from error
+            self.directory_id = found.get("directory.id", "")
+            wanted = (config.cluster_id or self.cluster_id, config.node_id)
+            if (self.cluster_id, node_id) != wanted:
+                raise ConfigError(
+                    f"{self.path} belongs to cluster {self.cluster_id}, node {node_id}; asked for was cluster "
+                    f"{wanted[0]}, node {wanted[1]}"
+                )
+            return
+        self.cluster_id = config.cluster_id or uuid_text(rng.random_bytes(16))
+        self.directory_id = uuid_text(rng.random_bytes(16))
+        values = {"cluster.id": self.cluster_id, "node.id": str(config.node_id), "directory.id": self.directory_id}
+        replace_file(self._disk, path, format_properties(values))
+
+    def _load(self) -> None:
+        points = [self._read_offsets(name) for name in (RECOVERY_POINTS, LOG_START_OFFSETS, CLEANER_OFFSETS)]
+        marker = f"{self.path}/{CLEAN_SHUTDOWN}"
+        self.was_clean = self._disk.exists(marker)
+        if self.was_clean:
+            self._disk.unlink(marker)
+            self._disk.sync_directory(self.path)
+        for name in self._disk.list_directory(self.path):
+            key = parse_log_directory(name)
+            if name.endswith(DELETED_DIRECTORY):
+                self._doomed.append(f"{self.path}/{name}")
+            elif key is not None:
+                recovery, start, cleaned = (offsets.get(key, 0) for offsets in points)
+                self._logs[key] = self._load_log(key, LoadPoint(self.was_clean, recovery, start, cleaned))
+        self.checkpoint()
+
+    def _load_log(self, key: TopicPartition, point: LoadPoint) -> PartitionLog:
+        path = f"{self.path}/{log_directory(*key)}"
+        config = self.config.defaults
+        loaded = Loader(self._disk, path, point, index_interval=config.index_interval_bytes).load()
+        metadata = read_file(self._disk, f"{path}/{PARTITION_METADATA}")
+        try:
+            topic_id = parse_partition_metadata(metadata)
+        except ValueError as error:
+            logger.warning("%s/%s: %s; the topic's id is not known here", path, PARTITION_METADATA, error)
+            topic_id = ZERO_UUID
+        return PartitionLog(*key, topic_id, config, self._disk, path, loaded)
+
+    def _read_offsets(self, name: str) -> Mapping[TopicPartition, int]:
+        data = read_file(self._disk, f"{self.path}/{name}")
+        try:
+            return parse_offsets(data) if data else {}
+        except ValueError as error:
+            logger.warning("%s/%s is damaged and not used: %s", self.path, name, error)
+            return {}
+
+    # Checkpoints and the end.
+
+    def checkpoint(self) -> None:
+        """Write recovery points, log starts and high watermarks, and remove what was deleted. Blocks; from any thread.
+
+        Raises StorageError.
+        """
+        with self._checkpointing:
+            logs = {(log.topic, log.partition): log for log in self.logs()}
+            doomed, self._doomed = self._doomed, []
+            files = {
+                RECOVERY_POINTS: {key: log.recovery_point for key, log in logs.items()},
+                LOG_START_OFFSETS: {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset},
+                HIGH_WATERMARKS: {key: log.high_watermark for key, log in logs.items()},
+            }
+            try:
+                for name, offsets in files.items():
+                    replace_file(self._disk, f"{self.path}/{name}", format_offsets(offsets))
+                for path in doomed:
+                    self._remove(path)
+            except OSError as error:
+                raise StorageError(f"{self.path}: checkpoints cannot be written: {error}") from error
+            self._checkpointed = set(logs)
+
+    def _remove(self, path: str) -> None:
+        for name in self._disk.list_directory(path):
+            self._disk.unlink(f"{path}/{name}")
+        self._disk.remove_directory(path)
+
+    def close(self) -> None:
+        """Close every log, and mark the shutdown as clean if that went well for all. Raises StorageError otherwise."""
+        failures = []
+        for log in self.logs():
+            try:
+                log.close()
+            except StorageError as error:
+                failures.append(str(error))
+        try:
+            self.checkpoint()
+            if not failures:
+                replace_file(self._disk, f"{self.path}/{CLEAN_SHUTDOWN}", CLEAN_SHUTDOWN_TEXT)
+        except (OSError, StorageError) as error:
+            failures.append(str(error))
+        finally:
+            self._held.release()
+        if failures:
+            raise StorageError("\n".join(failures))
+
+    def abandon(self) -> None:
+        """Let go of everything as it is, as a crash would."""
+        for log in self.logs():
+            log.abandon("closed")
+        self._held.release()

@@ -24,7 +24,7 @@ Growing = Callable[[], tuple[int, Segment]]
 class Flusher:
     """What of a log waits for the medium. The log's own thread adds, the committer's takes."""
 
-    def __init__(self, disk: Disk, path: str, *, flushed_offset: int, new: bool) -> None:
+    def __init__(self, disk: Disk, path: str, *, flushed_offset: int, new_files: dict[str, bytes]) -> None:
         self.flushed_offset = flushed_offset
         self.recovery_point = flushed_offset
         self.failure: StorageError | None = None
@@ -35,9 +35,9 @@ class Flusher:
         self._unsynced: list[Segment] = []
         self._unfinished: list[Segment] = []
         self._snapshots: list[tuple[int, bytes]] = []
-        self._files: dict[str, bytes] = {}
+        self._files: dict[str, bytes] = dict(new_files)
         self._doomed: list[Segment] = []
-        self._names_changed = new
+        self._names_changed = bool(new_files)
 
     def add_sealed(self, segment: Segment, snapshot_offset: int, snapshot: bytes) -> None:
         """A segment is followed by a new one; the producer snapshot is of the border. The caller holds the lock."""

@@ -1,7 +1,7 @@
 """One thread that syncs the logs of a data directory; all who wait for one log share a sync. Shell.
 
-While a sync runs, requests gather, and the next one serves them all. Waiting is by future, or by on_flushed, which is called
-on this thread after each sync or failure of a log. Tested in tests/core/log/test_group_commit.py.
+While a sync runs, requests gather, and the next one serves them all. Waiting is by future, or by on_flushed, which is
+called on this thread after each sync or failure of a log. Tested in tests/core/log/test_group_commit.py.
 """
 
 import logging

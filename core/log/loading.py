@@ -14,8 +14,18 @@ from ..errors import CorruptRecords, StorageError
 from ..ports import Disk
 from .batch_scan import Damage, ScannedBatch, scan_batches
 from .checkpoints import format_epochs, parse_epochs
-from .file_names import CLEANED, DELETED, LEADER_EPOCHS, LOG, SNAPSHOT, SWAP, TEMPORARY, TRANSACTION_INDEX
-from .file_names import parse_segment_file, segment_file
+from .file_names import (
+    CLEANED,
+    DELETED,
+    LEADER_EPOCHS,
+    LOG,
+    SNAPSHOT,
+    SWAP,
+    TEMPORARY,
+    TRANSACTION_INDEX,
+    parse_segment_file,
+    segment_file,
+)
 from .files import read_file, replace_file
 from .leader_epochs import LeaderEpochs
 from .markers import decode_marker
@@ -43,7 +53,7 @@ class LoadPoint:
 
 @dataclass(slots=True)
 class LoadedLog:
-    """A log's state as found."""
+    """A log's state as found. new_files: of a log just made, to be synced before anything of it counts."""
 
     segments: list[Segment]
     end_offset: int
@@ -51,7 +61,7 @@ class LoadedLog:
     epochs: LeaderEpochs
     producers: ProducerStates = field(default_factory=ProducerStates)
     damaged: list[LogDamage] = field(default_factory=list)
-    new: bool = False
+    new_files: dict[str, bytes] = field(default_factory=dict)
 
 
 class Loader:

@@ -1,8 +1,8 @@
 """The log of one partition: appends, reads, transactions, retention. Shell over Segment; the rules are pure modules.
 
-Threads: append, roll and retention belong to one thread, the broker's loop; flush() and tidy() are the committer's. Reads
-may come from any: segments are replaced as a whole, `end_offset` is set last. Nothing counts before flush() has synced
-it: the high watermark, and with it every reader, stays at what is on the medium.
+Threads: append, roll and retention belong to one thread, the broker's loop; flush() and tidy() are the committer's.
+Reads may come from any: segments are replaced as a whole, `end_offset` is set last. Nothing counts before flush() has
+synced it: the high watermark, and with it every reader, stays at what is on the medium.
 Tested in tests/core/log/test_partition_log.py, test_transactions.py and by simulation in test_crashes.py.
 """
 
@@ -81,7 +81,7 @@ class PartitionLog:
         self._producers = loaded.producers
         self._epochs = loaded.epochs
         self._layout = Layout.of(loaded.segments)
-        self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new=loaded.new)
+        self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files)
         self._positions: dict[int, tuple[Segment, int]] = {}
         self._open_sealed: list[Segment] = []
 
@@ -261,7 +261,8 @@ class PartitionLog:
         waited_ms = newest_ms - first_ms if first_ms >= 0 and newest_ms >= 0 else 0
         if must_roll(
             self.config, size_bytes=active.size_bytes, base_offset=active.base_offset,
-            index_entries=active.index_entries, waited_ms=waited_ms, append_bytes=append_bytes, append_last_offset=last_offset,
+            index_entries=active.index_entries, waited_ms=waited_ms, append_bytes=append_bytes,
+            append_last_offset=last_offset,
         ):  # fmt: skip
             self.roll(now_ms)
         return self._layout.segments[-1]
@@ -385,8 +386,8 @@ class PartitionLog:
     def _corrupt(self, damage: LogDamage) -> CorruptRecords:
         return CorruptRecords(
             f"{self.path}: offsets {damage.first_offset} to {damage.next_offset - 1} are damaged, in segment "
-            f"{damage.segment_base_offset} from position {damage.position}: {damage.cause}; offset {damage.next_offset} is "
-            f"where to read on"
+            f"{damage.segment_base_offset} from position {damage.position}: {damage.cause}; "
+            f"offset {damage.next_offset} is where to read on"
         )
 
     # Looking up by time.

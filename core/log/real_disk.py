@@ -14,6 +14,7 @@ from ..errors import DataDirectoryInUse
 from ..ports import Buffer
 
 BUFFERS_PER_CALL = 1024  # IOV_MAX on Linux and macOS
+OTHER_PROGRAM = "another program, such as Apache Kafka"
 
 
 class RealFile:
@@ -114,13 +115,14 @@ class RealDisk:
 
     def lock(self, path: str, holder: str) -> RealLock:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        held_by = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held_by = OTHER_PROGRAM
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            held_by = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             os.close(descriptor)
-            raise DataDirectoryInUse(held_by or "another program, such as Apache Kafka") from error
+            raise DataDirectoryInUse(held_by or OTHER_PROGRAM) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, holder.encode(), 0)
         return RealLock(descriptor)

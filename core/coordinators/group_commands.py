@@ -213,6 +213,19 @@ class PartsReply:
 Reply = JoinReply | SyncReply | ErrorReply | PartsReply
 
 
+def refusal(command: Command, error: ErrorCode) -> Reply:
+    """The reply to a command that says no more than this error."""
+    match command:
+        case JoinGroup():
+            return JoinReply(error, command.member_id)
+        case SyncGroup():
+            return SyncReply(error)
+        case LeaveGroup() | CommitOffsets() | DeleteOffsets():
+            return PartsReply(error)
+        case _:
+            return ErrorReply(error)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Append `records` and apply() them in order; once they are committed, answer. Timers are set at once.

@@ -1,0 +1,90 @@
+"""Formats of values as users name them: json, text, raw, regex and log formats. Pure.
+
+The formats themselves are in core/formats, imported when a topology is built. Tests: tests/dsl/test_serdes.py.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ..core.errors import PlanError
+from ..streams.naming import choices
+from ..streams.plan import ValueFormat
+
+PYTHON_TYPES: dict[Any, pa.DataType] = {
+    int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary(),
+    datetime: pa.timestamp("ms", "UTC"), date: pa.date32(),
+}  # fmt: skip
+NAMED_TYPES = {
+    "string": pa.string(), "str": pa.string(), "int64": pa.int64(), "int": pa.int64(), "int32": pa.int32(),
+    "int16": pa.int16(), "int8": pa.int8(), "float64": pa.float64(), "float": pa.float64(), "double": pa.float64(),
+    "float32": pa.float32(), "bool": pa.bool_(), "boolean": pa.bool_(), "bytes": pa.binary(), "binary": pa.binary(),
+    "timestamp": pa.timestamp("ms", "UTC"), "date": pa.date32(),
+}  # fmt: skip
+SchemaLike = pa.Schema | Mapping[str, Any]
+
+
+def schema_of(where: str, schema: SchemaLike) -> pa.Schema:
+    """A schema from {"name": "int64"}, {"name": int} or pyarrow types. Raises PlanError for a type it does not know."""
+    if isinstance(schema, pa.Schema):
+        return schema
+    fields = []
+    for name, kind in schema.items():
+        if isinstance(kind, pa.DataType):
+            fields.append(pa.field(name, kind))
+        elif isinstance(kind, str) and kind in NAMED_TYPES:
+            fields.append(pa.field(name, NAMED_TYPES[kind]))
+        elif not isinstance(kind, str) and kind in PYTHON_TYPES:
+            fields.append(pa.field(name, PYTHON_TYPES[kind]))
+        else:
+            spoken = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+            raise PlanError(
+                f"{where}: column {name!r} has type {spoken!r}, which is not known; {choices(spoken, NAMED_TYPES)}"
+            )
+    if not fields:
+        raise PlanError(f"{where}: the schema is empty; name at least one column")
+    return pa.schema(fields)
+
+
+def json(schema: SchemaLike | None = None) -> ValueFormat:
+    """JSON objects. Reading needs a schema, such as {"host": str, "bytes": "int64"}; writing does not."""
+    from ..core.formats.json import JsonFormat
+
+    return JsonFormat(None if schema is None else schema_of("json", schema))
+
+
+def text(column: str = "line") -> ValueFormat:
+    """Each value is one string, in one column."""
+    from ..core.formats.text import TextFormat
+
+    return TextFormat(column)
+
+
+def raw(column: str = "value") -> ValueFormat:
+    """Each value as bytes, unread, in one column."""
+    from ..core.formats.raw import RawFormat
+
+    return RawFormat(column)
+
+
+def regex(pattern: str, schema: SchemaLike | None = None, **options: Any) -> ValueFormat:
+    """The named groups of a pattern as columns; types by `schema`, strings otherwise."""
+    from ..core.formats.regex import RegexFormat
+
+    return RegexFormat(pattern, None if schema is None else schema_of("regex", schema), **options)
+
+
+def combined_log() -> ValueFormat:
+    """Lines in the combined log format of Apache and nginx."""
+    from ..core.formats.logs import combined_log as log_format
+
+    return log_format()
+
+
+def common_log() -> ValueFormat:
+    """Lines in the common log format of Apache and nginx."""
+    from ..core.formats.logs import common_log as log_format
+
+    return log_format()

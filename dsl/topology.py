@@ -1,0 +1,128 @@
+"""A topology as users build it: named streams from topics, and what becomes of them. Lowers to streams.plan.
+
+Every step is checked when it is written: PlanError names the step, the column and the remedy. Nodes and stores are named
+as Kafka Streams names them, in the order in which the steps are written. Tests: tests/dsl.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ..core.errors import PlanError
+from ..streams.describe import describe, mermaid
+from ..streams.naming import Counter, choices
+from ..streams.plan import Node, Plan, Source, ValueFormat
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+APPLICATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,200}")
+TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+def check_topic(where: str, topic: str) -> None:
+    """Raises PlanError unless `topic` is a name that Kafka takes."""
+    if not isinstance(topic, str) or not TOPIC.fullmatch(topic) or topic in (".", ".."):
+        raise PlanError(f"{where}: {topic!r} is no topic name; use letters, digits, '.', '_' and '-', at most 249")
+
+
+class Topology:
+    """Begin with `Topology(name)`; the name is the consumer group and prefixes internal topics."""
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not APPLICATION_ID.fullmatch(name):
+            raise PlanError(f"topology name {name!r}: use letters, digits, '.', '_' and '-', at most 200 characters")
+        self.name = name
+        self._counter = Counter()
+        self._nodes: dict[str, Node] = {}
+
+    def stream(
+        self,
+        topic: str,
+        *,
+        value: ValueFormat,
+        key: ValueFormat | None = None,
+        time: str | None = None,
+        partitioned_by: "list[str] | tuple[str, ...]" = (),
+    ) -> "Stream":
+        """The records of a topic as rows.
+
+        value, key: how to read them, such as ms.json({...}); a row that cannot be read goes to the dead letters. time: the
+        column that holds the event time (a timestamp, or ms since 1970 as int64); the record's timestamp without it.
+        partitioned_by: columns by which the topic is partitioned already, so that grouping by them moves no data.
+        """
+        from .stream import Stream
+
+        where = f"stream({topic!r})"
+        check_topic(where, topic)
+        schema = _source_schema(where, value, key)
+        _check_time(where, time, schema)
+        for column in partitioned_by:
+            if column not in schema.names:
+                raise PlanError(f"{where}: partitioned_by has no column {column!r}; {choices(column, schema.names)}")
+        by = tuple(partitioned_by) or (() if key is None or key.schema is None else tuple(key.schema.names))
+        name = self.new_name("KSTREAM-SOURCE-")
+        self.add(Source(name, "", schema, topic, value, key, time, by))
+        return Stream(self, name, schema, by, tuple(key.schema.names) if key is not None and key.schema else ())
+
+    @property
+    def plan(self) -> Plan:
+        """The finished plan. Raises PlanError when a stream leads nowhere."""
+        return Plan(self.name, tuple(self._nodes.values()))
+
+    def describe(self) -> str:
+        """The topology in the format of Kafka Streams."""
+        return describe(self.plan)
+
+    def mermaid(self) -> str:
+        """The topology as a flow chart in Mermaid."""
+        return mermaid(self.plan)
+
+    def run(self, *, bootstrap_servers: str, to_end: bool = False, config: dict[str, Any] | None = None) -> Any:
+        """Run until interrupted, or with `to_end` until all that was there at the start is processed.
+
+        bootstrap_servers: "host:port" of any Kafka, or "embedded:DIR" for a broker inside this process.
+        """
+        from importlib import import_module
+
+        embedded = import_module("...embedded", __name__)
+        return embedded.run_topology(self, bootstrap_servers=bootstrap_servers, to_end=to_end, config=config)
+
+    def new_name(self, prefix: str) -> str:
+        """The next name with this prefix; for the steps of streams."""
+        return self._counter.name(prefix)
+
+    def add(self, node: Node) -> None:
+        """Adds a node, or replaces the one of its name; for the steps of streams."""
+        self._nodes[node.name] = node
+
+    def node(self, name: str) -> Node:
+        """A node by its name; for the steps of streams."""
+        return self._nodes[name]
+
+    def store_names(self) -> set[str]:
+        return {getattr(node, "store", "") for node in self._nodes.values()}
+
+
+def _source_schema(where: str, value: ValueFormat, key: ValueFormat | None) -> pa.Schema:
+    if not hasattr(value, "decode"):
+        raise PlanError(f"{where}: value={value!r} is no format; use ms.json({{...}}), ms.text() or ms.combined_log()")
+    if value.schema is None:
+        raise PlanError(f'{where}: reading needs a schema: value=ms.json({{"host": str, "bytes": "int64"}})')
+    fields = [*(key.schema or () if key is not None else ()), *value.schema]
+    names = [field.name for field in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise PlanError(f"{where}: key and value both have a column {name!r}; give the key's another name")
+    return pa.schema([pa.field(field.name, field.type) for field in fields])
+
+
+def _check_time(where: str, time: str | None, schema: pa.Schema) -> None:
+    if time is None:
+        return
+    if time not in schema.names:
+        raise PlanError(f"{where}: time={time!r} is no column; {choices(time, schema.names)}")
+    kind = schema.field(time).type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_int64(kind)):
+        raise PlanError(f"{where}: time={time!r} is {kind}; it must be a timestamp, or int64 with ms since 1970")

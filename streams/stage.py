@@ -1,0 +1,160 @@
+"""One aggregate of one task: its store, its changelog, and what becomes of its results. Pure.
+
+Three roles: `whole` aggregates rows to results; `partial` aggregates rows and sends what it has through the repartition topic
+at each commit; `merging` adds up partials there. Time: whole and partial follow their own rows, merging the watermark.
+Tests: tests/streams/test_task.py, test_repartition.py.
+"""
+
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from ..core.errors import PlanError
+from ..core.records import Records, murmur2_partitions
+from .batch import Batch
+from .dead_letters import late_rows, result_letters
+from .flow import compile_branches, run_branches
+from .ops.buffers import binary_array, integers
+from .ops.row_keys import encode_rows
+from .outputs import Output
+from .plan import ON_CLOSE, Aggregation, Plan
+from .state.changelog import Announcement, ChangelogCodec, Progress, encode_announcement, encode_progress
+from .state.store import AggregateStore
+from .task_options import TaskOptions
+from .watermark import Watermark
+
+Role = Literal["whole", "partial", "merging"]
+
+
+class Stage:
+    """The state of one aggregate for one partition."""
+
+    def __init__(self, plan: Plan, node: Aggregation, partition: int, role: Role, options: TaskOptions) -> None:
+        self.node = node
+        self.role: Role = role
+        self.store = AggregateStore(node.spec, judging=not options.bounded, seed=options.seed)
+        self.late_partials = 0
+        self._plan = plan
+        self._partition = partition
+        self._dead_letter_topic = options.dead_letter_topic
+        self._branches = compile_branches(plan, node.name)
+        self._codec = ChangelogCodec(self.store.partial_schema(), len(node.spec.group) + 1)
+        upstream = options.partitions[plan.source_of(node).topic] if role == "merging" else 0
+        self._watermark = Watermark(upstream)
+        self._outputs: list[Output] = []
+        self._restored: Progress | None = None
+        self._announced: Announcement | None = None
+        self._active_time_ms = -1
+        self.idle = False
+
+    def add(self, batch: Batch) -> None:
+        """Rows of the source, in the order of their offsets."""
+        assert batch.records is not None
+        offsets = integers(batch.records.columns.column("offset"))
+        if batch.rows.size != offsets.size:
+            offsets = offsets[batch.rows]
+        late = self.store.update(batch.columns, batch.times, offsets, self._partition)
+        self._active_time_ms = self.store.slots.stream_time_ms
+        self.idle = False
+        if late.size and self.node.late_topic is not None:
+            now_ms = self.store.slots.stream_time_ms
+            self._outputs.append(late_rows(self.node.late_topic, batch.records, batch.rows[late], now_ms))
+
+    def merge(self, records: Records) -> None:
+        """Partial aggregates and announcements from the repartition topic."""
+        partials = self._codec.decode_partials(records.columns.column("key"), records.columns.column("value"))
+        self.late_partials += self.store.merge(partials.rows)
+        for announced in partials.announcements:
+            self._watermark.advance(announced.partition, announced.stream_time_ms, idle=announced.idle)
+        self.store.slots.stream_time_ms = max(self._watermark.time_ms, self.store.slots.stream_time_ms)
+
+    def quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> None:
+        """No input for `elapsed_ms` although all was read: time may go on with the wall clock, and others not wait."""
+        window = self.node.spec.window
+        if window is None or self.role == "merging":
+            return
+        if window.idle_ms is not None and elapsed_ms >= window.idle_ms and self._active_time_ms >= 0:
+            slots = self.store.slots
+            slots.stream_time_ms = max(slots.stream_time_ms, self._active_time_ms + elapsed_ms)
+        self.idle = elapsed_ms >= idle_after_ms
+
+    def drain(self, offset: int, *, finishing: bool, partitions: int) -> list[Output]:
+        """What to write at a commit. offset: of the next input; partitions: of the repartition topic."""
+        outputs, self._outputs = self._outputs, []
+        if self.role == "partial":
+            return outputs + self._drain_partials(partitions)
+        drained = self.store.drain(on_close=self.node.emit == ON_CLOSE, finishing=finishing)
+        topic = self._plan.changelog_topic(self.node)
+        changes = self._codec.encode(drained.changes, drained.gone)
+        stream_time_ms = self.store.slots.stream_time_ms
+        progress = Progress(self._plan.fingerprint(self.node), offset, stream_time_ms, self._watermark.state())
+        if changes.num_rows:
+            outputs.append(Output(topic, changes, self._partition))
+        if changes.num_rows or progress != self._restored:
+            outputs.append(Output(topic, encode_progress(progress), self._partition))
+            self._restored = progress
+        if drained.results.num_rows:
+            batch = Batch(drained.results, drained.times, np.arange(drained.times.size), None)
+            written, faults = run_branches(self._branches, batch, _no_second_aggregate)
+            outputs += written
+            if faults:
+                outputs.append(result_letters(self._dead_letter_topic, f"{topic}-{self._partition}", batch, faults))
+        return outputs
+
+    def _drain_partials(self, partitions: int) -> list[Output]:
+        topic = self._plan.repartition_topic(self.node)
+        partials = self.store.drain_partials()
+        outputs = []
+        if partials.num_rows:
+            records = self._codec.encode(partials)
+            groups = binary_array(*encode_rows(partials.columns[: len(self.node.spec.group)], partials.num_rows))
+            outputs.append(Output(topic, records, murmur2_partitions(groups, partitions)))
+        announcement = Announcement(self._partition, self.store.slots.stream_time_ms, self.idle)
+        if partials.num_rows or announcement != self._announced:
+            record = encode_announcement(announcement)
+            outputs += [Output(topic, record, partition) for partition in range(partitions)]
+            self._announced = announcement
+        return outputs
+
+    def restore(self, records: Records) -> None:
+        """The next records of the changelog. Raises PlanError when they are of a state that this plan cannot continue."""
+        keys, values = records.columns.column("key"), records.columns.column("value")
+        try:
+            content = self._codec.decode_changes(keys, values)
+        except (ValueError, pa.ArrowInvalid) as error:
+            raise PlanError(self._incompatible(f"its records do not fit: {error}")) from error
+        if content.progress is not None and content.progress.fingerprint != self._plan.fingerprint(self.node):
+            raise PlanError(self._incompatible("its state is of another group, window or aggregates"))
+        self.store.unload(content.gone)
+        self.store.load(content.changes)
+        self._restored = content.progress or self._restored
+
+    def _incompatible(self, why: str) -> str:
+        topic = self._plan.changelog_topic(self.node)
+        return (
+            f"{self.node.name}: cannot continue from changelog topic {topic!r}: {why}. Give the topology a new name, or "
+            f"delete the topic and reset the offsets of group {self._plan.application_id!r} to build the state anew"
+        )
+
+    def resume(self) -> int | None:
+        """Ends restoring: the input offset that the state stands at, None if there was no state."""
+        if self._restored is None:
+            return None
+        self.resume_time(self._restored.stream_time_ms)
+        self._watermark.restore(self._restored.watermark, self._restored.stream_time_ms)
+        return self._restored.offset
+
+    def resume_time(self, stream_time_ms: int) -> None:
+        """Continue with the time that an earlier commit had reached."""
+        self.store.slots.stream_time_ms = stream_time_ms
+        self._active_time_ms = stream_time_ms
+
+    @property
+    def metrics(self) -> dict[str, int]:
+        """Counts since the task began."""
+        return {**self.store.slots.dropped, "late_partials": self.late_partials, "live_windows": len(self.store)}
+
+
+def _no_second_aggregate(node: Aggregation, _batch: Batch) -> None:
+    raise AssertionError(f"{node.name} aggregates aggregates; the plan should have refused it")

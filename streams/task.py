@@ -1,0 +1,148 @@
+"""One partition of one sub-topology: records in, outputs at each commit. Pure; the shell is runtime.py.
+
+A SourceTask runs everything below a source; a MergeTask what comes after a repartition. `drain` hands over what the next
+transaction holds; after it the task may go on with further records while that transaction is written.
+Tests: tests/streams/test_task.py, test_goldens.py.
+"""
+
+import json
+from dataclasses import dataclass
+
+import msgspec
+
+from ..core.records import Records
+from .batch import Batch, decode_source
+from .dead_letters import dead_letters
+from .flow import compile_branches, run_branches
+from .outputs import Output
+from .plan import Aggregation, Plan, Source
+from .stage import Stage
+from .task_options import TaskOptions
+
+
+@dataclass(slots=True)
+class Drained:
+    """The outputs of a commit, the offset of the next record to read, and what to note beside it."""
+
+    outputs: list[Output]
+    offset: int
+    metadata: str = ""
+
+
+class SourceTask:
+    """Everything below a source, for one partition of its topic."""
+
+    def __init__(self, plan: Plan, source: Source, partition: int, options: TaskOptions) -> None:
+        self.topic = source.topic
+        self.partition = partition
+        self.position = 0
+        self.rows = 0
+        self.dead_letters = 0
+        self._plan = plan
+        self._source = source
+        self._options = options
+        self._branches = compile_branches(plan, source.name)
+        self._outputs: list[Output] = []
+        self.stages = {
+            node.name: Stage(plan, node, partition, "whole" if options.is_whole(plan, node) else "partial", options)
+            for node in plan.aggregations(source.name)
+        }
+
+    def process(self, records: Records) -> None:
+        """The next records of the partition, in the order of their offsets."""
+        if records.num_rows == 0:
+            return
+        batch, faults = decode_source(self._source, records)
+        outputs, more = run_branches(self._branches, batch, self._aggregate)
+        self._outputs += outputs
+        faults += more
+        if faults:
+            faults.sort(key=lambda fault: fault.row)
+            causes = [(fault.exception, fault.message) for fault in faults]
+            rows = [fault.row for fault in faults]
+            self._outputs.append(dead_letters(self._options.dead_letter_topic, records, rows, causes))
+            self.dead_letters += len(faults)
+        self.rows += records.num_rows
+        self.position = records.last_offset + 1
+
+    def _aggregate(self, node: Aggregation, batch: Batch) -> None:
+        self.stages[node.name].add(batch)
+
+    def quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> None:
+        for stage in self.stages.values():
+            stage.quiet(elapsed_ms, idle_after_ms=idle_after_ms)
+
+    def drain(self, *, finishing: bool = False) -> Drained:
+        """What the next commit writes."""
+        outputs, self._outputs = self._outputs, []
+        for stage in self.stages.values():
+            partitions = 1
+            if stage.role == "partial":
+                partitions = self._options.partitions[self._plan.repartition_topic(stage.node)]
+            outputs += stage.drain(self.position, finishing=finishing, partitions=partitions)
+        return Drained(outputs, self.position, self._metadata())
+
+    def _metadata(self) -> str:
+        """Stream times of partial stages, which have no changelog; Kafka Streams too keeps partition time there."""
+        times = {
+            stage.node.store: stage.store.slots.stream_time_ms
+            for stage in self.stages.values()
+            if stage.role == "partial"
+        }
+        return json.dumps({"stream_time_ms": times}) if times else ""
+
+    def resume(self, metadata: str) -> None:
+        """Continue from what was noted beside the committed offset."""
+        if not metadata:
+            return
+        try:
+            noted = msgspec.json.decode(metadata.encode(), type=dict[str, dict[str, int]])
+        except msgspec.DecodeError:
+            return
+        for stage in self.stages.values():
+            if stage.role == "partial" and stage.node.store in noted.get("stream_time_ms", {}):
+                stage.resume_time(noted["stream_time_ms"][stage.node.store])
+
+
+class MergeTask:
+    """One partition of a repartition topic: partial aggregates of all source partitions, added up."""
+
+    def __init__(self, plan: Plan, node: Aggregation, partition: int, options: TaskOptions) -> None:
+        self.topic = plan.repartition_topic(node)
+        self.partition = partition
+        self.position = 0
+        self.rows = 0
+        self.dead_letters = 0
+        self.stages = {node.name: Stage(plan, node, partition, "merging", options)}
+        self._stage = self.stages[node.name]
+
+    def process(self, records: Records) -> None:
+        """The next records of the partition, in the order of their offsets."""
+        if records.num_rows:
+            self._stage.merge(records)
+            self.rows += records.num_rows
+            self.position = records.last_offset + 1
+
+    def quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> None:
+        """Nothing to do: idleness is announced by the sources."""
+
+    def drain(self, *, finishing: bool = False) -> Drained:
+        """What the next commit writes."""
+        return Drained(self._stage.drain(self.position, finishing=finishing, partitions=1), self.position)
+
+    def resume(self, metadata: str) -> None:
+        """Nothing is noted beside the offsets of repartition topics."""
+
+
+Task = SourceTask | MergeTask
+
+
+def make_task(plan: Plan, topic: str, partition: int, options: TaskOptions) -> Task:
+    """The task that reads this partition."""
+    for source in plan.sources():
+        if source.topic == topic:
+            return SourceTask(plan, source, partition, options)
+    for node in plan.aggregations():
+        if node.repartition is not None and plan.repartition_topic(node) == topic:
+            return MergeTask(plan, node, partition, options)
+    raise AssertionError(f"no sub-topology reads {topic}")

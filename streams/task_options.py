@@ -1,0 +1,28 @@
+"""What the tasks of one run share. Pure values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .plan import Aggregation, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """partitions: how many each topic has that is read or is a repartition topic. seed: of hash tables; changes no result.
+
+    bounded: nothing is late, and windows close when the run ends.
+    """
+
+    partitions: Mapping[str, int]
+    dead_letter_topic: str
+    bounded: bool = False
+    seed: int = 0
+
+    def is_whole(self, plan: Plan, node: Aggregation) -> bool:
+        """Whether an aggregate needs no repartition: by its plan, or as its source has a single partition."""
+        return node.repartition is None or self.partitions[plan.source_of(node).topic] == 1
+
+    def input_topics(self, plan: Plan) -> list[str]:
+        """The topics that a run reads: sources, and the repartition topics that are in use."""
+        used = [plan.repartition_topic(node) for node in plan.aggregations() if not self.is_whole(plan, node)]
+        return [*(source.topic for source in plan.sources()), *used]

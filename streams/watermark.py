@@ -1,0 +1,48 @@
+"""Time after a repartition: one stream time for each source partition, and the slowest decides. Pure.
+
+A partition that is idle (its end reached and nothing new for a while) is left out; when all are idle, the latest time
+that any has reached stands. The watermark never goes back. Tests: tests/streams/test_watermark.py.
+"""
+
+from dataclasses import dataclass
+
+NO_TIME = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionTime:
+    """What one source partition has reached: its largest event time, -1 before the first row."""
+
+    stream_time_ms: int = NO_TIME
+    idle: bool = False
+
+
+class Watermark:
+    """The time up to which every source partition that is not idle has been seen."""
+
+    def __init__(self, partitions: int) -> None:
+        self._times = {partition: PartitionTime() for partition in range(partitions)}
+        self._time_ms = NO_TIME
+
+    @property
+    def time_ms(self) -> int:
+        return self._time_ms
+
+    def advance(self, partition: int, stream_time_ms: int, *, idle: bool) -> None:
+        """What a partition has announced; its time never goes back."""
+        before = self._times.get(partition, PartitionTime())
+        self._times[partition] = PartitionTime(max(before.stream_time_ms, stream_time_ms), idle)
+        self._time_ms = max(self._time_ms, self._slowest())
+
+    def _slowest(self) -> int:
+        busy = [time.stream_time_ms for time in self._times.values() if not time.idle]
+        return min(busy) if busy else max(time.stream_time_ms for time in self._times.values())
+
+    def state(self) -> dict[str, list[int]]:
+        """For the changelog: {partition: [time, idle]}."""
+        return {str(key): [time.stream_time_ms, int(time.idle)] for key, time in sorted(self._times.items())}
+
+    def restore(self, state: dict[str, list[int]], time_ms: int) -> None:
+        for key, (stream_time_ms, idle) in state.items():
+            self._times[int(key)] = PartitionTime(stream_time_ms, bool(idle))
+        self._time_ms = max(self._time_ms, time_ms)

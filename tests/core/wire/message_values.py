@@ -36,7 +36,7 @@ def all_versions() -> list[tuple[type[Message], int]]:
 
 
 def arbitrary_message(cls: type[Message], version: int, source: random.Random) -> Message:
-    """A message in which each field that the version has is its default now and then, and anything it may be otherwise."""
+    """A message in which each field of the version is its default now and then, and otherwise anything it may be."""
     message = _arbitrary_struct(cls, cls, version, source, depth=0)
     assert isinstance(message, cls)
     return message

@@ -1,48 +1,46 @@
 """The broker: logs, coordinators and those who wait, held together; and the one entry for requests. Shell.
 
-`async with Broker.open(config) as broker`; then broker.handle() in process, or a Server on it for clients over TCP.
-Tested in tests/core/broker/test_broker.py.
+Made by opening.open_broker(). Requests come to handle() from clients in this process, and by a Server from those over
+TCP. Tested in tests/core/broker/test_broker.py.
 """
 
-import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ErrorCode, NotConnected, ProtocolError
 from ..log.directory import LogDirectory
-from ..log.group_commit import GroupCommit
 from ..log.partition_log import Appended, PartitionLog
-from ..ports import Clock, Disk, SystemClock
-from .cluster import ClusterShell
+from ..ports import Buffer, Clock
 from .config import BrokerConfig
 from .context import RequestContext
 from .failures import NO_ANSWER, answered
-from .groups import GroupsShell
 from .handlers import handler, settle
 from .journal import Journal
-from .transactions import TransactionsShell
 from .waiting import Waiting
 
-LOG = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .cluster import ClusterShell
+    from .groups import GroupsShell
+    from .transactions import TransactionsShell
+
 IN_PROCESS_ADDRESS = ("embedded", 0)
 
 
 class Broker:
     """What handlers work with. Each part keeps its own state; this one only holds them together."""
 
+    cluster: "ClusterShell"
+    groups: "GroupsShell"
+    transactions: "TransactionsShell"
+
     def __init__(
-        self, config: BrokerConfig, clock: Clock, logs: LogDirectory, commits: GroupCommit, waiting: Waiting
+        self, config: BrokerConfig, clock: Clock, logs: LogDirectory, waiting: Waiting, journal: Journal
     ) -> None:
         self.config = config
         self.clock = clock
         self.logs = logs
-        self.commits = commits
         self.waiting = waiting
-        self.journal = Journal(commits, waiting, clock)
-        self.cluster: ClusterShell
-        self.groups: GroupsShell
-        self.transactions: TransactionsShell
+        self.journal = journal
         self._address = IN_PROCESS_ADDRESS
 
     async def handle(self, request: Any, context: RequestContext) -> Any:
@@ -69,7 +67,7 @@ class Broker:
             raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition}")
         return log
 
-    async def append(self, topic: str, partition: int, batches: Sequence[bytes], *, acks: int = -1) -> Appended:
+    async def append(self, topic: str, partition: int, batches: Sequence[Buffer], *, acks: int = -1) -> Appended:
         """Appends whole batches of the broker's own; with acks=-1 returns once they are on disk."""
         log = self.partition(topic, partition)
         appended = self.journal.append(log, batches)
@@ -85,13 +83,3 @@ class Broker:
         """Host and port under which the sender of a request can reach this broker."""
         return context.local_address or self._address
 
-
-@asynccontextmanager
-async def open_broker(
-    config: BrokerConfig, clock: Clock | None = None, disk: Disk | None = None
-) -> AsyncIterator[Broker]:
-    """A running broker on a data directory; closes it cleanly at the end.
-
-    Raises ConfigError for a directory that cannot be used, DataDirectoryInUse when another process holds it.
-    """
-    clock = clock or SystemClock()

@@ -1,6 +1,6 @@
 """Appends to partition logs, and the wait until they are on disk. Shell.
 
-Every append is followed by a request to the group commit, so that the high watermark follows it.
+Every append is followed by a kick of the group commit, so that the high watermark follows it.
 Tested in tests/core/broker/test_journal.py.
 """
 
@@ -25,7 +25,7 @@ class Journal:
     def append(self, log: PartitionLog, batches: Sequence[Buffer]) -> Appended:
         """Appends batches of the broker's own, which have no sequence numbers. Raises ProtocolError, StorageError."""
         appended = log.append(batches, now_ms=self._clock.now_ms(), coordinator=True)
-        self._commits.request(log)
+        self._commits.kick(log)
         return appended
 
     def append_produced(self, log: PartitionLog, batch: Buffer, header: BatchHeader, now_ms: int) -> Appended:
@@ -34,7 +34,7 @@ class Journal:
         Raises ProtocolError where its sequence number, epoch or transaction does not fit; StorageError.
         """
         appended = log.append((batch,), now_ms=now_ms, leader_epoch=LEADER_EPOCH, headers=(header,))
-        self._commits.request(log)
+        self._commits.kick(log)
         return appended
 
     def append_marker(
@@ -42,7 +42,7 @@ class Journal:
     ) -> Appended:
         """Ends a producer's transaction in one log."""
         appended = log.append_marker(producer_id, producer_epoch, commit, coordinator_epoch, self._clock.now_ms())
-        self._commits.request(log)
+        self._commits.kick(log)
         return appended
 
     async def on_disk(self, log: PartitionLog, appended: Appended) -> None:

@@ -1,0 +1,267 @@
+"""Topics, settings and producer id blocks of a cluster, as a state machine over Kafka's metadata records. Pure.
+
+decide() changes nothing: it gives the records of one batch, which stands in the log as a whole or not at all, and the
+answers. apply() is the only writer of state, for new records and for replay alike. Shell: broker/cluster.py.
+Source: ReplicationControlManager, ConfigurationControlManager and ProducerIdControlManager of Kafka 4.3.1.
+Tested in tests/core/coordinators/test_cluster_metadata.py.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..config import TOPIC_CONFIG
+from ..errors import ErrorCode
+from ..wire.message import Message
+from ..wire.messages.data_config_record import ConfigRecord
+from ..wire.messages.data_partition_record import PartitionRecord
+from ..wire.messages.data_producer_ids_record import ProducerIdsRecord
+from ..wire.messages.data_remove_topic_record import RemoveTopicRecord
+from ..wire.messages.data_topic_record import TopicRecord
+from .cluster_commands import (
+    DEFAULT,
+    AllocateProducerIds,
+    AlterConfigs,
+    Answer,
+    ClusterCommand,
+    ClusterDecision,
+    CreatePartitions,
+    CreateTopics,
+    DeleteTopics,
+    Fault,
+    MorePartitions,
+    NewTopic,
+    ResourceType,
+    TopicInfo,
+)
+from .config_changes import changed, not_dynamic_fault, values_fault
+from .topic_rules import INTERNAL_TOPICS, collision_key, more_partitions_fault, new_topic_fault
+
+NO_SETTINGS: Mapping[str, str] = {}
+LAST_PRODUCER_ID = 2**63 - 1
+
+
+class ClusterMetadata:
+    """The state of a cluster of one broker, `node_id`, which has every partition's only replica.
+
+    default_partitions: of a topic that names no number. dynamic: broker settings that may change while it runs.
+    """
+
+    def __init__(self, *, node_id: int, default_partitions: int, dynamic: Mapping[str, str] = NO_SETTINGS) -> None:
+        self._node_id = node_id
+        self._default_partitions = default_partitions
+        self._dynamic = dynamic
+        self._topics: dict[str, TopicInfo] = {}
+        self._by_id: dict[bytes, TopicInfo] = {}
+        self._removed: set[bytes] = set()
+        self._names: dict[str, str] = {}
+        self._broker_configs: dict[str, dict[str, str]] = {}
+        self.next_producer_id = 0
+
+    # What is known.
+
+    def topic(self, name: str) -> TopicInfo | None:
+        return self._topics.get(name)
+
+    def topic_by_id(self, topic_id: bytes) -> TopicInfo | None:
+        return self._by_id.get(topic_id)
+
+    def topics(self) -> tuple[TopicInfo, ...]:
+        """All topics, in the order in which they were created."""
+        return tuple(self._topics.values())
+
+    def was_removed(self, topic_id: bytes) -> bool:
+        """Whether a topic had this id and was deleted."""
+        return topic_id in self._removed
+
+    def broker_configs(self, resource_name: str) -> Mapping[str, str]:
+        """Settings given while the broker ran: for this one, by its number, or for all, by ''."""
+        return self._broker_configs.get(resource_name, NO_SETTINGS)
+
+    # Deciding.
+
+    def decide(self, command: ClusterCommand) -> ClusterDecision:
+        """What follows from a command."""
+        match command:
+            case CreateTopics():
+                return self._create_topics(command.topics)
+            case DeleteTopics():
+                return self._delete_topics(command.names)
+            case CreatePartitions():
+                return self._create_partitions(command.topics)
+            case AlterConfigs():
+                return self._alter_configs(command)
+            case AllocateProducerIds():
+                return self._allocate(command.count)
+
+    def _create_topics(self, topics: Sequence[tuple[NewTopic, bytes]]) -> ClusterDecision:
+        records: list[Message] = []
+        answers: list[Answer] = []
+        new: dict[str, str] = {}
+        names = [topic.name for topic, _ in topics]
+        for topic, topic_id in topics:
+            if names.count(topic.name) > 1:
+                answers.append(_named_twice(topic.name))
+                continue
+            key = collision_key(topic.name)
+            fault = new_topic_fault(
+                topic,
+                node_id=self._node_id,
+                existing=self._topics.get(topic.name),
+                colliding=self._names.get(key) or new.get(key),
+            ) or values_fault(TOPIC_CONFIG, topic.configs)
+            if fault is not None:
+                answers.append(fault)
+                continue
+            new[key] = topic.name
+            info = self._info(topic, topic_id)
+            records += self._creation(info)
+            answers.append(info)
+        return ClusterDecision(tuple(records), tuple(answers))
+
+    def _info(self, topic: NewTopic, topic_id: bytes) -> TopicInfo:
+        partitions = len(topic.assignments) or topic.partitions
+        if partitions == DEFAULT:
+            partitions = self._default_partitions
+        configs = {name: value for name, value in topic.configs.items() if value is not None}
+        return TopicInfo(topic.name, topic_id, partitions, configs, topic.name in INTERNAL_TOPICS)
+
+    def _creation(self, info: TopicInfo) -> Iterator[Message]:
+        yield TopicRecord(name=info.name, topic_id=info.topic_id)
+        for name, value in info.configs.items():
+            yield ConfigRecord(resource_type=ResourceType.TOPIC, resource_name=info.name, name=name, value=value)
+        yield from self._partitions(info.topic_id, 0, info.partitions)
+
+    def _partitions(self, topic_id: bytes, first: int, end: int) -> Iterator[Message]:
+        for partition in range(first, end):
+            yield PartitionRecord(
+                partition_id=partition,
+                topic_id=topic_id,
+                replicas=[self._node_id],
+                isr=[self._node_id],
+                leader=self._node_id,
+                leader_epoch=0,
+                partition_epoch=0,
+            )
+
+    def _delete_topics(self, names: Sequence[str]) -> ClusterDecision:
+        records: list[Message] = []
+        answers: list[Answer] = []
+        for name in names:
+            info = self._topics.get(name)
+            if info is None:
+                answers.append(_no_topic(name))
+            elif names.count(name) > 1:
+                answers.append(_named_twice(name))
+            else:
+                records.append(RemoveTopicRecord(topic_id=info.topic_id))
+                answers.append(info)
+        return ClusterDecision(tuple(records), tuple(answers))
+
+    def _create_partitions(self, topics: Sequence[MorePartitions]) -> ClusterDecision:
+        records: list[Message] = []
+        answers: list[Answer] = []
+        names = [wanted.name for wanted in topics]
+        for wanted in topics:
+            info = self._topics.get(wanted.name)
+            fault = more_partitions_fault(wanted, info, self._node_id)
+            if names.count(wanted.name) > 1:
+                fault = _named_twice(wanted.name)
+            if fault is not None or info is None:
+                answers.append(fault)
+            else:
+                records += self._partitions(info.topic_id, info.partitions, wanted.count)
+                answers.append(dataclasses.replace(info, partitions=wanted.count))
+        return ClusterDecision(tuple(records), tuple(answers))
+
+    def _alter_configs(self, command: AlterConfigs) -> ClusterDecision:
+        """A broker's settings are those that the table `dynamic` maps to the topic settings that they stand for."""
+        name = command.resource_name
+        is_topic = command.resource_type == ResourceType.TOPIC
+        info = self._topics.get(name)
+        if is_topic and info is None:
+            return _refused(_no_topic(name))
+        current = self.broker_configs(name) if info is None or not is_topic else info.configs
+        fields = TOPIC_CONFIG.fields
+        if not is_topic:
+            fields = {key: fields[topic_key] for key, topic_key in self._dynamic.items()}
+        after = changed(current, command.changes, fields, replace=command.replace)
+        if isinstance(after, Fault):
+            return _refused(after)
+        fault = values_fault(TOPIC_CONFIG, after) if is_topic else self._broker_fault(after)
+        if fault is not None:
+            return _refused(fault)
+        kind = int(command.resource_type)
+        differing = [key for key in (*after, *current) if after.get(key) != current.get(key)]
+        records = tuple(
+            ConfigRecord(resource_type=kind, resource_name=name, name=key, value=after.get(key))
+            for key in dict.fromkeys(differing)
+        )
+        return ClusterDecision(records, (None,))
+
+    def _broker_fault(self, settings: Mapping[str, str]) -> Fault | None:
+        fault = not_dynamic_fault(settings, self._dynamic)
+        if fault is not None:
+            return fault
+        return values_fault(TOPIC_CONFIG, {self._dynamic[key]: value for key, value in settings.items()})
+
+    def _allocate(self, count: int) -> ClusterDecision:
+        first = self.next_producer_id
+        assert first <= LAST_PRODUCER_ID - count, "producer ids are exhausted"
+        record = ProducerIdsRecord(broker_id=self._node_id, broker_epoch=0, next_producer_id=first + count)
+        return ClusterDecision((record,), (first,))
+
+    # Applying.
+
+    def apply(self, record: Message) -> None:
+        """Takes what the log holds. Records that say nothing about what is kept here are passed over."""
+        match record:
+            case TopicRecord():
+                internal = record.name in INTERNAL_TOPICS
+                self._names[collision_key(record.name)] = record.name
+                self._put(TopicInfo(record.name, record.topic_id, 0, NO_SETTINGS, internal))
+            case PartitionRecord():
+                info = self._by_id.get(record.topic_id)
+                if info is not None:
+                    self._put(dataclasses.replace(info, partitions=max(info.partitions, record.partition_id + 1)))
+            case RemoveTopicRecord():
+                self._removed.add(record.topic_id)
+                info = self._by_id.pop(record.topic_id, None)
+                if info is not None:
+                    del self._topics[info.name]
+                    self._names.pop(collision_key(info.name), None)
+            case ConfigRecord():
+                self._apply_config(record)
+            case ProducerIdsRecord():
+                self.next_producer_id = max(self.next_producer_id, record.next_producer_id)
+
+    def _apply_config(self, record: ConfigRecord) -> None:
+        if record.resource_type == ResourceType.TOPIC:
+            info = self._topics.get(record.resource_name)
+            if info is not None:
+                self._put(dataclasses.replace(info, configs=_with(info.configs, record)))
+        elif record.resource_type == ResourceType.BROKER:
+            known = self.broker_configs(record.resource_name)
+            self._broker_configs[record.resource_name] = _with(known, record)
+
+    def _put(self, info: TopicInfo) -> None:
+        self._topics[info.name] = info
+        self._by_id[info.topic_id] = info
+
+
+def _with(configs: Mapping[str, str], record: ConfigRecord) -> dict[str, str]:
+    after = {name: value for name, value in configs.items() if name != record.name}
+    if record.value is not None:
+        after[record.name] = record.value
+    return after
+
+
+def _no_topic(name: str) -> Fault:
+    return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+
+
+def _named_twice(name: str) -> Fault:
+    return Fault(ErrorCode.INVALID_REQUEST, f"topic {name!r} is named twice in one request")
+
+
+def _refused(fault: Fault) -> ClusterDecision:
+    return ClusterDecision((), (fault,))

@@ -1,0 +1,77 @@
+"""What a change of settings makes of a topic's or the broker's own settings, all of them checked. Pure.
+
+Settings are kept as the texts that were given. A value that is wrong is named with its key and what is allowed.
+Source: ConfigurationControlManager and ConfigAdminManager of Kafka 4.3.1.
+Tested in tests/core/coordinators/test_config_changes.py.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ..config import ConfigDef, Field
+from ..errors import ConfigError, ErrorCode
+from .cluster_commands import ConfigChange, ConfigOperation, Fault
+
+
+def changed(
+    current: Mapping[str, str], changes: Sequence[ConfigChange], fields: Mapping[str, Field], *, replace: bool
+) -> dict[str, str] | Fault:
+    """The settings after the changes, not yet checked for their values; or why the changes make no sense."""
+    names = [change.name for change in changes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        return Fault(ErrorCode.INVALID_REQUEST, f"these settings are named twice: {', '.join(twice)}")
+    after = {} if replace else dict(current)
+    for change in changes:
+        if change.operation is ConfigOperation.DELETE:
+            after.pop(change.name, None)
+            continue
+        if change.value is None:
+            code = ErrorCode.INVALID_CONFIG if replace else ErrorCode.INVALID_REQUEST
+            return Fault(code, f"{change.name}: a value is needed, null is none")
+        if change.operation is ConfigOperation.SET:
+            after[change.name] = change.value
+            continue
+        field = fields.get(change.name)
+        if field is None or field.kind is not tuple:
+            return Fault(
+                ErrorCode.INVALID_CONFIG,
+                f"{change.name}: {change.operation.name} is for lists only, and this is not one",
+            )
+        after[change.name] = _edited_list(change, current.get(change.name), field)
+    return after
+
+
+def _edited_list(change: ConfigChange, current: str | None, field: Field) -> str:
+    """The list with parts added or taken away; one that is not set starts from the default."""
+    assert change.value is not None
+    before = current if current is not None else field.text(field.default) or ""
+    parts = [part for part in before.split(",") if part]
+    given = [part.strip() for part in change.value.split(",") if part.strip()]
+    if change.operation is ConfigOperation.APPEND:
+        parts += [part for part in dict.fromkeys(given) if part not in parts]
+    else:
+        parts = [part for part in parts if part not in given]
+    return ",".join(parts)
+
+
+def values_fault(definition: ConfigDef[Any], settings: Mapping[str, str | None]) -> Fault | None:
+    """Whether these texts are settings of that kind: all faults in one message."""
+    null = sorted(name for name, value in settings.items() if value is None)
+    if null:
+        return Fault(ErrorCode.INVALID_CONFIG, f"{definition.title}: no value is given for {', '.join(null)}")
+    try:
+        definition.parse(settings)
+    except ConfigError as error:
+        return Fault(ErrorCode.INVALID_CONFIG, "; ".join(error.faults))
+    return None
+
+
+def not_dynamic_fault(names: Collection[str], dynamic: Collection[str]) -> Fault | None:
+    """Whether all of these broker settings may change while it runs."""
+    fixed = sorted(name for name in names if name not in dynamic)
+    if not fixed:
+        return None
+    return Fault(
+        ErrorCode.INVALID_REQUEST, f"broker: {', '.join(fixed)} cannot change while the broker runs; set it and restart"
+    )

@@ -1,0 +1,156 @@
+"""Which topics may be created: names, numbers of partitions, replicas on a cluster of one broker. Pure.
+
+Each rule gives None or the Fault that the client is told.
+Source: Topic.validate and ReplicationControlManager of Kafka 4.3.1.
+Tested in tests/core/coordinators/test_topic_rules.py.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ..errors import ErrorCode
+from .cluster_commands import DEFAULT, Fault, MorePartitions, NewTopic, TopicInfo
+
+MAX_NAME_LENGTH = 249
+MAX_PARTITIONS = 10_000
+"""Of one topic; Kafka's bound for one request."""
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+METADATA_TOPIC = "__cluster_metadata"
+
+_LEGAL = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+def name_fault(name: str) -> Fault | None:
+    """Whether a topic may have this name."""
+    if not name:
+        cause = "must not be empty"
+    elif name in (".", ".."):
+        cause = "must not be '.' or '..', which directories are called"
+    elif len(name) > MAX_NAME_LENGTH:
+        cause = f"must have at most {MAX_NAME_LENGTH} characters, it has {len(name)}"
+    elif not _LEGAL.fullmatch(name):
+        cause = "must consist of ASCII letters, digits, '.', '_' and '-'"
+    else:
+        return None
+    return Fault(ErrorCode.INVALID_TOPIC_EXCEPTION, f"topic name {name!r}: {cause}")
+
+
+def collision_key(name: str) -> str:
+    """Two topics with the same key cannot be told apart by metrics, which write '.' as '_'."""
+    return name.replace(".", "_")
+
+
+def new_topic_fault(
+    topic: NewTopic, *, node_id: int, existing: TopicInfo | None, colliding: str | None
+) -> Fault | None:
+    """Whether a topic may be created, its settings aside. colliding: the topic with the same collision_key."""
+    if topic.name == METADATA_TOPIC:
+        return Fault(
+            ErrorCode.INVALID_REQUEST, f"{topic.name} is the broker's own log and cannot be created as a topic"
+        )
+    fault = name_fault(topic.name)
+    if fault is not None:
+        return fault
+    if existing is not None:
+        return Fault(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {topic.name!r} already exists")
+    if colliding is not None:
+        return Fault(
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"topic name {topic.name!r}: topic {colliding!r} exists, which differs only in '.' and '_'",
+        )
+    if topic.assignments:
+        return _assignments_fault(topic, node_id)
+    return _counts_fault(topic)
+
+
+def _counts_fault(topic: NewTopic) -> Fault | None:
+    name, replicas, partitions = topic.name, topic.replication_factor, topic.partitions
+    if replicas != DEFAULT and replicas < 1:
+        return Fault(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"topic {name}: replication factor {replicas}: must be at least 1, or -1 for the default",
+        )
+    if partitions != DEFAULT and partitions < 1:
+        return Fault(
+            ErrorCode.INVALID_PARTITIONS,
+            f"topic {name}: {partitions} partitions: must be at least 1, or -1 for the default",
+        )
+    if partitions > MAX_PARTITIONS:
+        return _too_many(name, partitions)
+    if replicas > 1:
+        return Fault(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"topic {name}: replication factor {replicas} cannot be reached: 1 broker is registered",
+        )
+    return None
+
+
+def _too_many(name: str, partitions: int) -> Fault:
+    return Fault(ErrorCode.POLICY_VIOLATION, f"topic {name}: {partitions} partitions: at most {MAX_PARTITIONS} may be")
+
+
+def _assignments_fault(topic: NewTopic, node_id: int) -> Fault | None:
+    name = topic.name
+    if topic.replication_factor != DEFAULT or topic.partitions != DEFAULT:
+        return Fault(
+            ErrorCode.INVALID_REQUEST,
+            f"topic {name}: with assignments, the replication factor and the number of partitions must both be -1",
+        )
+    seen: set[int] = set()
+    for partition, brokers in topic.assignments:
+        if partition in seen:
+            return Fault(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"topic {name}: partition {partition} is assigned twice")
+        seen.add(partition)
+        fault = brokers_fault(name, partition, brokers, node_id)
+        if fault is not None:
+            return fault
+    if seen != set(range(len(seen))):
+        return Fault(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            f"topic {name}: partitions must be numbered from 0 without a gap, not {sorted(seen)[:20]}",
+        )
+    return None
+
+
+def brokers_fault(name: str, partition: int, brokers: Sequence[int], node_id: int) -> Fault | None:
+    """Whether a partition may be placed on these brokers; there is one."""
+    if not brokers:
+        cause = "needs at least one broker"
+    elif unknown := _unknown(brokers, node_id):
+        cause = f"is assigned to broker {unknown[0]}, which is not registered; broker {node_id} is"
+    elif len(brokers) > 1:
+        cause = f"is assigned to broker {node_id} more than once"
+    else:
+        return None
+    return Fault(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"topic {name}: partition {partition} {cause}")
+
+
+def _unknown(brokers: Iterable[int], node_id: int) -> list[int]:
+    return [broker for broker in brokers if broker != node_id]
+
+
+def more_partitions_fault(wanted: MorePartitions, topic: TopicInfo | None, node_id: int) -> Fault | None:
+    """Whether a topic may grow to that many partitions."""
+    name, count = wanted.name, wanted.count
+    if topic is None:
+        return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+    if count <= topic.partitions:
+        has = "already has" if count == topic.partitions else "has"
+        return Fault(
+            ErrorCode.INVALID_PARTITIONS,
+            f"topic {name} {has} {topic.partitions} partition(s); the new number, {count}, must be larger",
+        )
+    if count > MAX_PARTITIONS:
+        return _too_many(name, count)
+    added = count - topic.partitions
+    if wanted.assignments is not None:
+        if len(wanted.assignments) != added:
+            return Fault(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                f"topic {name}: {len(wanted.assignments)} assignment(s) for {added} new partition(s)",
+            )
+        for partition, brokers in enumerate(wanted.assignments, topic.partitions):
+            fault = brokers_fault(name, partition, brokers, node_id)
+            if fault is not None:
+                return fault
+    return None

@@ -1,6 +1,6 @@
 """Writes core/wire/messages/ from the message definitions inside Kafka's jars. A script:
 
-    python tools/generate_messages.py FOLDER_WITH_KAFKA_JARS
+    python tools/generate_messages.py FOLDER_WITH_KAFKA_JARS [TARGET_FOLDER]
 
 The folder needs the jars named in JARS, from Maven Central (org.apache.kafka). Versions of a message that lay out their
 bytes in the same way share one function. The output is committed; run this again when Kafka's definitions change.
@@ -194,20 +194,20 @@ def _wrapped(start: str, items: list[str], end: str, trailing: bool = False) -> 
     return [start, *(f"{indent}    {item}," for item in items), indent + end]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, target: Path) -> None:
     modules: dict[str, list[Message]] = {}
     for message in definitions(folder):
         modules.setdefault(module_name(message), []).append(message)
-    TARGET.mkdir(exist_ok=True)
-    for old in TARGET.glob("*.py"):
+    target.mkdir(exist_ok=True)
+    for old in target.glob("*.py"):
         if old.name != "__init__.py":
             old.unlink()
     for name, messages in modules.items():
-        (TARGET / f"{name}.py").write_text(module_source(messages))
-    print(f"{len(modules)} modules in {TARGET}")
+        (target / f"{name}.py").write_text(module_source(messages))
+    print(f"{len(modules)} modules in {target}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else TARGET)

@@ -1,11 +1,11 @@
-"""Kafka's own message classes, asked through a small Java program (Oracle.java). Shell."""
+"""Kafka's own classes, asked through two small Java programs (Oracle.java, BatchOracle.java). Shell."""
 
 import subprocess
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-PROGRAM = Path(__file__).with_name("Oracle.java")
+HERE = Path(__file__).resolve().parent
 CONVERTER = "JsonConverter.class"
 
 
@@ -24,13 +24,24 @@ def kafka_classes(jar_folder: Path) -> dict[str, str]:
 
 def ask(jar_folder: Path, questions: Sequence[tuple[str, int, str]]) -> Iterator[str]:
     """The answer to each (Kafka's class, version, hex); see Oracle.java."""
-    result = subprocess.run(
-        ["java", "-cp", f"{jar_folder}/*", str(PROGRAM)],
-        input="".join(f"{name} {version} {data}\n" for name, version, data in questions),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    answers = result.stdout.splitlines()
-    assert len(answers) == len(questions), result.stderr
+    lines = [f"{name} {version} {data}\n" for name, version, data in questions]
+    answers = _run(jar_folder, "Oracle.java", [], "".join(lines))
+    assert len(answers) == len(questions)
     return iter(answers)
+
+
+def make_batches(jar_folder: Path) -> list[str]:
+    """Batches of every kind as Kafka writes them, one JSON object each; see BatchOracle.java."""
+    return _run(jar_folder, "BatchOracle.java", ["make"], "")
+
+
+def read_batches(jar_folder: Path, batches: Sequence[bytes]) -> list[str]:
+    """What Kafka finds in each batch, as JSON, or "error" and what it said."""
+    return _run(jar_folder, "BatchOracle.java", ["read"], "".join(f"{batch.hex()}\n" for batch in batches))
+
+
+def _run(jar_folder: Path, program: str, arguments: Sequence[str], text: str) -> list[str]:
+    command = ["java", "-cp", f"{jar_folder}/*", str(HERE / program), *arguments]
+    result = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()

@@ -5,8 +5,8 @@ transaction. A sink task is given batches and says how far it has made them dura
 Source: Kafka Connect's SourceTask and SinkTask; ours differ in being asynchronous and columnar.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -140,13 +140,27 @@ class SinkTask(Protocol):
     async def stop(self) -> None: ...
 
 
+# At most `tasks_max` task configs, from validated values.
+SplitSource = Callable[[Mapping[str, Any], int], Sequence[Mapping[str, Any]]]
+# A task that is not started yet, from validated values. Raises ConfigError for values that contradict each other.
+MakeSourceTask = Callable[[Mapping[str, Any]], SourceTask]
+MakeSinkTask = Callable[[Mapping[str, Any]], SinkTask]
+# A look at what the connector talks to, before anything starts. Raises ConfigError or Retriable with the remedy.
+Check = Callable[[Mapping[str, Any]], None]
+
+
+def nothing_to_check(_: Mapping[str, Any]) -> None:
+    """For connectors that talk to nothing that could be looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceConnector:
     """A source plug-in: its spec, how its work is split, and how a task is made of one part of it."""
 
     spec: ConnectorSpec
-    split: "SplitSource"
-    make_task: "MakeSourceTask"
+    split: SplitSource
+    make_task: MakeSourceTask
+    check: Check = nothing_to_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +168,6 @@ class SinkConnector:
     """A sink plug-in. wants_columns: its task is given typed value columns by the value converter."""
 
     spec: ConnectorSpec
-    make_task: "MakeSinkTask"
-    wants_columns: bool = field(default=True)
-
-
-class SplitSource(Protocol):
-    def __call__(self, config: Mapping[str, Any], tasks_max: int) -> Sequence[Mapping[str, Any]]:
-        """At most `tasks_max` task configs, from validated values."""
-        ...
-
-
-class MakeSourceTask(Protocol):
-    def __call__(self, config: Mapping[str, Any]) -> SourceTask: ...
-
-
-class MakeSinkTask(Protocol):
-    def __call__(self, config: Mapping[str, Any]) -> SinkTask: ...
+    make_task: MakeSinkTask
+    wants_columns: bool = True
+    check: Check = nothing_to_check

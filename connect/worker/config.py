@@ -7,7 +7,7 @@ from ...core.config import setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """One worker process. Offsets of sources are kept in a topic in standalone mode too: they are transactional there."""
+    """One worker process. Sources keep their offsets in a topic in standalone mode too, in transactions."""
 
     group_id: str = setting("group.id", "connect", "Begins the transactional ids of source tasks")
     offset_storage_topic: str = setting("offset.storage.topic", "connect-offsets", "Where sources keep their offsets")

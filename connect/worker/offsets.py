@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from ...core.client.admin_values import NewTopic
 from ...core.client.client import Client
 from ...core.client.config import consumer_config
-from ...core.errors import CorruptRecords, ErrorCode, ProtocolError
+from ...core.errors import CorruptRecords
 from ..api import SourceBatch, SourceKey, SourceOffset
 from .config import WorkerConfig
 
@@ -38,22 +39,19 @@ def offset_rows(connector: str, batches: Sequence[SourceBatch]) -> pa.RecordBatc
 
 async def ensure_topic(client: Client, config: WorkerConfig) -> None:
     """Create the offsets topic where there is none."""
-    try:
-        await client.admin.create_topic(
-            config.offset_storage_topic,
-            partitions=config.offset_storage_partitions,
-            replication_factor=config.offset_storage_replication_factor,
-            configs={"cleanup.policy": "compact"},
-        )
-    except ProtocolError as error:
-        if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
-            raise
+    topic = NewTopic(
+        config.offset_storage_topic,
+        config.offset_storage_partitions,
+        config.offset_storage_replication_factor,
+        {"cleanup.policy": "compact"},
+    )
+    await client.admin.create_topics([topic], exist_ok=True)
 
 
 async def read_topic(client: Client, topic: str) -> dict[bytes, bytes]:
     """The last committed value of each key of a compacted topic."""
     cluster = await client.topics([topic])
-    partitions = [(topic, number) for number in cluster.partitions(topic)]
+    partitions = [(topic, number) for number in cluster.topics[topic].partitions]
     latest: dict[bytes, bytes] = {}
     settings = {"isolation.level": "read_committed", "auto.offset.reset": "earliest"}
     async with client.consumer(consumer_config(settings)) as consumer:

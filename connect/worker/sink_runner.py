@@ -115,7 +115,7 @@ class SinkRunner:
         if not names:
             return []
         cluster = await self._client.topics(names)
-        return [(name, number) for name in sorted(names) for number in cluster.partitions(name)]
+        return [(name, number) for name in sorted(names) for number in sorted(cluster.topics[name].partitions)]
 
     async def _step(self, wait_ms: int, ends: Mapping[TopicPartition, int] | None = None) -> None:
         polled = await self._consumer.poll(wait_ms, max_bytes=POLL_BYTES)

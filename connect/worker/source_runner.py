@@ -9,10 +9,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...core.client.admin_values import NewTopic
 from ...core.client.client import Client
 from ...core.client.config import producer_config
 from ...core.client.producer import Producer
-from ...core.errors import BackOff, ErrorCode, ProtocolError, Retriable
+from ...core.errors import BackOff, Retriable
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
 from .config import WorkerConfig
 from .deployment import Deployment
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 TRANSACTION_BYTES = 32 * 1024 * 1024
 TRANSACTION_MS = 200
 PRODUCER_OVERRIDE = "producer.override."
-PRODUCER_DEFAULTS = {"max.request.size": 4_194_304, "buffer.memory": 134_217_728}
+PRODUCER_DEFAULTS = {"buffer.memory": 134_217_728}
 
 
 class SourceRunner:
@@ -131,16 +132,10 @@ class SourceRunner:
             return
         values = self._deployment.values
         partitions = values["topic.creation.default.partitions"]
-        try:
-            await self._client.admin.create_topic(
-                topic,
-                partitions=-1 if partitions is None else partitions,
-                replication_factor=values["topic.creation.default.replication.factor"],
-            )
-            log.info("%s: created topic %s", self._deployment.name, topic)
-        except ProtocolError as error:
-            if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
-                raise
+        new = NewTopic(
+            topic, -1 if partitions is None else partitions, values["topic.creation.default.replication.factor"]
+        )
+        await self._client.admin.create_topics([new], exist_ok=True)
         self._known_topics.add(topic)
 
 

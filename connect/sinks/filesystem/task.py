@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ....core.errors import ConfigError, Retriable
+from ....core.errors import ConfigError, Retriable, StorageError
 from ....core.filesystems.filesystem import FileSystem, open_filesystem
 from ...api import SinkBatch, SinkConnector, SinkContext, TopicPartition
 from .buffer import Chunk, ClosedRange, PartitionBuffer
@@ -20,6 +21,8 @@ from .topic_types import TopicTypes
 from .types import conformed, widened
 
 log = logging.getLogger(__name__)
+
+CHECK_TIMEOUT_S = 10
 
 
 class _Partition:
@@ -236,4 +239,20 @@ def make_task(values: Mapping[str, Any]) -> FilesystemTask:
     return FilesystemTask(sink_config(values))
 
 
-CONNECTOR = SinkConnector(SPEC, make_task)
+def check(values: Mapping[str, Any]) -> None:
+    """Whether the lake answers and lets us write. Blocks."""
+    config = sink_config(values)
+    filesystem, root = open_filesystem(config.store_url, config.store_options, timeout_s=CHECK_TIMEOUT_S)
+    probe = f"{root.rstrip('/')}/{config.logs_dir}/.probe-{uuid.uuid4().hex}"
+    try:
+        filesystem.create_exclusive(probe, b"")
+        filesystem.delete(probe)
+    except (Retriable, StorageError) as error:
+        raise ConfigError(
+            f"store.url={config.store_url!r}: {error}; check that it is right, running and writable"
+        ) from error
+    finally:
+        filesystem.close()
+
+
+CONNECTOR = SinkConnector(SPEC, make_task, check=check)

@@ -56,7 +56,7 @@ def describe(plan: Plan) -> str:
     lines = ["Topologies:"]
     for number, root in enumerate(roots):
         _measure(nodes, root, sizes)
-        lines.append(f"   Sub-topology: {number}")
+        lines.append(f"{'   ' if number == 0 else '  '}Sub-topology: {number}")
         for name in sorted(_below(nodes, root), key=lambda name: (-sizes[name], name)):
             lines += _lines(nodes[name], sizes)
         lines.append("")

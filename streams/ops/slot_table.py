@@ -97,9 +97,9 @@ class SlotTable:
     def live(self) -> Int32s:
         return np.flatnonzero(self.slots.start[: self.slots.counts[USED]] != FREE).astype(np.int32)
 
-    def closed(self) -> Int32s:
-        """Live slots whose window end + grace has been reached by stream time."""
-        if self.size_ms is None:
+    def closed(self, *, finishing: bool) -> Int32s:
+        """Live slots whose window end + grace has been reached by stream time; a bounded run waits until it finishes."""
+        if self.size_ms is None or not (self.clock[JUDGING] or finishing):
             return np.zeros(0, np.int32)
         starts = self.slots.start[: self.slots.counts[USED]]
         limit = self.stream_time_ms - self.size_ms - int(self._window[2])

@@ -143,7 +143,7 @@ class AggregateStore:
         stream time has not closed them, to be given again only if more rows come).
         """
         touched = self.slots.touched()
-        closed = self.slots.closed()
+        closed = self.slots.closed(finishing=finishing)
         due = self.slots.live() if finishing else closed
         due = due[(self.slots.slots.flags[due] & DIRTY) != 0]
         emitted = self._in_order(due) if on_close else touched

@@ -27,10 +27,10 @@ class RecordFaults(ProtocolError):
         super().__init__(code, self.faults[0][1])
 
 
-def checked_batch(records: Buffer | None, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
+def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
     """The header of the one batch in `records`. Raises ProtocolError, RecordFaults among them, when it may not be
     appended."""
-    if records is None or len(records) < HEADER_BYTES:
+    if len(records) < HEADER_BYTES:
         raise ProtocolError(ErrorCode.INVALID_RECORD, "a produce must have one whole record batch for each partition")
     if records[MAGIC_AT] != 2:
         raise ProtocolError(ErrorCode.INVALID_RECORD, f"record batches must have magic 2, not {records[MAGIC_AT]}")

@@ -82,4 +82,3 @@ class Broker:
     def address_for(self, context: RequestContext) -> tuple[str, int]:
         """Host and port under which the sender of a request can reach this broker."""
         return context.local_address or self._address
-

@@ -7,29 +7,28 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from .broker import Broker
 from .config import BrokerConfig
+from .opening import open_broker
 from .server import Server
 
 
 async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
     """Serves on config.listeners until SIGINT or SIGTERM; `on_ready` is told the address once clients may connect.
 
-    Raises ConfigError for an address or a directory that cannot be used, DataDirectoryInUse when another process
-    holds the data.
+    Raises ConfigError or StorageError for an address or a directory that cannot be used, DataDirectoryInUse when
+    another process holds the data.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    host, port = config.listen_address
-    async with Broker.open(config) as broker, Server(broker, host, port) as server:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, ended.set)
-        on_ready(*server.address)
-        try:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        async with open_broker(config) as broker, Server(broker, *config.listen_address) as server:
+            on_ready(*server.address)
             await ended.wait()
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 def run(config: BrokerConfig) -> None:
@@ -44,4 +43,5 @@ def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
         import uvloop
     except ImportError:
         return asyncio.new_event_loop
-    return uvloop.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

@@ -1,20 +1,27 @@
 """Puts a broker together on a data directory, keeps it tidy while it runs, and closes it cleanly. Shell.
 
-Tested in tests/core/broker/test_broker.py.
+Tested in tests/core/broker/test_opening.py.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from ..errors import StorageError
 from ..log.directory import DirectoryConfig, LogDirectory
-from ..log.group_commit import GroupCommit
+from ..log.group_commit import FlushableLog, GroupCommit
+from ..log.partition_log import PartitionLog
 from ..log.real_disk import RealDisk
 from ..ports import Clock, Disk, SystemClock
 from .broker import Broker
+from .cluster import ClusterShell, TopicInfo
 from .config import BrokerConfig
+from .group_log import GroupLog
+from .groups import GroupsShell
+from .internal_topics import OFFSETS_TOPIC, InternalTopic
 from .journal import Journal
+from .tasks import Tasks
 from .waiting import Waiting
 
 LOG = logging.getLogger(__name__)
@@ -24,7 +31,7 @@ LOG = logging.getLogger(__name__)
 async def open_broker(
     config: BrokerConfig, clock: Clock | None = None, disk: Disk | None = None
 ) -> AsyncIterator[Broker]:
-    """A running broker, its logs recovered.
+    """A running broker, its logs recovered and its coordinators loaded.
 
     Raises ConfigError or StorageError for a directory that cannot be used, DataDirectoryInUse when a process holds it.
     """
@@ -32,10 +39,68 @@ async def open_broker(
     waiting = Waiting(asyncio.get_running_loop())
     identity = DirectoryConfig(node_id=config.node_id, defaults=config.topic_defaults)
     logs = LogDirectory.open(config.log_dirs, disk or RealDisk(), clock, identity)
-    commits = GroupCommit(waiting.flushed)
-    broker = Broker(config, clock, logs, waiting, Journal(commits, waiting, clock))
+
+    def flushed(log: FlushableLog) -> None:
+        assert isinstance(log, PartitionLog)
+        waiting.flushed(log)
+
+    commits = GroupCommit(flushed)
     try:
-        yield broker
+        journal = Journal(commits, waiting, clock)
+        broker = Broker(config, clock, logs, waiting, journal)
+        await _load(broker, journal)
+        try:
+            async with Tasks() as tasks:
+                tasks.start(_keep_tidy(broker, commits))
+                yield broker
+        finally:
+            broker.groups.close()
     finally:
         commits.close()
         logs.close()
+
+
+async def _load(broker: Broker, journal: Journal) -> None:
+    """Builds the parts that keep their state in logs of their own, and reads it."""
+    config, clock, waiting = broker.config, broker.clock, broker.waiting
+    broker.cluster = ClusterShell(config, broker.logs, journal, waiting, clock)
+    await broker.cluster.open()
+    offsets = await broker.cluster.ensure_internal_topic(OFFSETS_TOPIC)
+    topic = InternalTopic(OFFSETS_TOPIC, offsets.partitions, journal, broker.partition)
+    broker.groups = GroupsShell(GroupLog(topic, journal, clock), waiting, config, clock)
+    broker.groups.open()
+
+    def deleted(topic: TopicInfo, logs: Sequence[PartitionLog]) -> None:
+        for log in logs:
+            waiting.moved(log)
+        broker.groups.forget_topic(topic.name)
+
+    broker.cluster.deleted.append(deleted)
+
+
+async def _keep_tidy(broker: Broker, commits: GroupCommit) -> None:
+    """Deletes old segments, and writes down from where a recovery would have to begin; each in its own interval."""
+    clock, config = broker.clock, broker.config
+    retention_due_ms = clock.monotonic_ms() + config.log_retention_check_interval_ms
+    checkpoint_due_ms = clock.monotonic_ms() + config.log_flush_offset_checkpoint_interval_ms
+    while True:
+        now_ms = clock.monotonic_ms()
+        await asyncio.sleep(max(min(retention_due_ms, checkpoint_due_ms) - now_ms, 0) / 1000)
+        now_ms = clock.monotonic_ms()
+        try:
+            if now_ms >= retention_due_ms:
+                retention_due_ms = now_ms + config.log_retention_check_interval_ms
+                await _delete_old_segments(broker, commits)
+            if now_ms >= checkpoint_due_ms:
+                checkpoint_due_ms = now_ms + config.log_flush_offset_checkpoint_interval_ms
+                await asyncio.to_thread(broker.logs.checkpoint)
+        except StorageError as error:
+            LOG.error("%s", error)
+
+
+async def _delete_old_segments(broker: Broker, commits: GroupCommit) -> None:
+    for log in broker.logs.logs():
+        if log.failure is None and log.delete_old_segments(broker.clock.now_ms()):
+            commits.kick(log)
+            broker.waiting.moved(log)
+        await asyncio.sleep(0)

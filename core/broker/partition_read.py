@@ -8,6 +8,7 @@ tests/core/broker/test_fetch.py.
 import logging
 
 from ..errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
+from ..log.directory import LogDirectory
 from ..log.partition_log import PartitionLog
 from ..wire.messages.k01_fetch import FetchRequest, FetchResponse
 from .leadership import check_leader_epoch
@@ -20,15 +21,18 @@ class PartitionRead:
     """Reads into `answer`, as often as asked. `conclusive` is True when the client should be told without waiting
     for data."""
 
-    __slots__ = ("_committed_only", "_wanted", "answer", "conclusive", "log")
+    __slots__ = ("_committed_only", "_logs", "_wanted", "answer", "conclusive", "log")
 
     def __init__(
         self,
         wanted: FetchRequest.FetchPartition,
+        logs: LogDirectory,
         log: PartitionLog | None,
+        *,
         committed_only: bool,
         error: ErrorCode = ErrorCode.NONE,
     ) -> None:
+        self._logs = logs
         self.log = log
         self.conclusive = log is None
         self.answer = FetchResponse.PartitionData(
@@ -48,8 +52,7 @@ class PartitionRead:
         except ProtocolError as error:
             answer.error_code = int(error.code)
         except (CorruptRecords, StorageError) as error:
-            LOG.error("%s-%d at offset %d: %s", self.log.topic, self.log.partition, self._wanted.fetch_offset, error)
-            answer.error_code = int(ErrorCode.KAFKA_STORAGE_ERROR)
+            answer.error_code = int(self._storage_error(self.log, error))
         answer.records = b""
         answer.high_watermark = -1
         self.conclusive = True
@@ -79,6 +82,12 @@ class PartitionRead:
                 for one in found.aborted
             ]
         return sum(map(len, found.data))
+
+    def _storage_error(self, log: PartitionLog, error: CorruptRecords | StorageError) -> ErrorCode:
+        if self._logs.get((log.topic, log.partition)) is not log:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION  # Deleted while the client was waiting.
+        LOG.error("%s-%d at offset %d: %s", log.topic, log.partition, self._wanted.fetch_offset, error)
+        return ErrorCode.KAFKA_STORAGE_ERROR
 
     def _diverges(self, log: PartitionLog) -> bool:
         """KIP-595: a client whose last batch is of an epoch that ended before its position has read what was cut off

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .connection import Connection
+from .tasks import Tasks
 
 if TYPE_CHECKING:
     from .broker import Broker
@@ -30,8 +31,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self.max_frame_bytes = broker.config.socket_request_max_bytes
-        self._tasks = asyncio.TaskGroup()
-        self._running: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._host = host
         self._port = port
         self._connections: dict[Connection, None] = {}
@@ -67,19 +67,12 @@ class Server:
         self._listener.close()
         for connection in tuple(self._connections):
             connection.abort()
-        for task in tuple(self._running):
-            task.cancel()
-        # An error of the body goes on as it is; only a crashed task's comes out in a group.
-        cancelled = isinstance(error, asyncio.CancelledError)
-        await self._tasks.__aexit__(kind if cancelled else None, error if cancelled else None, traceback)
+        await self._tasks.__aexit__(kind, error, traceback)
         await self._listener.wait_closed()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Runs a request of a connection as a task of this server."""
-        task = self._tasks.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+        return self._tasks.start(work)
 
     def advertised_for(self, local_address: tuple[str, int]) -> tuple[str, int]:
         """The address that a client which came in by `local_address` is told to connect to.

@@ -8,6 +8,7 @@ tests/core/broker/test_produce.py.
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import ErrorCode, ProtocolError, StorageError
@@ -36,7 +37,7 @@ def start(
     failed = False
     for topic in request.topic_data:
         answers = []
-        name = topic.name
+        name: str | None = topic.name
         if context.api_version >= TOPIC_IDS_SINCE:
             known = broker.cluster.topic_by_id(topic.topic_id)
             name = known.name if known is not None else None
@@ -80,10 +81,9 @@ def _append(
         )
     now_ms = broker.clock.now_ms()
     records = data.records
-    if records is not None and not isinstance(records, Buffer):
-        records = joined(records)
-    header = checked_batch(records, log.config, api_version=context.api_version, now_ms=now_ms)
-    appended = broker.journal.append_produced(log, records, header, now_ms)
+    batch = records if isinstance(records, Buffer) else joined(records or ())
+    header = checked_batch(batch, log.config, api_version=context.api_version, now_ms=now_ms)
+    appended = broker.journal.append_produced(log, batch, header, now_ms)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms
     answer.log_start_offset = log.log_start_offset
@@ -126,7 +126,7 @@ class _DiskWait:
         self.done: asyncio.Future[ProduceResponse] = loop.create_future()
         self.done.add_done_callback(lambda _: self._timer.cancel())
         for index, (log, end_offset, _) in enumerate(pending):
-            broker.waiting.when_flushed(log, end_offset, lambda failure, index=index: self._flushed(index, failure))
+            broker.waiting.when_flushed(log, end_offset, partial(self._flushed, index))
 
     def _flushed(self, index: int, failure: StorageError | None) -> None:
         answer = self._pending.pop(index, None)

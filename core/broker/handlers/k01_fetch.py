@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...errors import ErrorCode, ProtocolError
+from ...errors import ErrorCode
 from ...wire.messages.k01_fetch import FetchRequest, FetchResponse
 from ..context import RequestContext
 from ..partition_read import PartitionRead
@@ -59,6 +59,7 @@ class _Fetch:
 
     def _reads_of(self, topic: FetchRequest.FetchTopic, by_id: bool) -> Iterator[PartitionRead]:
         committed_only = self._request.isolation_level == READ_COMMITTED
+        logs = self._broker.logs
         name: str | None = topic.topic
         unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         if by_id:
@@ -66,12 +67,9 @@ class _Fetch:
             name = known.name if known is not None else None
             unknown = ErrorCode.UNKNOWN_TOPIC_ID
         for wanted in topic.partitions:
-            try:
-                if name is None:
-                    raise ProtocolError(unknown)
-                yield PartitionRead(wanted, self._broker.partition(name, wanted.partition), committed_only)
-            except ProtocolError as error:
-                yield PartitionRead(wanted, None, committed_only, error.code)
+            log = logs.get((name, wanted.partition)) if name is not None else None
+            error = unknown if log is None else ErrorCode.NONE
+            yield PartitionRead(wanted, logs, log, committed_only=committed_only, error=error)
 
     def read_all(self) -> bool:
         """Reads every partition; True when the answer is ready to go: enough data, or something to tell."""

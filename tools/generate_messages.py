@@ -26,11 +26,19 @@ JARS = (
     "kafka-raft",
 )
 TARGET = Path(__file__).resolve().parents[1] / "core/wire/messages"
-SUPPORT = """
-    Float64 Int8 Int16 Int32 Int64 Uint16 Uuid
-    UNSET UVARINTS ZERO_UUID Buffer Message Records Struct bad_length bad_uuid buffer_list differs new not_in_version
-    read_long_string_length read_long_uvarint read_uvarint shared_default skip_tags string_uvarint uvarint
-""".split()  # noqa: SIM905 (the list reads better as words)
+SUPPORT = {
+    "message": """
+        Float64 Int8 Int16 Int32 Int64 Message Struct UNSET Uint16 Uuid ZERO_UUID differs new shared_default
+    """,
+    "primitives": """
+        Buffer Records UVARINTS bad_length bad_uuid buffer_list not_in_version put_bytes put_compact_bytes
+        put_compact_count put_compact_nullable_bytes put_compact_nullable_count put_compact_nullable_string
+        put_compact_string put_nullable_bytes put_nullable_string put_string read_bytes read_compact_bytes
+        read_compact_count read_compact_nullable_bytes read_compact_nullable_count read_compact_nullable_string
+        read_compact_string read_count read_long_string_length read_long_uvarint read_no_tags read_nullable_bytes
+        read_nullable_count read_nullable_string read_string read_uvarint skip_tags string_uvarint uvarint
+    """,
+}
 LINE = 120
 
 
@@ -66,7 +74,6 @@ def module_source(messages: list[Message]) -> str:
         f'{name} = Struct_(">{struct_format(name.split("_")[1])[1:]}").{"unpack_from" if name[0] == "u" else "pack"}'
         for name in sorted(formats)
     ]
-    names = [name for name in SUPPORT if _used(name, body)]
     header = [
         f'"""{" and ".join(message.name for message in messages)}. Pure.',
         "",
@@ -87,9 +94,10 @@ def module_source(messages: list[Message]) -> str:
     imports = sorted(imports)
     if _used("Any", body):
         imports.append("from typing import Any")
-    imports += ["", f"from ..message import {', '.join(names)}"]
-    if len(imports[-1]) > LINE:
-        imports[-1] = "from ..message import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+    imports.append("")
+    for module, support in SUPPORT.items():
+        names = [name for name in support.split() if _used(name, body)]
+        imports += _wrapped(f"from ..{module} import ", names, "", brackets="()")
     blocks = "\n".join([*header, *imports, "", *constants])
     return f"{blocks}\n\n\n{body}\n" if constants else f"{blocks}\n\n{body}\n"
 
@@ -186,12 +194,13 @@ def _parameter_default(field: Field) -> str:
     return "UNSET" if field.default == "[]" or field.shared_default else field.default
 
 
-def _wrapped(start: str, items: list[str], end: str, trailing: bool = False) -> list[str]:
+def _wrapped(start: str, items: list[str], end: str, trailing: bool = False, brackets: str = "  ") -> list[str]:
+    """`items` on one line if they fit, else each on a line of its own, between `brackets` if there are none yet."""
     one_line = start + ", ".join(items) + ("," if trailing else "") + end
     if len(one_line) <= LINE:
         return [one_line]
     indent = " " * (len(start) - len(start.lstrip()))
-    return [start, *(f"{indent}    {item}," for item in items), indent + end]
+    return [start + brackets[0].strip(), *(f"{indent}    {item}," for item in items), indent + brackets[1].strip() + end]
 
 
 def main(folder: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from crc32c import crc32c
 
 from ..errors import CorruptRecords
 from .decompression import CODEC_NAMES, decompress
-from .message import Buffer
+from .primitives import Buffer
 
 HEADER_BYTES = 61
 LOG_OVERHEAD = 12

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ..errors import WireError
 from .apis import API_NAMES, ApiKey, request_class, response_class
-from .message import MAX_STRING_BYTES, Buffer, Message, skip_tags
+from .message import Message
+from .primitives import MAX_STRING_BYTES, Buffer, skip_tags
 
 _FIXED = struct.Struct(">hhih")
 _REQUEST = struct.Struct(">ihhih")

@@ -11,7 +11,8 @@ import struct
 from typing import TypeVar
 
 from ..errors import WireError
-from .message import Buffer, Message, joined, read_uvarint, uvarint
+from .message import Message, joined
+from .primitives import Buffer, read_uvarint, uvarint
 
 M = TypeVar("M", bound=Message)
 

@@ -1,19 +1,17 @@
-"""What every generated message stands on: base classes and the few primitives that need more than a struct. Pure.
+"""What every generated message stands on: the base classes, and the one way in and out of a codec. Pure.
 
 The generated modules under messages/ hold one straight-line encoder and decoder for each layout; this module picks the
-one for a version and turns every kind of damage into WireError. Lengths are checked against the bytes that remain
-before anything is allocated for them.
-Source: Kafka's protocol guide, KIP-482 (flexible versions and tagged fields). Tested in tests/core/wire.
+one for a version and turns every kind of damage into WireError.
+Tested in tests/core/wire.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn, Self, TypeAlias, TypeVar
 
 from ..errors import WireError
+from .primitives import Buffer as Buffer
 
-Buffer = bytes | bytearray | memoryview
-Records = Buffer | Sequence[Buffer]
 Int8: TypeAlias = int
 Int16: TypeAlias = int
 Uint16: TypeAlias = int
@@ -27,9 +25,7 @@ T = TypeVar("T", bound="Struct")
 
 ZERO_UUID = bytes(16)
 NEVER_FLEXIBLE = 32767
-MAX_STRING_BYTES = 32767
 UNSET: Any = object()
-UVARINTS = tuple(bytes((number,)) for number in range(128))
 
 new: Any = object.__new__
 
@@ -115,85 +111,6 @@ def _refuse_change(self: object, name: str, _: object) -> NoReturn:
 def differs(value: Struct | None, default: Struct) -> bool:
     """The value of a field is not its shared default."""
     return value is not default and value != default
-
-
-def bad_length(field: str, length: int) -> WireError:
-    return WireError(f"{field}: a length or count of {length} is negative or more than the bytes that remain")
-
-
-def not_in_version(field: str, value: object) -> WireError:
-    return WireError(f"{field} has no place in this version, and its value {value!r:.80} is not the default")
-
-
-def bad_uuid(field: str, value: object) -> WireError:
-    return WireError(f"{field}: a UUID has 16 bytes, not {value!r:.80}")
-
-
-def read_uvarint(data: Buffer, at: int) -> tuple[int, int]:
-    """An unsigned number of up to 32 bits in groups of seven, and the offset after it."""
-    first = data[at]
-    return (first, at + 1) if first < 128 else read_long_uvarint(data, at + 1, first)
-
-
-def read_long_uvarint(data: Buffer, at: int, first: int) -> tuple[int, int]:
-    """As read_uvarint, when `first`, which had its top bit set, has been read already."""
-    value = first & 0x7F
-    for shift in (7, 14, 21, 28):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 128:
-            if value > 0xFFFFFFFF:
-                break
-            return value, at
-    raise WireError("a variable-length number has more than 32 bits")
-
-
-def read_long_string_length(data: Buffer, at: int, first: int) -> tuple[int, int]:
-    """As read_long_uvarint, for the length plus one of a string."""
-    value, at = read_long_uvarint(data, at, first)
-    if value > MAX_STRING_BYTES + 1:
-        raise WireError(f"a string of {value - 1} bytes is longer than {MAX_STRING_BYTES}")
-    return value, at
-
-
-def skip_tags(data: Buffer, at: int, count: int, size: int) -> int:
-    """The offset after tagged fields, none of which is known. `count` is the first byte of the number of them."""
-    if count > 127:
-        count, at = read_long_uvarint(data, at, count)
-    if count * 2 > size - at:
-        raise bad_length("tagged fields", count)
-    for _ in range(count):
-        _, at = read_uvarint(data, at)
-        length, at = read_uvarint(data, at)
-        at += length
-        if at > size:
-            raise bad_length("tagged field", length)
-    return at
-
-
-def uvarint(value: int) -> bytes:
-    """The opposite of read_uvarint."""
-    if value < 128:
-        return UVARINTS[value]
-    out = bytearray()
-    while value > 127:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def string_uvarint(value: int) -> bytes:
-    """uvarint, for the length plus one of a string."""
-    if value > MAX_STRING_BYTES + 1:
-        raise WireError(f"a string of {value - 1} bytes is longer than {MAX_STRING_BYTES}")
-    return uvarint(value)
-
-
-def buffer_list(records: Records) -> list[Buffer]:
-    """The buffers of a `records` field, whichever way they were given."""
-    return [records] if isinstance(records, Buffer) else list(records)
 
 
 def joined(buffers: Iterable[Buffer]) -> bytes:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..message import (
-    UVARINTS,
+from ..message import Message, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
-    new,
     read_long_string_length,
     read_long_uvarint,
     read_uvarint,

@@ -8,15 +8,11 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Float64,
-    UNSET,
-    UVARINTS,
+from ..message import Float64, Message, Struct, UNSET, new
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

@@ -8,20 +8,14 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int32,
-    UNSET,
-    UVARINTS,
+from ..message import Int32, Message, Struct, UNSET, differs, new, shared_default
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
-    differs,
-    new,
     read_long_string_length,
     read_long_uvarint,
     read_uvarint,
-    shared_default,
     skip_tags,
     string_uvarint,
     uvarint,

@@ -10,22 +10,8 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int32,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    Struct,
-    bad_length,
-    bad_uuid,
-    new,
-    read_long_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_uvarint, skip_tags, uvarint
 
 pack_u = Struct_(">16s").pack
 unpack_uc = Struct_(">16sB").unpack_from

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int32, Int64, Buffer, Message, bad_length, new, read_long_uvarint, read_uvarint, uvarint
+from ..message import Int32, Int64, Message, new
+from ..primitives import Buffer, bad_length, read_long_uvarint, read_uvarint, uvarint
 
 pack_i = Struct_(">i").pack
 pack_q = Struct_(">q").pack

@@ -10,7 +10,8 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import Int32, UNSET, Buffer, Message, Struct, bad_length, new
+from ..message import Int32, Message, Struct, UNSET, new
+from ..primitives import Buffer, bad_length
 
 pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack

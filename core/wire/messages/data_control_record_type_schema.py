@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Buffer, Message, new
+from ..message import Int16, Message, new
+from ..primitives import Buffer
 
 pack_h = Struct_(">h").pack
 unpack_h = Struct_(">h").unpack_from

@@ -8,14 +8,11 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int64,
-    UNSET,
-    UVARINTS,
+from ..message import Int64, Message, UNSET, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..message import Buffer, Message, new, skip_tags
+from ..message import Message, new
+from ..primitives import Buffer, skip_tags
 
 
 class EndTransactionRecord(Message):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int32, Buffer, Message, new
+from ..message import Int32, Message, new
+from ..primitives import Buffer
 
 pack_i = Struct_(">i").pack
 unpack_i = Struct_(">i").unpack_from

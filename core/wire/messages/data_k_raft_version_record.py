@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Buffer, Message, new, skip_tags
+from ..message import Int16, Message, new
+from ..primitives import Buffer, skip_tags
 
 pack_hhz = Struct_(">hhx").pack
 unpack_hhc = Struct_(">hhB").unpack_from

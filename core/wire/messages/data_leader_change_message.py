@@ -8,24 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    Struct,
-    bad_length,
-    bad_uuid,
-    new,
-    not_in_version,
-    read_long_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int16, Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, not_in_version, read_long_uvarint, skip_tags, uvarint
 
 pack_hi = Struct_(">hi").pack
 pack_iuz = Struct_(">i16sx").pack

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int32, Buffer, Message, bad_length, new
+from ..message import Int32, Message, new
+from ..primitives import Buffer, bad_length
 
 pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack

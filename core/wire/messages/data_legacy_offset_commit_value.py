@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int64, Buffer, Message, bad_length, new
+from ..message import Int64, Message, new
+from ..primitives import Buffer, bad_length
 
 pack_q = Struct_(">q").pack
 pack_qh = Struct_(">qh").pack

@@ -8,17 +8,12 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int32,
-    Int64,
-    Uuid,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int32, Int64, Message, Uuid, ZERO_UUID, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    new,
     read_long_string_length,
     read_long_uvarint,
     read_uvarint,

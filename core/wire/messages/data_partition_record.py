@@ -10,18 +10,12 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int8,
-    Int32,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int8, Int32, Message, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    new,
     not_in_version,
     read_long_uvarint,
     read_uvarint,

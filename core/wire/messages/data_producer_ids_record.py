@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int32, Int64, Buffer, Message, new, skip_tags
+from ..message import Int32, Int64, Message, new
+from ..primitives import Buffer, skip_tags
 
 pack_iqqz = Struct_(">iqqx").pack
 unpack_iqqc = Struct_(">iqqB").unpack_from

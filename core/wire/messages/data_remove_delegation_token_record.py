@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..message import UVARINTS, Buffer, Message, bad_length, new, read_long_string_length, skip_tags, string_uvarint
+from ..message import Message, new
+from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
 
 
 class RemoveDelegationTokenRecord(Message):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Uuid, ZERO_UUID, Buffer, Message, bad_uuid, new, skip_tags
+from ..message import Message, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, bad_uuid, skip_tags
 
 pack_uz = Struct_(">16sx").pack
 unpack_uc = Struct_(">16sB").unpack_from

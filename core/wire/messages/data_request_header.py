@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Int32, Buffer, Message, bad_length, new, skip_tags
+from ..message import Int16, Int32, Message, new
+from ..primitives import Buffer, bad_length, skip_tags
 
 pack_hhih = Struct_(">hhih").pack
 unpack_hhih = Struct_(">hhih").unpack_from

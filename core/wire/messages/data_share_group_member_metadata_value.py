@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..message import (
-    UNSET,
-    UVARINTS,
+from ..message import Message, UNSET, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

@@ -10,18 +10,12 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int32,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

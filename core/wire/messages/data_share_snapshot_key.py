@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int32, Uuid, ZERO_UUID, Buffer, Message, bad_length, bad_uuid, new
+from ..message import Int32, Message, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, bad_length, bad_uuid
 
 pack_h = Struct_(">h").pack
 pack_ui = Struct_(">16si").pack

@@ -8,23 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int8,
-    Int16,
-    Int32,
-    Int64,
-    UNSET,
-    UVARINTS,
-    Buffer,
-    Message,
-    Struct,
-    bad_length,
-    new,
-    read_long_uvarint,
-    read_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, new
+from ..primitives import Buffer, UVARINTS, bad_length, read_long_uvarint, read_uvarint, skip_tags, uvarint
 
 pack_i = Struct_(">i").pack
 pack_iiiqqq = Struct_(">iiiqqq").pack

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Buffer, Message, new, skip_tags
+from ..message import Int16, Message, new
+from ..primitives import Buffer, skip_tags
 
 pack_hz = Struct_(">hx").pack
 unpack_hc = Struct_(">hB").unpack_from

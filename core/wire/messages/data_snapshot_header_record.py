@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Int64, Buffer, Message, new, skip_tags
+from ..message import Int16, Int64, Message, new
+from ..primitives import Buffer, skip_tags
 
 pack_hqz = Struct_(">hqx").pack
 unpack_hqc = Struct_(">hqB").unpack_from

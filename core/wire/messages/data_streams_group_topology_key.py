@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Buffer, Message, bad_length, new
+from ..message import Message, new
+from ..primitives import Buffer, bad_length
 
 pack_h = Struct_(">h").pack
 unpack_h = Struct_(">h").unpack_from

@@ -8,19 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Uuid,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    bad_length,
-    bad_uuid,
-    new,
-    read_long_string_length,
-    skip_tags,
-    string_uvarint,
-)
+from ..message import Message, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_string_length, skip_tags, string_uvarint
 
 pack_uz = Struct_(">16sx").pack
 unpack_uc = Struct_(">16sB").unpack_from

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int8, Buffer, Message, new, skip_tags
+from ..message import Int8, Message, new
+from ..primitives import Buffer, skip_tags
 
 pack_bz = Struct_(">bx").pack
 unpack_bc = Struct_(">bB").unpack_from

@@ -8,16 +8,11 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    UNSET,
-    UVARINTS,
+from ..message import Int16, Int32, Message, Struct, UNSET, new
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
-    new,
     not_in_version,
     read_long_string_length,
     read_long_uvarint,

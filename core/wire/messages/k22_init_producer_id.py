@@ -8,15 +8,11 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    UVARINTS,
+from ..message import Int16, Int32, Int64, Message, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
-    new,
     not_in_version,
     read_long_string_length,
     skip_tags,

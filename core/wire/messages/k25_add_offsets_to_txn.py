@@ -8,19 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    UVARINTS,
-    Buffer,
-    Message,
-    bad_length,
-    new,
-    read_long_string_length,
-    skip_tags,
-    string_uvarint,
-)
+from ..message import Int16, Int32, Int64, Message, new
+from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
 
 pack_h = Struct_(">h").pack
 pack_ih = Struct_(">ih").pack

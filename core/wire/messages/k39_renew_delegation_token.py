@@ -8,19 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    UVARINTS,
-    Buffer,
-    Message,
-    bad_length,
-    new,
-    read_long_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int16, Int32, Int64, Message, new
+from ..primitives import Buffer, UVARINTS, bad_length, read_long_uvarint, skip_tags, uvarint
 
 pack_hqi = Struct_(">hqi").pack
 pack_hqiz = Struct_(">hqix").pack

@@ -10,16 +10,11 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    UNSET,
-    UVARINTS,
+from ..message import Int16, Int32, Message, Struct, UNSET, new
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

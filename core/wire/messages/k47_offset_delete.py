@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Int32, UNSET, Buffer, Message, Struct, bad_length, new
+from ..message import Int16, Int32, Message, Struct, UNSET, new
+from ..primitives import Buffer, bad_length
 
 pack_h = Struct_(">h").pack
 pack_hii = Struct_(">hii").pack

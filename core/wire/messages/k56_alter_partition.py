@@ -10,26 +10,8 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int8,
-    Int16,
-    Int32,
-    Int64,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    Struct,
-    bad_length,
-    bad_uuid,
-    new,
-    not_in_version,
-    read_long_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, not_in_version, read_long_uvarint, skip_tags, uvarint
 
 pack_biz = Struct_(">bix").pack
 pack_ih = Struct_(">ih").pack

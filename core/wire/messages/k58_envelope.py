@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, UVARINTS, Buffer, Message, bad_length, new, read_long_uvarint, skip_tags, uvarint
+from ..message import Int16, Message, new
+from ..primitives import Buffer, UVARINTS, bad_length, read_long_uvarint, skip_tags, uvarint
 
 pack_hz = Struct_(">hx").pack
 unpack_hc = Struct_(">hB").unpack_from

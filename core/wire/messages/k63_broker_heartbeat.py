@@ -8,18 +8,12 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    Uuid,
-    UNSET,
-    UVARINTS,
+from ..message import Int16, Int32, Int64, Message, UNSET, Uuid, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    new,
     not_in_version,
     read_long_uvarint,
     read_uvarint,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import Int16, Int32, Int64, Buffer, Message, new, skip_tags
+from ..message import Int16, Int32, Int64, Message, new
+from ..primitives import Buffer, skip_tags
 
 pack_ihqiz = Struct_(">ihqix").pack
 pack_iqz = Struct_(">iqx").pack

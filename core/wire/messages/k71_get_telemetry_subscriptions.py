@@ -10,19 +10,12 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int8,
-    Int16,
-    Int32,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int8, Int16, Int32, Message, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import (
     Buffer,
-    Message,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

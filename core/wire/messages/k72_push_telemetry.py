@@ -8,22 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int8,
-    Int16,
-    Int32,
-    Uuid,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    bad_length,
-    bad_uuid,
-    new,
-    read_long_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int8, Int16, Int32, Message, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_uvarint, skip_tags, uvarint
 
 pack_ihz = Struct_(">ihx").pack
 pack_uitb = Struct_(">16si?b").pack

@@ -8,24 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    Struct,
-    bad_length,
-    bad_uuid,
-    new,
-    read_long_uvarint,
-    skip_tags,
-    uvarint,
-)
+from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_uvarint, skip_tags, uvarint
 
 pack_ih = Struct_(">ih").pack
 pack_ihz = Struct_(">ihx").pack

@@ -10,27 +10,17 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int8,
-    Int16,
-    Int32,
-    Int64,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new, shared_default
+from ..primitives import (
     Buffer,
-    Message,
     Records,
-    Struct,
+    UVARINTS,
     bad_length,
     bad_uuid,
     buffer_list,
-    new,
     not_in_version,
     read_long_string_length,
     read_long_uvarint,
-    shared_default,
     skip_tags,
     string_uvarint,
     uvarint,

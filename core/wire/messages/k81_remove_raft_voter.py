@@ -8,21 +8,8 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Uuid,
-    UVARINTS,
-    ZERO_UUID,
-    Buffer,
-    Message,
-    bad_length,
-    bad_uuid,
-    new,
-    read_long_string_length,
-    skip_tags,
-    string_uvarint,
-)
+from ..message import Int16, Int32, Message, Uuid, ZERO_UUID, new
+from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_string_length, skip_tags, string_uvarint
 
 pack_ih = Struct_(">ih").pack
 pack_iuz = Struct_(">i16sx").pack

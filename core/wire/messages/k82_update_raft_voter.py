@@ -8,25 +8,15 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Uint16,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, differs, new, shared_default
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    differs,
-    new,
     read_long_string_length,
     read_long_uvarint,
     read_uvarint,
-    shared_default,
     skip_tags,
     string_uvarint,
     uvarint,

@@ -8,20 +8,12 @@ from __future__ import annotations
 from struct import Struct as Struct_
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    Uuid,
-    UNSET,
-    UVARINTS,
-    ZERO_UUID,
+from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
     bad_uuid,
-    new,
     read_long_string_length,
     read_long_uvarint,
     skip_tags,

@@ -10,21 +10,13 @@ from struct import pack
 from struct import unpack_from
 from typing import Any
 
-from ..message import (
-    Int16,
-    Int32,
-    Int64,
-    Uint16,
-    UNSET,
-    UVARINTS,
+from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uint16, new, shared_default
+from ..primitives import (
     Buffer,
-    Message,
-    Struct,
+    UVARINTS,
     bad_length,
-    new,
     read_long_string_length,
     read_long_uvarint,
-    shared_default,
     skip_tags,
     string_uvarint,
     uvarint,

@@ -195,8 +195,9 @@ class Connection(asyncio.BufferedProtocol):
         if outcome is not None:
             try:
                 slot.parts = encode_response(outcome, context.api_key, context.api_version, correlation_id)
-            except WireError as error:
-                self._refuse(error)
+            except WireError:
+                LOG.exception("the answer to API key %d cannot be written", context.api_key)
+                self.abort()
                 return
         slot.done = True
         slots = self._slots

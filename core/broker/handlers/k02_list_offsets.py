@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 VERSIONS = (1, 11)
+LEADER_EPOCHS_SINCE = 4
 READ_COMMITTED = 1
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LAST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
 SINCE_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LAST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
@@ -49,7 +50,7 @@ def _answer(
             raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {wanted.timestamp}")
         limit = log.last_stable_offset if request.isolation_level == READ_COMMITTED else log.high_watermark
         answer.offset, answer.timestamp = _find(log, wanted.timestamp, limit)
-        if answer.offset >= 0:
+        if answer.offset >= 0 and context.api_version >= LEADER_EPOCHS_SINCE:
             answer.leader_epoch = LEADER_EPOCH
     except ProtocolError as error:
         answer.error_code = int(error.code)

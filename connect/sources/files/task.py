@@ -20,6 +20,7 @@ from .tracking import (
     FINGERPRINT_BYTES,
     FileKey,
     Known,
+    Look,
     Seen,
     fingerprint,
     from_source,
@@ -129,7 +130,7 @@ class FilesTask:
         seen = self._folder.look(now_ms)
         files = {file.key: file for file in seen}
         found = look(self._known, seen, self._start_position)
-        self._let_go(found.reading, now_ms)
+        self._let_go(found, now_ms)
         copied = [known for key, known in found.reading.items() if key not in self._known and known.position]
         for key, known in found.reading.items():
             self._known[key] = known
@@ -146,12 +147,14 @@ class FilesTask:
         offsets = [(source_partition(known), source_offset(known)) for known in copied]
         return [SourceBatch(self._config.topic, NO_ROWS, offsets)]
 
-    def _let_go(self, found: Mapping[FileKey, Known], now_ms: int) -> None:
-        """Close files that began anew, and those out of sight whose writer has had time to end."""
+    def _let_go(self, found: Look, now_ms: int) -> None:
+        """Close files that began anew, that go on in a copy, or that are out of sight and had time to end."""
         for key, one in list(self._reading.items()):
-            if key in found:
+            if key in found.reading:
                 one.unlisted_ms = None
-                done = found[key].position < one.known.position
+                done = found.reading[key].position < one.known.position
+            elif key in found.continued:
+                done = True
             else:
                 one.unlisted_ms = now_ms if one.unlisted_ms is None else one.unlisted_ms
                 one.at_end, done = False, now_ms - one.unlisted_ms > UNLISTED_WAIT_MS

@@ -88,9 +88,13 @@ def from_source(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Know
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at the directories tells. reading: files to read, and how far each was read; waiting: copies."""
+    """What a look at the directories tells. reading: files to read, and how far each was read.
+
+    continued: files that are read on in a copy of theirs. waiting: copies whose original is intact.
+    """
 
     reading: Mapping[FileKey, Known]
+    continued: frozenset[FileKey]
     waiting: frozenset[FileKey]
 
 
@@ -106,6 +110,7 @@ def look(known: Mapping[FileKey, Known], seen: Iterable[Seen], start_position: C
     }
     ended = {key: state for key, state in known.items() if key not in intact}
     reading = dict(intact)
+    continued: set[FileKey] = set()
     waiting: set[FileKey] = set()
     for key, file in files.items():
         if key in intact:
@@ -114,11 +119,12 @@ def look(known: Mapping[FileKey, Known], seen: Iterable[Seen], start_position: C
         if original is not None:
             position = min(original.position, file.size_bytes) if not file.compressed else original.position
             reading[key] = replace(_new(file, position), skipping=original.skipping)
+            continued.add(original.key)
         elif _original(file, intact) is not None:
             waiting.add(key)
         else:
             reading[key] = _new(file, start_position(file))
-    return Look(reading, frozenset(waiting))
+    return Look(reading, frozenset(continued), frozenset(waiting))
 
 
 def _same(known: Known, file: Seen) -> bool:

@@ -1,0 +1,74 @@
+"""`millstream topics`."""
+
+from collections.abc import Sequence
+
+from ..core.client.admin_values import NewTopic, ResourceKind
+from ..core.client.client import Client
+from ..core.client.config import consumer_config
+from ..core.client.offsets import TopicPartition
+from ..embedded import open_client
+from .broker import parse_setting
+from .console import run_async, say, show_rows
+
+
+async def _bounds(client: Client, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+    async with client.consumer(consumer_config({})) as consumer:
+        begins = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+    return {key: (begins[key], ends[key]) for key in partitions}
+
+
+def list_topics(server: str, *, internal: bool, as_json: bool) -> None:
+    async def main() -> None:
+        async with open_client(server) as client:
+            names = await client.admin.list_topics(internal=internal)
+            topics = await client.admin.describe_topics(names)
+            bounds = await _bounds(client, [(name, number) for name in names for number in topics[name].partitions])
+        rows = []
+        for name in names:
+            spans = [bounds[name, number] for number in topics[name].partitions]
+            rows.append((name, len(spans), sum(end - begin for begin, end in spans)))
+        show_rows(("topic", "partitions", "offsets"), rows, as_json=as_json)
+
+    run_async(main)
+
+
+def create_topics(
+    server: str, names: Sequence[str], partitions: int, replication_factor: int, configs: Sequence[str]
+) -> None:
+    async def main() -> None:
+        settings = dict(parse_setting(config) for config in configs)
+        async with open_client(server) as client:
+            await client.admin.create_topics(
+                [NewTopic(name, partitions, replication_factor, settings) for name in names]
+            )
+        say(f"created {', '.join(names)}")
+
+    run_async(main)
+
+
+def describe_topic(server: str, name: str, *, as_json: bool) -> None:
+    async def main() -> None:
+        async with open_client(server) as client:
+            topic = (await client.admin.describe_topics([name]))[name]
+            bounds = await _bounds(client, [(name, number) for number in topic.partitions])
+            settings = (await client.admin.describe_configs(ResourceKind.TOPIC, [name]))[name]
+        rows = [
+            (number, *bounds[name, number], topic.partitions[number].leader, topic.partitions[number].leader_epoch)
+            for number in sorted(topic.partitions)
+        ]
+        show_rows(("partition", "begin", "end", "leader", "epoch"), rows, as_json=as_json, title=name)
+        changed = [(entry.name, entry.value) for entry in settings.values() if not entry.is_default]
+        if changed and not as_json:
+            show_rows(("setting", "value"), sorted(changed), as_json=False)
+
+    run_async(main)
+
+
+def delete_topics(server: str, names: Sequence[str]) -> None:
+    async def main() -> None:
+        async with open_client(server) as client:
+            await client.admin.delete_topics(names)
+        say(f"deleted {', '.join(names)}")
+
+    run_async(main)

@@ -1,0 +1,160 @@
+"""Broker, client and workloads in one process, or the same workloads on a cluster: only the address differs. Shell.
+
+`embedded:DIR` starts the log and the broker on a data directory inside this process and connects to it without a
+socket; `host:port` connects to any Kafka. Tested in tests/cli/test_up.py.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .core.client.client import Client
+from .core.client.config import client_config
+from .core.client.connection import Transport
+from .core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .connect.worker.deployment import Deployment
+    from .connect.worker.progress import WorkerProgress
+    from .core.broker.config import BrokerConfig
+    from .streams.plan import Plan
+    from .streams.progress import StreamProgress
+
+log = logging.getLogger(__name__)
+
+EMBEDDED = "embedded:"
+# One process is all there is: nothing is won by waiting for more members of a group.
+EMBEDDED_BROKER = {"group.initial.rebalance.delay.ms": 0}
+
+
+def event_loop_factory() -> Any:
+    """The fastest event loop there is."""
+    from .core.broker.main import event_loop_factory as factory
+
+    return factory()
+
+
+@asynccontextmanager
+async def open_client(
+    bootstrap_servers: str,
+    *,
+    listen: str | None = None,
+    client_settings: Mapping[str, Any] | None = None,
+    broker_settings: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Client]:
+    """A client of the cluster that `bootstrap_servers` names: `embedded:DIR`, or `host:port,...`.
+
+    listen: HOST:PORT on which other clients can reach an embedded broker; on none when not given.
+    Raises ConfigError, DataDirectoryInUse or StorageError with the remedy.
+    """
+    settings = dict(client_settings or {})
+    if not bootstrap_servers.startswith(EMBEDDED):
+        if listen is not None:
+            raise ConfigError(f"--listen={listen} goes with an embedded broker, not with {bootstrap_servers}")
+        from .core.client.tcp import TcpTransport
+
+        config = client_config(settings | {"bootstrap.servers": bootstrap_servers})
+        async with Client(config, TcpTransport(config)) as client:
+            yield client
+        return
+    folder = bootstrap_servers.removeprefix(EMBEDDED)
+    if not folder:
+        raise ConfigError(f"bootstrap.servers={bootstrap_servers!r}: name the data directory, as in embedded:./data")
+    async with _open_broker(folder, listen, broker_settings or {}) as transport:
+        config = client_config(settings | {"bootstrap.servers": "127.0.0.1:9092"})
+        async with Client(config, transport) as client:
+            yield client
+
+
+@asynccontextmanager
+async def _open_broker(folder: str, listen: str | None, settings: Mapping[str, Any]) -> AsyncIterator[Transport]:
+    from .core.broker.context import RequestContext
+    from .core.broker.opening import open_broker
+    from .core.broker.server import Server
+    from .core.client.in_process import InProcessTransport
+
+    config = _broker_config(folder, listen, settings)
+    async with open_broker(config) as broker:
+
+        async def handle(request: Any, version: int, client_id: str) -> Any:
+            return await broker.handle(request, RequestContext(request.API_KEY, version, client_id))
+
+        transport = InProcessTransport(handle)
+        if listen is None:
+            yield transport
+            return
+        async with Server(broker, *config.listen_address) as server:
+            log.info("listening on %s:%d", *server.address)
+            yield transport
+
+
+def _broker_config(folder: str, listen: str | None, settings: Mapping[str, Any]) -> "BrokerConfig":
+    from .core.broker.config import parse_broker_config
+
+    given = EMBEDDED_BROKER | dict(settings) | {"log.dirs": os.path.abspath(folder)}
+    if listen is not None:
+        given["listeners"] = listen
+    return parse_broker_config(given)
+
+
+@dataclass(slots=True)
+class Pipelines:
+    """What runs together: connectors and topologies, with how far they are."""
+
+    deployments: "Sequence[Deployment]" = ()
+    plans: "Sequence[Plan]" = ()
+    worker: "WorkerProgress | None" = None
+    streams: "dict[str, StreamProgress]" = field(default_factory=dict)
+
+
+def in_order(plans: "Sequence[Plan]") -> "list[Plan]":
+    """Topologies so that each comes after those whose results it reads; those in a circle come last, as given."""
+    left = list(plans)
+    ordered: list[Plan] = []
+    while left:
+        ready = [one for one in left if not any(_feeds(other, one) for other in left if other is not one)]
+        ordered += ready or left
+        left = [one for one in left if one not in ordered]
+    return ordered
+
+
+def _feeds(producer: "Plan", consumer: "Plan") -> bool:
+    return not set(producer.sink_topics).isdisjoint(consumer.source_topics)
+
+
+async def run_pipelines(client: Client, pipelines: Pipelines, *, to_end: bool, stop: asyncio.Event) -> None:
+    """Run everything until `stop` is set; with to_end until all that was there at the start is processed.
+
+    A bounded run goes in the direction of the data: sources, then topologies, then sinks, each to its end.
+    """
+    from .connect.worker.progress import WorkerProgress
+    from .connect.worker.standalone import Standalone
+
+    progress = pipelines.worker = pipelines.worker or WorkerProgress()
+    sources = [one for one in pipelines.deployments if one.kind == "source"]
+    sinks = [one for one in pipelines.deployments if one.kind == "sink"]
+    if to_end:
+        await Standalone(client, sources, bounded=True, progress=progress).run(stop)
+        for plan in in_order(pipelines.plans):
+            if not stop.is_set():
+                await _run_plan(client, plan, pipelines, to_end=True, stop=stop)
+        if not stop.is_set():
+            await Standalone(client, sinks, bounded=True, progress=progress).run(stop)
+        return
+    async with asyncio.TaskGroup() as group:
+        if pipelines.deployments:
+            group.create_task(Standalone(client, [*sources, *sinks], progress=progress).run(stop))
+        for plan in pipelines.plans:
+            group.create_task(_run_plan(client, plan, pipelines, to_end=False, stop=stop))
+
+
+async def _run_plan(client: Client, plan: "Plan", pipelines: Pipelines, *, to_end: bool, stop: asyncio.Event) -> None:
+    from .streams.progress import StreamProgress
+    from .streams.runtime import run
+
+    progress = pipelines.streams.setdefault(plan.name, StreamProgress(plan.name))
+    await run(plan, client, to_end=to_end, stop=stop, progress=progress)

@@ -71,12 +71,11 @@ class Flusher:
         with self._one_at_a_time:
             if self.failure is not None:
                 raise self.failure
+            self._write_files()
             with self.lock:
                 end_offset, active = growing()
-                files, self._files = self._files, {}
                 unsynced, self._unsynced = self._unsynced, []
                 names_changed, self._names_changed = self._names_changed, False
-            self._write_files(files)
             try:
                 for segment in unsynced:
                     segment.sync()
@@ -90,16 +89,18 @@ class Flusher:
             self.flushed_offset = end_offset
             return end_offset
 
-    def _write_files(self, files: dict[str, bytes]) -> None:
-        """Leader epochs go first, so that a batch on the medium is never of an epoch that is not noted."""
-        try:
-            for name, data in files.items():
-                replace_file(self._disk, f"{self._path}/{name}", data)
-        except OSError as error:
+    def _write_files(self) -> None:
+        """Leader epochs go first, so that a batch on the medium is as a rule of an epoch that is noted there."""
+        while self._files:
             with self.lock:
-                self._files = files | self._files
-                self._names_changed = True
-            raise StorageError(f"{self._path}: {', '.join(files)} cannot be written: {error}") from error
+                files, self._files = self._files, {}
+            try:
+                for name, data in files.items():
+                    replace_file(self._disk, f"{self._path}/{name}", data)
+            except OSError as error:
+                with self.lock:
+                    self._files = files | self._files
+                raise StorageError(f"{self._path}: {', '.join(files)} cannot be written: {error}") from error
 
     def tidy(self, growing: Growing) -> None:
         """Write what nobody waits for. A failure is logged, and all is tried again after the next flush."""

@@ -71,3 +71,39 @@ class LeaderEpochs:
             self._epochs.pop()
             self._starts.pop()
         return len(self._epochs) != before
+
+
+class EpochRuns:
+    """Runs of batches of the same epoch, as they are found in a log, to hold the noted epochs against."""
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[int, int, int]] = []
+
+    def add(self, epoch: int, base_offset: int) -> None:
+        """Note the next batch."""
+        if self._runs and self._runs[-1][0] == epoch:
+            _, start, count = self._runs[-1]
+            self._runs[-1] = (epoch, start, count + 1)
+        else:
+            self._runs.append((epoch, base_offset, 1))
+
+    def contradict(self, noted: LeaderEpochs) -> bool:
+        """Whether more batches are of another epoch than the noted one: then it is the notes that are wrong."""
+        wrong = right = 0
+        for epoch, start, count in self._runs:
+            expected = noted.epoch_of(start)
+            if expected == epoch:
+                right += count
+            elif expected != -1 and epoch < noted.latest:
+                wrong += count
+        return wrong > right
+
+    def believable(self) -> list[tuple[int, int]]:
+        """Epochs and first offsets without the single batches that stand out from those around them: flipped bits."""
+        found: list[tuple[int, int]] = []
+        for index, (epoch, start, count) in enumerate(self._runs):
+            following = self._runs[index + 1][0] if index + 1 < len(self._runs) else epoch
+            stands_out = count == 1 and following < epoch
+            if epoch > (found[-1][0] if found else -1) and not stands_out:
+                found.append((epoch, start))
+        return found

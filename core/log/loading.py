@@ -7,10 +7,9 @@ Tested in tests/core/log/test_loading.py, by simulation in test_crashes.py and w
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..errors import CorruptRecords, StorageError
+from ..errors import StorageError
 from ..ports import Disk
 from .batch_scan import Damage, ScannedBatch, scan_batches
 from .checkpoints import format_epochs, parse_epochs
@@ -27,13 +26,12 @@ from .file_names import (
     segment_file,
 )
 from .files import read_file, replace_file
-from .leader_epochs import LeaderEpochs
-from .markers import decode_marker
+from .leader_epochs import EpochRuns, LeaderEpochs
+from .log_damage import LogDamage
 from .producer_snapshot import decode_snapshot
 from .producer_state import NO_OFFSET, ProducerStates
-from .reading import LogDamage
+from .replay import batches_from, replay_batch
 from .segment import NO_BOUND, Segment
-from .transaction_index import AbortedTransaction
 
 logger = logging.getLogger(__name__)
 
@@ -74,24 +72,31 @@ class Loader:
         self._index_interval = index_interval
         self._damaged: list[LogDamage] = []
         self._changed: list[Segment] = []
+        self._runs = EpochRuns()
 
     def load(self) -> LoadedLog:
         """The log, ready for appends. Raises OSError, and StorageError when Kafka left a compaction half done."""
         names = self._disk.list_directory(self._directory)
         self._remove_leftovers(names)
-        epochs, epochs_read = self._read_epochs()
-        segments, end_offset = self._load_segments(self._find_segments(names), epochs)
+        segments, end_offset = self._load_segments(self._find_segments(names))
+        if self._point.clean and end_offset != self._point.recovery_point > 0:
+            logger.warning("%s ends at %d, not at its recovery point %s", self._directory, end_offset, self._point)
+            self._point = replace(self._point, clean=False)
+            self._damaged.clear()
+            self._changed.clear()
+            segments, end_offset = self._load_segments(self._find_segments(names))
+        epochs = self._read_epochs()
+        noted = epochs.entries()
         loaded = LoadedLog(segments, end_offset, 0, epochs, damaged=self._damaged)
         loaded.log_start_offset = min(max(self._point.log_start_offset, segments[0].base_offset), end_offset)
-        epochs.truncate_end(end_offset)
-        self._replay(loaded, names, from_start=not epochs_read)
+        self._replay(loaded)
         for segment in self._changed:
             segment.sync()
             if segment is not segments[-1]:
                 segment.seal()
                 segment.sync_indexes()
                 segment.unload()
-        if self._changed or epochs.entries() != self._epochs_on_disk:
+        if self._changed or epochs.entries() != noted:
             replace_file(self._disk, f"{self._directory}/{LEADER_EPOCHS}", format_epochs(epochs.entries()))
         if not self._point.clean or self._changed:
             self._disk.sync_directory(self._directory)
@@ -110,16 +115,17 @@ class Loader:
             if orphan or name.endswith((DELETED, CLEANED, TEMPORARY)):
                 self._disk.unlink(f"{self._directory}/{name}")
 
-    def _read_epochs(self) -> tuple[LeaderEpochs, bool]:
-        """The noted leader epochs, and whether they could be read."""
-        self._epochs_on_disk: list[tuple[int, int]] = []
+    def _read_epochs(self) -> LeaderEpochs:
+        """The noted leader epochs; none when the file cannot be believed, so that they are found anew."""
         data = read_file(self._disk, f"{self._directory}/{LEADER_EPOCHS}")
         try:
-            self._epochs_on_disk = parse_epochs(data) if data else []
+            epochs = LeaderEpochs(parse_epochs(data) if data else [])
+            if self._runs.contradict(epochs):
+                raise ValueError("most batches are of other epochs")
         except ValueError as error:
             logger.warning("%s/%s is damaged and made anew: %s", self._directory, LEADER_EPOCHS, error)
-            return LeaderEpochs(), False
-        return LeaderEpochs(self._epochs_on_disk), True
+            return LeaderEpochs()
+        return epochs
 
     def _find_segments(self, names: list[str]) -> list[Segment]:
         bases = sorted(parsed[0] for name in names if (parsed := parse_segment_file(name)) and parsed[1] == LOG)
@@ -132,7 +138,7 @@ class Loader:
             segments.append(segment)
         return segments
 
-    def _load_segments(self, segments: list[Segment], epochs: LeaderEpochs) -> tuple[list[Segment], int]:
+    def _load_segments(self, segments: list[Segment]) -> tuple[list[Segment], int]:
         """The segments that hold, the last of them ready for appends, and where the log ends."""
         point = self._point
         if not segments:
@@ -149,14 +155,14 @@ class Loader:
                 self._drop(segments[index:], f"it does not begin at offset {end_offset}, where the one before ends")
                 return self._ready(segments[:index], end_offset), end_offset
             bound = segments[index + 1].base_offset if index < last else NO_BOUND
-            end_offset, cut = self._examine(segment, epochs, bound=bound, whole=not point.clean)
+            end_offset, cut = self._examine(segment, bound=bound, whole=not point.clean)
             if cut:
                 self._drop(segments[index + 1 :], f"the log was cut at offset {end_offset}")
                 return self._ready(segments[: index + 1], end_offset), end_offset
         return self._ready(segments, end_offset), end_offset
 
-    def _examine(self, segment: Segment, epochs: LeaderEpochs, *, bound: int, whole: bool) -> tuple[int, bool]:
-        """Where the segment's offsets end, and whether its tail was cut. Its indexes are up to date after that."""
+    def _examine(self, segment: Segment, *, bound: int, whole: bool) -> tuple[int, bool]:
+        """Where the segment's offsets end, and whether the log ends there. Its indexes are up to date after that."""
         position, expected = 0, segment.base_offset
         if whole:
             segment.start_indexes()
@@ -168,36 +174,60 @@ class Loader:
             segment.read, position=position, end=segment.size_bytes, expected=expected, bound=bound,
             epochs=LeaderEpochs(), search_below=NO_BOUND if self._point.clean else self._point.recovery_point,
         ):  # fmt: skip
-            good = _with_known_epoch(found, expected, epochs)
-            if isinstance(good, ScannedBatch):
-                segment.note_batch(good.position, good.size_bytes, good.next_offset - 1, good.max_timestamp)
-                expected = good.next_offset
+            found = self._doubted(found, expected, last=bound == NO_BOUND)
+            if isinstance(found, ScannedBatch):
+                segment.note_batch(found.position, found.size_bytes, found.next_offset - 1, found.max_timestamp)
+                self._runs.add(found.leader_epoch, found.base_offset)
+                expected = found.next_offset
             elif not whole and position:
-                return self._examine(segment, epochs, bound=bound, whole=True)
-            elif not self._point.clean and good.first_offset >= self._point.recovery_point:
+                return self._examine(segment, bound=bound, whole=True)
+            elif not self._point.clean and found.first_offset >= self._point.recovery_point:
                 logger.warning(
                     "%s: cut at position %d of %d, offset %d: %s",
-                    segment.path(LOG), good.position, segment.size_bytes, good.first_offset, good.cause,
+                    segment.path(LOG), found.position, segment.size_bytes, found.first_offset, found.cause,
                 )  # fmt: skip
-                segment.cut(good.position)
+                segment.cut(found.position)
                 return expected, True
             else:
-                expected = self._report(segment, good, bound)
+                noted = self._report(segment, found, bound)
+                expected = noted.next_offset
+                if noted.end_position != found.end_position:
+                    return expected, True
         return expected, False
 
-    def _report(self, segment: Segment, damage: Damage, bound: int) -> int:
-        """Note damage below the recovery point; returns the offset with which the log goes on behind it."""
-        lost_to = damage.next_offset
+    def _doubted(self, found: ScannedBatch | Damage, expected: int, *, last: bool) -> ScannedBatch | Damage:
+        """Damage instead of a batch whose base offset cannot be.
+
+        The recovery point lies between two batches, and the last segment has no gap from there on.
+        """
+        point = self._point
+        if isinstance(found, Damage) or point.clean or found.next_offset <= point.recovery_point:
+            return found
+        if found.base_offset >= point.recovery_point and (found.base_offset == expected or not last):
+            return found
+        cause = f"offsets {found.base_offset} to {found.next_offset - 1}, where {expected} comes next"
+        return Damage(found.position, found.position + found.size_bytes, expected, -1, cause)
+
+    def _report(self, segment: Segment, damage: Damage, bound: int) -> LogDamage:
+        """Note damage below the recovery point, up to the next good batch or segment.
+
+        When that lies above the recovery point, batches are lost that were never acknowledged: the log ends with the
+        damage, and what comes behind it in the file is part of that.
+        """
+        recovery_point = max(self._point.recovery_point, damage.first_offset + 1)
+        lost_to, end_position = damage.next_offset, damage.end_position
         if lost_to == -1:
-            lost_to = bound if bound != NO_BOUND else max(self._point.recovery_point, damage.first_offset + 1)
+            lost_to = bound
+        if lost_to > recovery_point and (not self._point.clean or lost_to == NO_BOUND):
+            lost_to, end_position = recovery_point, segment.size_bytes
         noted = LogDamage(
-            segment.base_offset, damage.position, damage.end_position, damage.first_offset, lost_to, damage.cause
+            segment.base_offset, damage.position, end_position, damage.first_offset, lost_to, damage.cause
         )
         self._damaged.append(noted)
         logger.error(
             "%s: offsets %d to %d are lost: %s", segment.path(LOG), noted.first_offset, lost_to - 1, noted.cause
         )
-        return lost_to
+        return noted
 
     def _ready(self, segments: list[Segment], end_offset: int) -> list[Segment]:
         """Segments whose last one takes appends: a new one, when its end is damaged and must stay as it is."""
@@ -221,33 +251,35 @@ class Loader:
 
     # Producers.
 
-    def _replay(self, loaded: LoadedLog, names: list[str], *, from_start: bool) -> None:
-        """Producer state, unknown leader epochs and the transaction indexes of the segments that were examined."""
+    def _replay(self, loaded: LoadedLog) -> None:
+        """Producer state, new leader epochs and the transaction indexes of the segments that were examined."""
         changed = {segment.base_offset for segment in self._changed}
-        start, loaded.producers = self._snapshot(
-            loaded, names, limit=min(changed, default=NO_BOUND), from_start=from_start
-        )
+        unknown = not loaded.epochs.entries()
+        start, loaded.producers = self._snapshot(loaded, limit=-1 if unknown else min(changed, default=NO_BOUND))
         for segment in self._changed:
             segment.set_aborted([])
-        for segment, batch in _batches_from(loaded.segments, start):
-            if loaded.epochs.epoch_of(batch.base_offset) == -1:
-                loaded.epochs.assign(batch.leader_epoch, batch.base_offset)
+        runs = EpochRuns()
+        for segment, batch in batches_from(loaded.segments, start):
+            runs.add(batch.leader_epoch, batch.base_offset)
             if batch.producer_id < 0:
                 continue
             aborted = replay_batch(loaded.producers, segment, batch)
             if aborted is not None and segment.base_offset in changed:
                 segment.note_aborted(aborted)
+        for epoch, start_offset in runs.believable():
+            if epoch > loaded.epochs.latest:
+                loaded.epochs.assign(epoch, start_offset)
+        loaded.epochs.truncate_end(loaded.end_offset)
 
-    def _snapshot(
-        self, loaded: LoadedLog, names: list[str], *, limit: int, from_start: bool
-    ) -> tuple[int, ProducerStates]:
+    def _snapshot(self, loaded: LoadedLog, *, limit: int) -> tuple[int, ProducerStates]:
         """The newest producer snapshot that holds, up to `limit`, and its offset. Those beyond the log's end go."""
+        names = self._disk.list_directory(self._directory)
         offsets = [parsed[0] for name in names if (parsed := parse_segment_file(name)) and parsed[1] == SNAPSHOT]
         for offset in sorted(offsets, reverse=True):
             path = f"{self._directory}/{segment_file(offset, SNAPSHOT)}"
             if offset > loaded.end_offset:
                 self._disk.unlink(path)
-            elif offset <= limit and not from_start:
+            elif offset <= limit:
                 try:
                     producers = decode_snapshot(read_file(self._disk, path))
                 except ValueError as error:
@@ -261,60 +293,3 @@ class Loader:
 
 def _is_alive(transaction_start: int, loaded: LoadedLog) -> bool:
     return transaction_start == NO_OFFSET or transaction_start < loaded.end_offset
-
-
-def _with_known_epoch(found: ScannedBatch | Damage, expected: int, epochs: LeaderEpochs) -> ScannedBatch | Damage:
-    """A batch whose leader epoch is the noted one, or a new one, which is noted; damage otherwise."""
-    if isinstance(found, Damage):
-        return found
-    noted = epochs.epoch_of(found.base_offset)
-    if noted not in (found.leader_epoch, -1) and found.leader_epoch <= epochs.latest:
-        cause = f"leader epoch {found.leader_epoch}; {noted} was noted for offset {found.base_offset}"
-        return Damage(found.position, found.position + found.size_bytes, expected, found.next_offset, cause)
-    if found.leader_epoch > epochs.latest:
-        epochs.assign(found.leader_epoch, found.base_offset)
-    return found
-
-
-def replay_batch(producers: ProducerStates, segment: Segment, batch: ScannedBatch) -> AbortedTransaction | None:
-    """Note a producer's batch read back from a segment; returns the transaction that it aborted, if any."""
-    if not batch.is_control:
-        producers.apply_data(batch, batch.base_offset)
-        return None
-    try:
-        marker = decode_marker(segment.read(batch.position, batch.size_bytes))
-    except CorruptRecords as error:
-        logger.warning("%s: control batch at offset %d: %s", segment.path(LOG), batch.base_offset, error)
-        return None
-    if marker is None:
-        return None
-    return producers.apply_marker(
-        batch.producer_id, batch.producer_epoch, marker.coordinator_epoch, commit=marker.commit,
-        offset=batch.base_offset, timestamp_ms=batch.max_timestamp, high_watermark=NO_BOUND,
-    )  # fmt: skip
-
-
-def find_aborted(disk: Disk, directory: str, segments: Sequence[Segment], wanted: Segment) -> list[AbortedTransaction]:
-    """The aborted transactions whose markers lie in one segment, found from the batches."""
-    path = f"{directory}/{segment_file(wanted.base_offset, SNAPSHOT)}"
-    try:
-        start, producers = wanted.base_offset, ProducerStates(decode_snapshot(read_file(disk, path)))
-    except ValueError:
-        start, producers = segments[0].base_offset, ProducerStates()
-    upto = [segment for segment in segments if segment.base_offset <= wanted.base_offset]
-    found = [
-        (segment, replay_batch(producers, segment, batch))
-        for segment, batch in _batches_from(upto, start)
-        if batch.producer_id >= 0
-    ]
-    return [aborted for segment, aborted in found if aborted is not None and segment is wanted]
-
-
-def _batches_from(segments: Sequence[Segment], offset: int) -> Iterator[tuple[Segment, ScannedBatch]]:
-    """The good batches from an offset on, each with its segment."""
-    for index, segment in enumerate(segments):
-        bound = segments[index + 1].base_offset if index + 1 < len(segments) else NO_BOUND
-        if bound > offset:
-            for found in segment.scan(bound=bound):
-                if isinstance(found, ScannedBatch) and found.base_offset >= offset:
-                    yield segment, found

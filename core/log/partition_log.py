@@ -9,33 +9,27 @@ Tested in tests/core/log/test_partition_log.py, test_transactions.py and by simu
 import errno
 import logging
 import struct
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..config import LogConfig
-from ..errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
+from ..errors import ErrorCode, ProtocolError, StorageError
 from ..ports import Buffer, Disk
 from ..wire.batches import LOG_OVERHEAD, BatchHeader, assign_log_append_time, build_control_marker, read_header
-from .batch_scan import Damage, Taken
 from .checkpoints import format_epochs
-from .file_names import LEADER_EPOCHS, LOG
+from .file_names import LEADER_EPOCHS
 from .flushing import Flusher
-from .loading import LoadedLog, find_aborted
+from .loading import LoadedLog
+from .log_reader import Layout, LogReader, ReadResult
 from .producer_snapshot import encode_snapshot
 from .producer_state import Producer
-from .reading import LogDamage, Range, ReadResult, first_not_older, locate, take
 from .rules import SegmentState, deletable_segments, must_roll
 from .segment import Segment
-from .transaction_index import AbortedTransaction, overlapping
 
 logger = logging.getLogger(__name__)
 
 PLACE = struct.Struct(">qii")
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-POSITIONS_KEPT = 64
-SEALED_KEPT_OPEN = 4
 NO_TIMESTAMP = -1
 
 
@@ -50,17 +44,6 @@ class Appended:
     last_offset: int
     log_append_time_ms: int = NO_TIMESTAMP
     duplicate: bool = False
-
-
-class Layout(NamedTuple):
-    """The segments of a log and their first offsets; replaced as a whole."""
-
-    segments: tuple[Segment, ...]
-    bases: tuple[int, ...]
-
-    @classmethod
-    def of(cls, segments: Sequence[Segment]) -> "Layout":
-        return cls(tuple(segments), tuple(segment.base_offset for segment in segments))
 
 
 class PartitionLog:
@@ -82,8 +65,7 @@ class PartitionLog:
         self._epochs = loaded.epochs
         self._layout = Layout.of(loaded.segments)
         self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files)
-        self._positions: dict[int, tuple[Segment, int]] = {}
-        self._open_sealed: list[Segment] = []
+        self._reader = LogReader(disk, path, self._flusher, self._epochs, loaded.damaged)
 
     def __repr__(self) -> str:
         return f"PartitionLog({self.topic}-{self.partition}, {self.log_start_offset}..{self.end_offset})"
@@ -289,7 +271,8 @@ class PartitionLog:
     def read(self, offset: int, *, max_bytes: int, max_offset: int | None = None, min_one: bool = True) -> ReadResult:
         """Whole good batches from the one that holds `offset` on, below max_offset (the high watermark by default).
 
-        At most max_bytes, from one segment; with min_one the first batch is read however large it is.
+        At most max_bytes, from one segment; with min_one the first batch is read however large it is. The aborted
+        transactions among them are told.
         Raises ProtocolError OFFSET_OUT_OF_RANGE, CorruptRecords where a batch is damaged, StorageError.
         """
         if self._flusher.failure is not None:
@@ -300,115 +283,25 @@ class PartitionLog:
                 f"{self.topic}-{self.partition} has offsets {self.log_start_offset} to {self.end_offset}, not {offset}",
             )
         limit = self.high_watermark if max_offset is None else min(max_offset, self.end_offset)
-        layout, end_offset = self._layout, self.end_offset
-        index = bisect_right(layout.bases, offset) - 1
         try:
-            while offset < limit and index < len(layout.segments):
-                bound = layout.bases[index + 1] if index + 1 < len(layout.bases) else end_offset
-                where = Range(layout.segments[index], bound, self._epochs)
-                result = self._read_range(where, offset, limit, max_bytes, min_one)
-                if result is not None:
-                    return self._with_aborted(result, layout.segments[index:])
-                index += 1
+            return self._reader.read(
+                self._layout, offset, end_offset=self.end_offset, limit=limit, max_bytes=max_bytes, min_one=min_one
+            )
         except OSError as error:
             raise StorageError(f"{self.path}: offset {offset} cannot be read: {error}") from error
-        return ReadResult([], offset, offset, 0, [])
-
-    def _read_range(self, where: Range, offset: int, limit: int, max_bytes: int, min_one: bool) -> ReadResult | None:
-        """Batches of one segment, None when it has none at `offset` or behind it."""
-        self._check_known_damage(offset)
-        known, position = self._positions.get(offset, (None, 0))
-        if known is where.segment:
-            data, taken = take(
-                where, position, offset, offset=offset, max_offset=limit, max_bytes=max_bytes, min_one=min_one
-            )
-            if not taken.fault or taken.end > taken.start:
-                return self._result(where.segment, position, data, taken, offset)
-        found = locate(where, offset)
-        if found is None:
-            return None
-        if isinstance(found, Damage):
-            raise self._corrupt(self._note_damage(where, found))
-        self._keep_open(where.segment)
-        data, taken = take(
-            where, found.position, found.base_offset, offset=offset, max_offset=limit, max_bytes=max_bytes,
-            min_one=min_one,
-        )  # fmt: skip
-        return self._result(where.segment, found.position, data, taken, offset)
-
-    def _result(self, segment: Segment, position: int, data: memoryview, taken: Taken, offset: int) -> ReadResult:
-        if taken.end == taken.start:
-            if taken.fault:
-                raise CorruptRecords(f"{self.path}: the batch at offset {offset} is damaged: {taken.fault}")
-            return ReadResult([], offset, offset, 0, [])
-        positions = self._positions
-        positions[taken.next_offset] = (segment, position + taken.end)
-        if len(positions) > POSITIONS_KEPT:
-            positions.pop(next(iter(positions)), None)
-        size_bytes = taken.end - taken.start
-        return ReadResult([data[taken.start : taken.end]], taken.first_offset, taken.next_offset, size_bytes, [])
-
-    def _with_aborted(self, result: ReadResult, segments: Sequence[Segment]) -> ReadResult:
-        if not any(segment.has_aborted for segment in segments):
-            return result
-        lists = (self._aborted_in(segment) for segment in segments if segment.has_aborted)
-        aborted = overlapping(lists, from_offset=result.first_offset, upper_offset=result.next_offset)
-        return result._replace(aborted=aborted)
-
-    def _aborted_in(self, segment: Segment) -> list[AbortedTransaction]:
-        try:
-            return segment.aborted_transactions()
-        except ValueError as error:
-            logger.warning("%s: the transaction index is made anew: %s", segment.path(LOG), error)
-            entries = find_aborted(self._disk, self.path, self._layout.segments, segment)
-            segment.set_aborted(entries)
-            return entries
-
-    def _keep_open(self, segment: Segment) -> None:
-        """Of the sealed segments only those read lately keep their file open and their indexes in memory."""
-        if segment is self._layout.segments[-1] or segment in self._open_sealed:
-            return
-        self._open_sealed.append(segment)
-        if len(self._open_sealed) > SEALED_KEPT_OPEN:
-            self._flusher.unload(self._open_sealed.pop(0))
-
-    def _check_known_damage(self, offset: int) -> None:
-        for damage in self.damaged:
-            if damage.first_offset <= offset < damage.next_offset:
-                raise self._corrupt(damage)
-
-    def _note_damage(self, where: Range, found: Damage) -> LogDamage:
-        damage = LogDamage(where.segment.base_offset, *found)
-        self.damaged.append(damage)
-        logger.error("%s", self._corrupt(damage))
-        return damage
-
-    def _corrupt(self, damage: LogDamage) -> CorruptRecords:
-        return CorruptRecords(
-            f"{self.path}: offsets {damage.first_offset} to {damage.next_offset - 1} are damaged, in segment "
-            f"{damage.segment_base_offset} from position {damage.position}: {damage.cause}; "
-            f"offset {damage.next_offset} is where to read on"
-        )
-
-    # Looking up by time.
 
     def offset_for_timestamp(self, timestamp_ms: int) -> tuple[int, int] | None:
         """Offset and timestamp of the first record that is not older, None when there is none."""
-        layout = self._layout
-        for index in range(max(0, bisect_right(layout.bases, self.log_start_offset) - 1), len(layout.segments)):
-            segment = layout.segments[index]
-            if segment.newest()[0] < timestamp_ms:
-                continue
-            bound = layout.bases[index + 1] if index + 1 < len(layout.bases) else self.end_offset
-            where = Range(segment, bound, self._epochs)
-            found = first_not_older(where, timestamp_ms, self.log_start_offset)
-            if found is not None:
-                return found
-        return None
+        try:
+            return self._reader.first_not_older(
+                self._layout, timestamp_ms, from_offset=self.log_start_offset, end_offset=self.end_offset
+            )
+        except OSError as error:
+            raise StorageError(f"{self.path}: time {timestamp_ms} cannot be looked up: {error}") from error
 
     def offset_of_max_timestamp(self) -> tuple[int, int] | None:
         """Offset and timestamp of the first of the newest records, None in an empty log."""
-        newest_ms = max((segment.newest()[0] for segment in self._layout.segments), default=NO_TIMESTAMP)
+        newest_ms = max(segment.newest()[0] for segment in self._layout.segments)
         return None if newest_ms < 0 else self.offset_for_timestamp(newest_ms)
 
     # Retention.
@@ -432,7 +325,6 @@ class PartitionLog:
             layout = self._layout
         with self._flusher.lock:
             self._layout = Layout.of(layout.segments[count:])
-        self._open_sealed = [segment for segment in self._open_sealed if segment not in layout.segments[:count]]
         self._flusher.add_doomed(list(layout.segments[:count]))
         self._start_at(layout.segments[count].base_offset)
         return count

@@ -1,43 +1,16 @@
-"""Finding an offset in a segment and taking whole good batches from there. Shell: reads through Segment.
+"""Finding an offset or a time in one segment, and taking whole good batches from there. Shell: reads through Segment.
 
 An index entry is only a hint: every batch that is passed or taken is checked, and when the way from an entry leads
 nowhere, the segment is searched from its start: a wrong index hides no batch, and damage hides none of its neighbours.
-Tested in tests/core/log/test_reading.py.
+Tested in tests/core/log/test_batch_search.py.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..wire.batches import read_records
 from .batch_scan import Damage, ScannedBatch, Taken, scan_batches, take_batches
 from .leader_epochs import LeaderEpochs
 from .segment import Segment
-from .transaction_index import AbortedTransaction
-
-
-@dataclass(frozen=True, slots=True)
-class LogDamage:
-    """Bytes of a log that are no good batches. Offsets from first_offset up to next_offset, exclusive, are lost."""
-
-    segment_base_offset: int
-    position: int
-    end_position: int
-    first_offset: int
-    next_offset: int
-    cause: str
-
-
-class ReadResult(NamedTuple):
-    """Whole batches, the first of which holds the offset asked for or follows it. next_offset: where to read on.
-
-    aborted: the aborted transactions among them, None when they were not asked for.
-    """
-
-    data: list[memoryview]
-    first_offset: int
-    next_offset: int
-    size_bytes: int
-    aborted: list[AbortedTransaction] | None
 
 
 class Range(NamedTuple):

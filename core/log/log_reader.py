@@ -1,0 +1,173 @@
+"""Reads of one log: which segment, where in it, aborted transactions, known damage. Shell; search: batch_search.py.
+
+Where a read ended is remembered, so that a consumer that reads on is not looked up again. Of the sealed segments only
+those read lately keep their file open and their indexes in memory.
+Tested in tests/core/log/test_partition_log.py and by simulation in test_crashes.py.
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..errors import CorruptRecords
+from ..ports import Disk
+from .batch_scan import Damage, Taken
+from .batch_search import Range, first_not_older, locate, take
+from .file_names import LOG
+from .flushing import Flusher
+from .leader_epochs import LeaderEpochs
+from .log_damage import LogDamage
+from .replay import find_aborted
+from .segment import Segment
+from .transaction_index import AbortedTransaction, overlapping
+
+logger = logging.getLogger(__name__)
+
+POSITIONS_KEPT = 64
+SEALED_KEPT_OPEN = 4
+
+
+class ReadResult(NamedTuple):
+    """Whole batches, the first of which holds the offset asked for or follows it. next_offset: where to read on.
+
+    aborted: the aborted transactions that have records among them.
+    """
+
+    data: list[memoryview]
+    first_offset: int
+    next_offset: int
+    size_bytes: int
+    aborted: list[AbortedTransaction]
+
+
+class Layout(NamedTuple):
+    """The segments of a log and their first offsets; replaced as a whole."""
+
+    segments: tuple[Segment, ...]
+    bases: tuple[int, ...]
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> "Layout":
+        return cls(tuple(segments), tuple(segment.base_offset for segment in segments))
+
+    def bound(self, index: int, end_offset: int) -> int:
+        """All offsets of that segment lie below it."""
+        return self.bases[index + 1] if index + 1 < len(self.bases) else end_offset
+
+
+class LogReader:
+    """May be used by several threads at a time."""
+
+    def __init__(self, disk: Disk, path: str, flusher: Flusher, epochs: LeaderEpochs, damaged: list[LogDamage]) -> None:
+        self._disk = disk
+        self._path = path
+        self._flusher = flusher
+        self._epochs = epochs
+        self._damaged = damaged
+        self._positions: dict[int, tuple[Segment, int]] = {}
+        self._open_sealed: list[Segment] = []
+
+    def read(
+        self, layout: Layout, offset: int, *, end_offset: int, limit: int, max_bytes: int, min_one: bool
+    ) -> ReadResult:
+        """As PartitionLog.read, of the log as `layout` shows it. Raises CorruptRecords, OSError."""
+        index = bisect_right(layout.bases, offset) - 1
+        while offset < limit and index < len(layout.segments):
+            where = Range(layout.segments[index], layout.bound(index, end_offset), self._epochs)
+            result = self._read_range(where, offset, limit, max_bytes, min_one)
+            if result is not None:
+                if index + 1 < len(layout.segments):
+                    self._keep_open(where.segment)
+                return self._with_aborted(result, layout, index)
+            index += 1
+        return ReadResult([], offset, offset, 0, [])
+
+    def first_not_older(
+        self, layout: Layout, timestamp_ms: int, *, from_offset: int, end_offset: int
+    ) -> tuple[int, int] | None:
+        """Offset and timestamp of the first record from `from_offset` on that is not older. Raises OSError."""
+        for index in range(max(0, bisect_right(layout.bases, from_offset) - 1), len(layout.segments)):
+            segment = layout.segments[index]
+            if segment.newest()[0] >= timestamp_ms:
+                where = Range(segment, layout.bound(index, end_offset), self._epochs)
+                found = first_not_older(where, timestamp_ms, from_offset)
+                if found is not None:
+                    return found
+        return None
+
+    def _read_range(self, where: Range, offset: int, limit: int, max_bytes: int, min_one: bool) -> ReadResult | None:
+        """Batches of one segment, None when it has none at `offset` or behind it."""
+        self._check_known_damage(offset)
+        known, position = self._positions.get(offset, (None, 0))
+        if known is where.segment:
+            data, taken = take(
+                where, position, offset, offset=offset, max_offset=limit, max_bytes=max_bytes, min_one=min_one
+            )
+            if not taken.fault or taken.end > taken.start:
+                return self._result(where.segment, position, data, taken, offset)
+        found = locate(where, offset)
+        if found is None:
+            return None
+        if isinstance(found, Damage):
+            raise self._corrupt(self._note_damage(where, found))
+        data, taken = take(
+            where, found.position, found.base_offset, offset=offset, max_offset=limit, max_bytes=max_bytes,
+            min_one=min_one,
+        )  # fmt: skip
+        return self._result(where.segment, found.position, data, taken, offset)
+
+    def _result(self, segment: Segment, position: int, data: memoryview, taken: Taken, offset: int) -> ReadResult:
+        if taken.end == taken.start:
+            if taken.fault:
+                raise CorruptRecords(f"{self._path}: the batch at offset {offset} is damaged: {taken.fault}")
+            return ReadResult([], offset, offset, 0, [])
+        positions = self._positions
+        positions[taken.next_offset] = (segment, position + taken.end)
+        if len(positions) > POSITIONS_KEPT:
+            positions.clear()
+        size_bytes = taken.end - taken.start
+        return ReadResult([data[taken.start : taken.end]], taken.first_offset, taken.next_offset, size_bytes, [])
+
+    def _with_aborted(self, result: ReadResult, layout: Layout, index: int) -> ReadResult:
+        segments = [segment for segment in layout.segments[index:] if segment.has_aborted]
+        if not segments:
+            return result
+        lists = (self._aborted_in(segment, layout) for segment in segments)
+        aborted = overlapping(lists, from_offset=result.first_offset, upper_offset=result.next_offset)
+        return result._replace(aborted=aborted)
+
+    def _aborted_in(self, segment: Segment, layout: Layout) -> list[AbortedTransaction]:
+        try:
+            return segment.aborted_transactions()
+        except ValueError as error:
+            logger.warning("%s: the transaction index is made anew: %s", segment.path(LOG), error)
+            entries = find_aborted(self._disk, self._path, layout.segments, segment)
+            segment.set_aborted(entries)
+            return entries
+
+    def _keep_open(self, segment: Segment) -> None:
+        """Note a sealed segment that was read; the one read longest ago is closed."""
+        lately = self._open_sealed
+        if segment not in lately:
+            lately.append(segment)
+            if len(lately) > SEALED_KEPT_OPEN:
+                self._flusher.unload(lately.pop(0))
+
+    def _check_known_damage(self, offset: int) -> None:
+        for damage in self._damaged:
+            if damage.first_offset <= offset < damage.next_offset:
+                raise self._corrupt(damage)
+
+    def _note_damage(self, where: Range, found: Damage) -> LogDamage:
+        damage = LogDamage(where.segment.base_offset, *found)
+        self._damaged.append(damage)
+        logger.error("%s", self._corrupt(damage))
+        return damage
+
+    def _corrupt(self, damage: LogDamage) -> CorruptRecords:
+        return CorruptRecords(
+            f"{self._path}: offsets {damage.first_offset} to {damage.next_offset - 1} are damaged, in segment "
+            f"{damage.segment_base_offset} from position {damage.position}: {damage.cause}; "
+            f"offset {damage.next_offset} is where to read on"
+        )

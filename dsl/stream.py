@@ -132,7 +132,7 @@ class Stream:
         if partitions is not None and partitions < 1:
             raise PlanError(f"{name}: to({topic!r}): partitions={partitions} must be at least 1")
         value = value or json()
-        if value.schema is not None:
+        if value.schema.names:
             _check_columns(f"{name}: to({topic!r}) writes", value.schema.names, self._schema)
         key = self._key if self._keyed else None
         missing = [column for column in key or () if column not in self._schema.names]
@@ -140,7 +140,9 @@ class Stream:
             raise PlanError(
                 f"{name}: to({topic!r}): the key needs column {missing[0]!r}, which an earlier step dropped"
             )
-        schema = self._schema if value.schema is None else pa.schema([self._schema.field(f.name) for f in value.schema])
+        schema = (
+            self._schema if not value.schema.names else pa.schema([self._schema.field(f.name) for f in value.schema])
+        )
         self._topology.add(Sink(name, parent, schema, topic, value, key, json(), partitions))
 
     def _named(self, prefix: str) -> str:

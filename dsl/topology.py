@@ -5,6 +5,7 @@ as Kafka Streams names them, in the order in which the steps are written. Tests:
 """
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from ..streams.naming import Counter, choices
 from ..streams.plan import Node, Plan, Source, ValueFormat
 
 if TYPE_CHECKING:
+    from ..streams.progress import StreamProgress
     from .stream import Stream
 
 APPLICATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,200}")
@@ -61,10 +63,10 @@ class Topology:
         for column in partitioned_by:
             if column not in schema.names:
                 raise PlanError(f"{where}: partitioned_by has no column {column!r}; {choices(column, schema.names)}")
-        by = tuple(partitioned_by) or (() if key is None or key.schema is None else tuple(key.schema.names))
+        by = tuple(partitioned_by) or (() if key is None or not key.schema.names else tuple(key.schema.names))
         name = self.new_name("KSTREAM-SOURCE-")
         self.add(Source(name, "", schema, topic, value, key, time, by))
-        return Stream(self, name, schema, by, tuple(key.schema.names) if key is not None and key.schema else ())
+        return Stream(self, name, schema, by, tuple(key.schema.names) if key is not None else ())
 
     @property
     def plan(self) -> Plan:
@@ -79,15 +81,17 @@ class Topology:
         """The topology as a flow chart in Mermaid."""
         return mermaid(self.plan)
 
-    def run(self, *, bootstrap_servers: str, to_end: bool = False, config: dict[str, Any] | None = None) -> Any:
+    def run(
+        self, *, bootstrap_servers: str, to_end: bool = False, config: Mapping[str, Any] | None = None
+    ) -> "StreamProgress":
         """Run until interrupted, or with `to_end` until all that was there at the start is processed.
 
-        bootstrap_servers: "host:port" of any Kafka, or "embedded:DIR" for a broker inside this process.
+        bootstrap_servers: "host:port" of any Kafka, or "embedded:DIR" for a broker inside this process. config: settings of
+        Kafka Streams, such as {"commit.interval.ms": 1000}.
         """
-        from importlib import import_module
+        from .running import run_topology
 
-        embedded = import_module("...embedded", __name__)
-        return embedded.run_topology(self, bootstrap_servers=bootstrap_servers, to_end=to_end, config=config)
+        return run_topology(self.plan, bootstrap_servers=bootstrap_servers, to_end=to_end, config=config or {})
 
     def new_name(self, prefix: str) -> str:
         """The next name with this prefix; for the steps of streams."""
@@ -108,9 +112,9 @@ class Topology:
 def _source_schema(where: str, value: ValueFormat, key: ValueFormat | None) -> pa.Schema:
     if not hasattr(value, "decode"):
         raise PlanError(f"{where}: value={value!r} is no format; use ms.json({{...}}), ms.text() or ms.combined_log()")
-    if value.schema is None:
+    if not value.schema.names:
         raise PlanError(f'{where}: reading needs a schema: value=ms.json({{"host": str, "bytes": "int64"}})')
-    fields = [*(key.schema or () if key is not None else ()), *value.schema]
+    fields = [*(key.schema if key is not None else ()), *value.schema]
     names = [field.name for field in fields]
     for name in names:
         if names.count(name) > 1:

@@ -43,7 +43,7 @@ class ValueFormat(Protocol):
     """Bytes to typed columns and back, as the formats of core.formats."""
 
     @property
-    def schema(self) -> pa.Schema | None: ...
+    def schema(self) -> pa.Schema: ...
     def decode(self, values: pa.Array) -> DecodedColumns: ...
     def encode(self, columns: pa.RecordBatch) -> pa.Array: ...
 
@@ -179,6 +179,15 @@ class Plan:
         assert isinstance(node, Source)
         return node
 
+    @property
+    def name(self) -> str:
+        return self.application_id
+
+    @property
+    def source_topics(self) -> list[str]:
+        return [source.topic for source in self.sources()]
+
+    @property
     def sink_topics(self) -> list[str]:
         return sorted({node.topic for node in self.nodes if isinstance(node, Sink)})
 
@@ -206,9 +215,9 @@ class Plan:
         for node in ends:
             if not self.children(node.name):
                 raise PlanError(f"{node.name}: nothing reads what it gives; end the stream with to(topic)")
-        read = [source.topic for source in self.sources()]
+        read = self.source_topics
         for topic in sorted({topic for topic in read if read.count(topic) > 1}):
             raise PlanError(f"topic {topic!r} is read by two streams; read it once and use that stream for both")
-        for topic in self.sink_topics():
+        for topic in self.sink_topics:
             if topic in read:
                 raise PlanError(f"topic {topic!r} is both read and written by {self.application_id!r}: an endless loop")

@@ -69,6 +69,17 @@ class Stage:
             self._watermark.advance(announced.partition, announced.stream_time_ms, idle=announced.idle)
         self.store.slots.stream_time_ms = max(self._watermark.time_ms, self.store.slots.stream_time_ms)
 
+    def waits_for_quiet(self, elapsed_ms: int, idle_after_ms: int) -> bool:
+        """Whether quiet() would change anything after so long without input."""
+        window = self.node.spec.window
+        if window is None or self.role == "merging":
+            return False
+        if window.idle_ms is not None and elapsed_ms >= window.idle_ms and self._active_time_ms >= 0:
+            all_closed_ms = self._active_time_ms + window.size_ms + window.grace_ms
+            if self.store.slots.stream_time_ms < all_closed_ms:
+                return True
+        return self.role == "partial" and not self.idle and elapsed_ms >= idle_after_ms
+
     def quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> None:
         """No input for `elapsed_ms` although all was read: time may go on with the wall clock, and others not wait."""
         window = self.node.spec.window

@@ -32,6 +32,8 @@ class Drained:
 class SourceTask:
     """Everything below a source, for one partition of its topic."""
 
+    counts_rows = True
+
     def __init__(self, plan: Plan, source: Source, partition: int, options: TaskOptions) -> None:
         self.topic = source.topic
         self.partition = partition
@@ -68,7 +70,16 @@ class SourceTask:
     def _aggregate(self, node: Aggregation, batch: Batch) -> None:
         self.stages[node.name].add(batch)
 
+    @property
+    def late(self) -> int:
+        return sum(stage.metrics["late"] for stage in self.stages.values())
+
+    def waits_for_quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> bool:
+        """Whether quiet() after so long would change anything."""
+        return any(stage.waits_for_quiet(elapsed_ms, idle_after_ms) for stage in self.stages.values())
+
     def quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> None:
+        """Nothing has come for so long, and all there is was read."""
         for stage in self.stages.values():
             stage.quiet(elapsed_ms, idle_after_ms=idle_after_ms)
 
@@ -107,6 +118,8 @@ class SourceTask:
 class MergeTask:
     """One partition of a repartition topic: partial aggregates of all source partitions, added up."""
 
+    counts_rows = False
+
     def __init__(self, plan: Plan, node: Aggregation, partition: int, options: TaskOptions) -> None:
         self.topic = plan.repartition_topic(node)
         self.partition = partition
@@ -122,6 +135,14 @@ class MergeTask:
             self._stage.merge(records)
             self.rows += records.num_rows
             self.position = records.last_offset + 1
+
+    @property
+    def late(self) -> int:
+        return self._stage.late_partials
+
+    def waits_for_quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> bool:
+        """Never: idleness is announced by the sources."""
+        return False
 
     def quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> None:
         """Nothing to do: idleness is announced by the sources."""

@@ -22,7 +22,10 @@ class TaskOptions:
         """Whether an aggregate needs no repartition: by its plan, or as its source has a single partition."""
         return node.repartition is None or self.partitions[plan.source_of(node).topic] == 1
 
+    def repartition_topics(self, plan: Plan) -> list[str]:
+        """The repartition topics that are in use."""
+        return [plan.repartition_topic(node) for node in plan.aggregations() if not self.is_whole(plan, node)]
+
     def input_topics(self, plan: Plan) -> list[str]:
         """The topics that a run reads: sources, and the repartition topics that are in use."""
-        used = [plan.repartition_topic(node) for node in plan.aggregations() if not self.is_whole(plan, node)]
-        return [*(source.topic for source in plan.sources()), *used]
+        return [*(source.topic for source in plan.sources()), *self.repartition_topics(plan)]

@@ -46,7 +46,9 @@ class Oracle:
 
     def closed(self, time_ms: int) -> dict[tuple[int, Key], list[Event]]:
         return {
-            place: events for place, events in self.windows.items() if place[0] + self.size_ms + self.grace_ms <= time_ms
+            place: events
+            for place, events in self.windows.items()
+            if place[0] + self.size_ms + self.grace_ms <= time_ms
         }
 
 

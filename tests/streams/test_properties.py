@@ -66,12 +66,12 @@ def read(driver: TopologyDriver) -> list[tuple[tuple[int, Key], dict[str, Any], 
 
 
 def expected(found: dict[tuple[int, Key], list[Event]]) -> dict[tuple[int, Key], tuple[dict[str, Any], int]]:
-    return {
-        place: (results(inside), max(event.time_ms or 0 for event in inside)) for place, inside in found.items()
-    }
+    return {place: (results(inside), max(event.time_ms or 0 for event in inside)) for place, inside in found.items()}
 
 
-def drive(driver: TopologyDriver, oracle: Oracle, pieces: list[list[Event]], restarts: set[int], partitions: int) -> None:
+def drive(
+    driver: TopologyDriver, oracle: Oracle, pieces: list[list[Event]], restarts: set[int], partitions: int
+) -> None:
     offsets = [0] * partitions
     for index, piece in enumerate(pieces):
         if index in restarts:

@@ -1,0 +1,105 @@
+"""Settings of a run, under Kafka Streams' names where it has them. Pure.
+
+`consumer.` and `producer.` before a name hand a setting to the run's consumer or producer. Ours alone are process.id and
+max.idle.ms. Source: StreamsConfig of Kafka 4.3.1. Tests: tests/streams/test_config.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.client.config import ConsumerConfig, ProducerConfig, consumer_config, producer_config
+from ..core.config import ConfigDef, setting
+from ..core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamsConfig:
+    """How a topology runs. Processing is exactly once, always."""
+
+    process_id: str = setting(
+        "process.id",
+        "1",
+        "Tells the processes of one application apart; a restarted one takes over from its predecessor",
+    )
+    commit_interval_ms: int = setting(
+        "commit.interval.ms", 100, "Results become visible this often", unit="ms", minimum=1
+    )
+    commit_rows: int = setting("commit.rows", 1_000_000, "Commit earlier after so many input rows", minimum=1)
+    dead_letter_topic: str | None = setting(
+        "errors.dead.letter.queue.topic.name", None, "Topic for rows that fail; none: <application>-dead-letters"
+    )
+    max_idle_ms: int = setting(
+        "max.idle.ms", 5_000, "A source partition that is read to its end and gives nothing for so long is not waited for",
+        unit="ms", minimum=1,
+    )  # fmt: skip
+    auto_offset_reset: str = setting(
+        "auto.offset.reset", "earliest", "Where the first run starts", choices=("earliest", "latest")
+    )
+    replication_factor: int = setting(
+        "replication.factor", -1, "Of topics that are made; -1: the broker's default", minimum=-1
+    )
+    purge_interval_ms: int = setting(
+        "repartition.purge.interval.ms", 30_000, "Processed records of repartition topics are deleted this often", unit="ms",
+        minimum=1,
+    )  # fmt: skip
+    consumer: dict[str, Any] = field(default_factory=dict)
+    producer: dict[str, Any] = field(default_factory=dict)
+
+    def consumer_config(self, application_id: str) -> ConsumerConfig:
+        """For the members of the application's group."""
+        return consumer_config(
+            {
+                "group.id": application_id,
+                "group.instance.id": f"{application_id}-{self.process_id}",
+                "auto.offset.reset": self.auto_offset_reset,
+                "isolation.level": "read_committed",
+                "session.timeout.ms": 10_000,
+                "max.partition.fetch.bytes": 8 << 20,
+                **self.consumer,
+            }
+        )
+
+    def restore_config(self) -> ConsumerConfig:
+        """For reading changelogs."""
+        return consumer_config({"isolation.level": "read_committed", "max.partition.fetch.bytes": 8 << 20})
+
+    def producer_config(self, application_id: str) -> ProducerConfig:
+        """For the one transactional producer of a process."""
+        return producer_config(
+            {
+                "transactional.id": f"{application_id}-{self.process_id}",
+                "transaction.timeout.ms": 10_000,
+                **self.producer,
+            }
+        )
+
+
+STREAMS_CONFIG: ConfigDef[StreamsConfig] = ConfigDef("streams", StreamsConfig)
+
+
+def streams_config(values: Mapping[str, Any]) -> StreamsConfig:
+    """Settings from a flat map. Raises ConfigError with all faults."""
+    own = {name: value for name, value in values.items() if not name.startswith(("consumer.", "producer."))}
+    theirs = {
+        prefix: {
+            name.removeprefix(f"{prefix}."): value for name, value in values.items() if name.startswith(f"{prefix}.")
+        }
+        for prefix in ("consumer", "producer")
+    }
+    faults: list[str] = []
+    config = StreamsConfig()
+    try:
+        config = STREAMS_CONFIG.parse(own)
+    except ConfigError as error:
+        faults += error.faults
+    settings = {known.attribute: getattr(config, known.attribute) for known in STREAMS_CONFIG.fields.values()}
+    config = StreamsConfig(**settings, **theirs)
+    for check in (config.consumer_config, config.producer_config):
+        try:
+            check("application")
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return config

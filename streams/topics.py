@@ -1,0 +1,112 @@
+"""The topics of a topology on the cluster: waits for its inputs, makes its internal and output topics. Shell.
+
+Topics made here keep replayed history: retention goes by record time, and history has old times, so nothing expires by
+age and no time is too far in the future. Tests: tests/streams/test_runtime.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from ..core.client.admin_values import NewTopic
+from ..core.client.client import Client
+from ..core.errors import ErrorCode, PlanError, ProtocolError
+from .config import StreamsConfig
+from .plan import Plan, Sink
+from .task_options import TaskOptions
+
+KEEP = {"retention.ms": "-1", "message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+COMPACTED = {**KEEP, "cleanup.policy": "compact"}
+WAIT_S = 0.2
+
+log = logging.getLogger(__name__)
+
+
+async def source_partitions(client: Client, plan: Plan, give_up: asyncio.Event | None) -> dict[str, int]:
+    """The partition count of every source topic, once they are there.
+
+    Waits for topics that a connector has yet to make; `give_up` set means that none will come any more: PlanError.
+    """
+    wanted = [source.topic for source in plan.sources()]
+    told = False
+    while True:
+        cluster = await client.refresh(wanted)
+        counts = {topic: cluster.partition_count(topic) or 0 for topic in wanted}
+        missing = [topic for topic, count in counts.items() if not count]
+        if not missing:
+            return counts
+        if give_up is not None and give_up.is_set():
+            raise PlanError(
+                f"{plan.application_id}: topic {', '.join(missing)} does not exist; create it, start the connector that "
+                f"writes it, or correct the name in stream(...)"
+            )
+        if not told:
+            log.warning("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
+            told = True
+        await asyncio.sleep(WAIT_S)
+
+
+def dead_letter_topic(plan: Plan, config: StreamsConfig) -> str:
+    return config.dead_letter_topic or plan.dead_letter_topic
+
+
+async def ensure_topics(
+    client: Client,
+    plan: Plan,
+    config: StreamsConfig,
+    sources: Mapping[str, int],
+    *,
+    bounded: bool,
+    seed: int,
+) -> TaskOptions:
+    """Makes what is missing. Raises PlanError when the partitions of an internal topic do not fit its source any more."""
+    counts = dict(sources)
+    for node in plan.aggregations():
+        if node.repartition is not None:
+            counts[plan.repartition_topic(node)] = sources[plan.source_of(node).topic]
+    options = TaskOptions(counts, dead_letter_topic(plan, config), bounded, seed)
+    wanted: dict[str, NewTopic] = {}
+
+    def want(name: str, partitions: int, configs: Mapping[str, str]) -> None:
+        wanted[name] = NewTopic(name, partitions, config.replication_factor, configs)
+
+    want(options.dead_letter_topic, 1, KEEP)
+    for node in plan.aggregations():
+        partitions = sources[plan.source_of(node).topic]
+        want(plan.changelog_topic(node), partitions, COMPACTED)
+        if not options.is_whole(plan, node):
+            want(plan.repartition_topic(node), partitions, KEEP)
+        if node.late_topic is not None:
+            want(node.late_topic, partitions, KEEP)
+    for node_ in plan.nodes:
+        if isinstance(node_, Sink):
+            want(node_.topic, node_.partitions or sources[plan.source_of(node_).topic], KEEP)
+    await _create_missing(client, wanted)
+    _check_counts(client, plan, sources)
+    return options
+
+
+async def _create_missing(client: Client, wanted: Mapping[str, NewTopic]) -> None:
+    cluster = await client.refresh(list(wanted))
+    missing = [topic for name, topic in wanted.items() if not cluster.partition_count(name)]
+    if missing:
+        await client.admin.create_topics(missing, exist_ok=True)
+    try:
+        await client.topics(list(wanted))
+    except ProtocolError as error:
+        if error.code is not ErrorCode.LEADER_NOT_AVAILABLE:
+            raise
+        raise PlanError(f"a topic that was just made has no leader: {error}") from error
+
+
+def _check_counts(client: Client, plan: Plan, sources: Mapping[str, int]) -> None:
+    for node in plan.aggregations():
+        source = plan.source_of(node).topic
+        changelog = plan.changelog_topic(node)
+        count = client.cluster.partition_count(changelog)
+        if count != sources[source]:
+            raise PlanError(
+                f"{node.name}: topic {source!r} has {sources[source]} partitions, and its state in {changelog!r} was kept "
+                f"for {count}; delete that topic and reset the offsets of group {plan.application_id!r} to build the state "
+                f"anew, or give the topology a new name"
+            )

@@ -140,11 +140,21 @@ class Rebalancer:
         buffer = self._fetcher.buffer
         buffer.add({key: None for key in step.partitions if key not in buffer.partitions}, held=True)
         self._client.watch({topic for topic, _ in step.partitions})
-        if self._listeners.assigned is not None:
-            await self._listeners.assigned(step.partitions)
-        for key in step.partitions:
-            if key in buffer.partitions:
-                buffer.partitions[key].held = False
+        try:
+            if self._listeners.assigned is not None:
+                await self._listeners.assigned(step.partitions)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._release(step.partitions)
+            raise
+        self._release(step.partitions)
+
+    def _release(self, partitions: Sequence[TopicPartition]) -> None:
+        """Begin to read partitions whose callback has run."""
+        for key in partitions:
+            if key in self._fetcher.buffer.partitions:
+                self._fetcher.buffer.partitions[key].held = False
         self._fetcher.wake()
 
     async def _hand_back(self, kind: str, partitions: Sequence[TopicPartition]) -> None:

@@ -259,7 +259,8 @@ class Sender:
     def _finish(
         self, batch: Batch, offset: int = -1, timestamp_ms: int = -1, error: MillstreamError | None = None
     ) -> None:
-        if error is not None and self._transactions is not None:
-            self._transactions.batch_failed(error, fatal=isinstance(error, Fenced))
         self._on_done(batch, offset, timestamp_ms, error)
         self.progress.give()
+        if error is not None and self._transactions is not None and self._transactions.may_send:
+            self._transactions.batch_failed(error, fatal=isinstance(error, Fenced))
+            self.drop_all(error)  # The transaction cannot be committed any more: nothing else of it goes out.

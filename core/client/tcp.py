@@ -9,7 +9,7 @@ import asyncio
 import ssl
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..errors import ErrorCode, NotConnected, Retriable, WireError
 from ..wire.apis import ApiKey
@@ -150,8 +150,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     # -- asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it.
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         if self._frame is not None:

@@ -1,0 +1,123 @@
+"""Runs coroutine tests, each on its own event loop, and gives them clusters: a real Kafka, our broker, our broker in process.
+
+The same tests run against all three; `CLIENT_TEST_KAFKA=host:port` uses a Kafka that runs already.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from services.java import ServiceUnavailable
+from services.millstream import MillstreamBroker
+
+from millstream.core.client.client import Client
+from millstream.core.client.config import client_config
+from millstream.core.client.in_process import InProcessTransport
+from millstream.core.client.tcp import TcpTransport
+
+KINDS = ("kafka", "broker", "embedded")
+TEST_TIMEOUT_S = 60
+names = itertools.count()
+
+
+class Target:
+    """A cluster to test against."""
+
+    def __init__(self, kind: str, bootstrap: str | None, folder: Path) -> None:
+        self.kind = kind
+        self.bootstrap = bootstrap
+        self._folder = folder
+        self._broker: Any = None
+        self._open = contextlib.AsyncExitStack()
+
+    def name(self, prefix: str = "topic") -> str:
+        """A name that no other test uses."""
+        return f"{prefix}-{os.getpid()}-{next(names)}"
+
+    @contextlib.asynccontextmanager
+    async def client(self, **settings: Any) -> AsyncIterator[Client]:
+        """A client on this cluster; settings by Kafka's names, with _ for the dots."""
+        values = {name.replace("_", "."): value for name, value in settings.items()}
+        if self.bootstrap is not None:
+            config = client_config({"bootstrap.servers": self.bootstrap} | values)
+            async with Client(config, TcpTransport(config)) as client:
+                yield client
+            return
+        async with Client(client_config(values), InProcessTransport(await self._handler())) as client:
+            yield client
+
+    async def close(self) -> None:
+        await self._open.aclose()
+
+    async def _handler(self) -> Any:
+        from millstream.core.broker.config import parse_broker_config
+        from millstream.core.broker.context import RequestContext
+        from millstream.core.broker.opening import open_broker
+
+        if self._broker is None:
+            config = parse_broker_config({"log.dirs": str(self._folder / "embedded")})
+            self._broker = await self._open.enter_async_context(open_broker(config))
+        broker = self._broker
+
+        async def handle(request: Any, version: int, client_id: str) -> Any:
+            return await broker.handle(request, RequestContext(request.API_KEY, version, client_id))
+
+        return handle
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of one `millstream broker` for all tests here."""
+    server = MillstreamBroker(tmp_path_factory.mktemp("broker"))
+    try:
+        server.start()
+    except AssertionError as error:
+        pytest.skip(f"our own broker does not start: {str(error)[-300:]}")
+    yield server.bootstrap
+    server.stop()
+
+
+@pytest.fixture(params=KINDS)
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    kind = request.param
+    if kind == "embedded":
+        pytest.importorskip("millstream.core.broker.opening", reason="our own broker is not there")
+        return Target(kind, None, tmp_path)
+    if kind == "broker":
+        return Target(kind, request.getfixturevalue("shared_broker"), tmp_path)
+    given = os.environ.get("CLIENT_TEST_KAFKA")
+    try:
+        return Target(kind, given or request.getfixturevalue("kafka"), tmp_path)
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "[kafka" in item.name:
+            item.add_marker(pytest.mark.service)
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names_of_test = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names_of_test}
+
+    async def run() -> None:
+        try:
+            async with asyncio.timeout(TEST_TIMEOUT_S):
+                await pyfuncitem.obj(**arguments)
+        finally:
+            for value in arguments.values():
+                if isinstance(value, Target):
+                    await value.close()
+
+    asyncio.run(run())
+    return True

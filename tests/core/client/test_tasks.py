@@ -1,0 +1,75 @@
+import asyncio
+
+import pytest
+
+from millstream.core.client.tasks import Signal, TaskScope
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def fail() -> None:
+    raise KeyError("task")
+
+
+async def test_leaving_the_scope_stops_what_still_runs():
+    async with TaskScope() as scope:
+        task = scope.start(forever(), name="t")
+
+    assert task.cancelled()
+
+
+async def test_an_exception_of_the_body_comes_out_as_it_is():
+    with pytest.raises(ValueError, match="body"):
+        async with TaskScope() as scope:
+            scope.start(forever(), name="t")
+            raise ValueError("body")
+
+
+async def test_a_task_that_fails_ends_the_body_with_its_own_exception():
+    with pytest.raises(KeyError, match="task"):
+        async with TaskScope() as scope:
+            scope.start(fail(), name="t")
+            await forever()
+
+
+async def test_a_scope_that_is_not_open_starts_nothing():
+    with pytest.raises(RuntimeError, match="async with"):
+        TaskScope().start(fail(), name="t")
+
+
+async def test_a_cancelled_body_is_cancelled():
+    async def body() -> None:
+        async with TaskScope() as scope:
+            scope.start(forever(), name="t")
+            await forever()
+
+    task = asyncio.ensure_future(body())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_signal_wakes_all_who_wait_and_is_not_remembered():
+    signal = Signal()
+    signal.give()
+    waiting = [asyncio.ensure_future(signal.wait(10_000)) for _ in range(2)]
+    await asyncio.sleep(0)
+    signal.give()
+
+    assert await asyncio.gather(*waiting) == [True, True]
+    assert not await signal.wait(1)
+
+
+async def test_one_waiter_that_is_cancelled_does_not_take_the_others_with_it():
+    signal = Signal()
+    first, second = (asyncio.ensure_future(signal.wait(10_000)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    signal.give()
+
+    assert await second

@@ -1,0 +1,106 @@
+"""Values to columns: types as declared or found, and a bad row never takes its batch down."""
+
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millstream.connect.converters.converter import Converter, declared_schema, value_converter
+from millstream.core.errors import ConfigError
+
+
+def converter(**settings: object) -> Converter:
+    return value_converter({"value.converter": None, "value.schema": None} | settings)
+
+
+def binary(*values: bytes | None) -> pa.Array:
+    return pa.array(list(values), pa.binary())
+
+
+def test_declared_columns_have_their_types_and_bad_rows_are_set_aside() -> None:
+    schema = {"host": "string", "requests": "int64", "at": "timestamp"}
+    values = binary(
+        b'{"requests": 3, "host": "a", "at": 1000}', b"not json", b'{"host": "b"}', None, b'{"requests": "x"}'
+    )
+
+    result = converter(**{"value.schema": schema}).decode(values)
+
+    assert result.columns.schema == declared_schema(schema)
+    assert [(row["host"], row["requests"]) for row in result.columns.to_pylist()] == [("a", 3), ("b", None)]
+    assert result.rows.tolist() == [0, 2]
+    assert [failure.row for failure in result.failures] == [1, 3, 4]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.just(b"oops"),
+            st.just(b""),
+            st.just(b"[1]"),
+            st.integers().map(lambda n: b'{"n": %d}' % (n % 99)),
+        ),
+        max_size=20,
+    )
+)
+def test_without_declared_types_good_rows_keep_their_places(values: list[bytes | None]) -> None:
+    result = converter().decode(pa.array(values, pa.binary()))
+
+    good = [(row, value) for row, value in enumerate(values) if value is not None and value.startswith(b"{")]
+    assert result.rows.tolist() == [row for row, _ in good]
+    assert [row["n"] for row in result.columns.to_pylist()] == [json.loads(value)["n"] for _, value in good]
+    assert sorted([*result.rows.tolist(), *(failure.row for failure in result.failures)]) == list(range(len(values)))
+
+
+def test_types_are_found_over_the_whole_batch() -> None:
+    result = converter().decode(binary(b'{"a": 1}', b'{"a": 2.5, "b": "x"}', b'{"b": null, "c": {"d": [1]}}'))
+
+    assert result.columns.to_pylist() == [
+        {"a": 1.0, "b": None, "c": None},
+        {"a": 2.5, "b": "x", "c": None},
+        {"a": None, "b": None, "c": {"d": [1]}},
+    ]
+
+
+def test_an_envelope_of_kafka_connect_gives_its_types() -> None:
+    schema = {
+        "type": "struct",
+        "fields": [
+            {"field": "id", "type": "int32", "optional": False},
+            {"field": "at", "type": "int64", "name": "org.apache.kafka.connect.data.Timestamp", "optional": True},
+        ],
+    }
+    rows = [json.dumps({"schema": schema, "payload": {"id": n, "at": 1000 * n}}).encode() for n in (1, 2)]
+
+    result = converter().decode(binary(rows[0], b'{"schema": 1}', rows[1]))
+
+    assert result.columns.schema == pa.schema([("id", pa.int32()), ("at", pa.timestamp("ms", tz="UTC"))])
+    assert result.columns.column("id").to_pylist() == [1, 2]
+    assert result.rows.tolist() == [0, 2]
+    assert [failure.row for failure in result.failures] == [1]
+
+
+def test_text_stays_text_and_what_is_not_text_is_set_aside() -> None:
+    result = converter(**{"value.converter": "org.apache.kafka.connect.storage.StringConverter"}).decode(
+        binary("ünï".encode(), b"\xff\xfe", None)
+    )
+
+    assert result.columns.to_pylist() == [{"value": "ünï"}, {"value": None}]
+    assert result.rows.tolist() == [0, 2]
+    assert [failure.row for failure in result.failures] == [1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"value.converter": "jsn"}, "did you mean json"),
+        ({"value.schema": {"a": "int46"}}, "did you mean int64"),
+        ({"value.converter": "string", "value.schema": {"a": "int64"}}, "leave one of them out"),
+        ({"value.converter.schemas.enable": "maybe"}, "must be true or false"),
+    ],
+)
+def test_a_wrong_converter_setting_is_told_with_its_remedy(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        converter(**settings)

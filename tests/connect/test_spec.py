@@ -1,0 +1,130 @@
+"""Connector configs: all faults at once, with the field, the value and a near miss; one description for everything."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from millstream.connect.registry import find, names
+from millstream.connect.sinks.filesystem.spec import SPEC as FILESYSTEM
+from millstream.connect.sinks.filesystem.spec import sink_config
+from millstream.connect.worker.deployment import deploy
+from millstream.core.errors import ConfigError
+
+SINK = {"name": "lake", "connector.class": "filesystem", "topics": "a,b", "store.url": "file:///tmp/lake"}
+
+
+def faults_of(config: dict[str, Any], path: Path = Path("/configs/lake.json")) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        deploy([(path, config)])
+    return caught.value.faults
+
+
+def test_every_fault_is_reported_with_field_value_and_near_miss() -> None:
+    config = {
+        "name": "lake",
+        "connector.class": "filesystem",
+        "flush.size": "0",
+        "rotate.intervall.ms": "1",
+        "format.class": "parkett",
+        "tasks.max": "many",
+    }
+
+    faults = faults_of(config)
+
+    assert [fault.split(": ", 2)[2] for fault in faults] == [
+        "flush.size='0': must be at least 1; Commit after this many rows of a partition.",
+        "format.class='parkett': must be one of parquet, json, text; did you mean parquet?; How rows are written: "
+        "parquet, json (one object a line) or text (one line a row).",
+        "rotate.intervall.ms is not a field of filesystem; did you mean rotate.interval.ms?",
+        "store.url is required: Where the files go, such as hdfs://namenode:9000/lake or file:///lake.",
+        "tasks.max='many': must be a whole number; The most tasks that share the connector's work.",
+    ]
+
+
+def test_texts_of_a_flat_config_become_typed_values_and_defaults_are_filled_in() -> None:
+    values = FILESYSTEM.validate(SINK | {"flush.size": "10", "errors.log.enable": "TRUE", "topics": " a , b "}).values
+
+    assert (values["flush.size"], values["errors.log.enable"], values["topics"]) == (10, True, ["a", "b"])
+    assert values["rotate.idle.ms"] == 60_000
+
+
+def test_an_unknown_key_that_is_like_no_other_is_only_a_warning() -> None:
+    validated = FILESYSTEM.validate(SINK | {"hive.metastore.uris": "thrift://x"})
+
+    assert validated.warnings == ("filesystem: hive.metastore.uris is not a field of filesystem and has no effect",)
+
+
+def test_class_names_of_kafka_connect_are_understood() -> None:
+    config = SINK | {
+        "connector.class": "io.confluent.connect.hdfs.HdfsSinkConnector",
+        "format.class": "io.confluent.connect.hdfs.parquet.ParquetFormat",
+        "partitioner.class": "io.confluent.connect.storage.partitioner.DailyPartitioner",
+    }
+
+    (deployment,) = deploy([(Path("/configs/lake.json"), config)])
+
+    assert deployment.connector is find("filesystem")
+    assert sink_config(deployment.values).placement.time is not None
+
+
+def test_both_shapes_of_kafka_connects_rest_api_are_read() -> None:
+    inner = {key: value for key, value in SINK.items() if key != "name"}
+
+    (deployment,) = deploy([(Path("/c/x.json"), {"name": "lake", "config": inner})])
+
+    assert (deployment.name, deployment.values["topics"]) == ("lake", ["a", "b"])
+
+
+def test_an_unknown_connector_class_names_the_nearest_one() -> None:
+    assert faults_of(SINK | {"connector.class": "filesytem"}) == (
+        "/configs/lake.json: connector.class='filesytem': no such connector; did you mean filesystem?",
+    )
+
+
+def test_contradictions_between_fields_are_faults() -> None:
+    time = "filesystem: path.format is required with partitioner.class=time, as 'day'=YYYY-MM-dd"
+    field = "filesystem: timestamp.field is required with timestamp.extractor=recordfield: name the field"
+    zone = "filesystem: timezone='Mars/Olympus': no such time zone; use a name such as Europe/Zurich"
+    config = SINK | {"partitioner.class": "time", "timestamp.extractor": "RecordField", "timezone": "Mars/Olympus"}
+
+    assert faults_of(config) == tuple(f"/configs/lake.json: {fault}" for fault in (time, field, zone))
+
+
+def test_two_connectors_of_one_name_are_a_fault() -> None:
+    with pytest.raises(ConfigError, match=r"name='lake' is already taken by /c/a\.json"):
+        deploy([(Path("/c/a.json"), SINK), (Path("/c/b.json"), SINK)])
+
+
+def test_relative_paths_are_relative_to_the_config() -> None:
+    source = {"name": "s", "connector.class": "files", "topic": "t", "paths": "logs/*.log,/abs/x.log"}
+
+    source_deployment, sink_deployment = deploy(
+        [(Path("/c/s.json"), source), (Path("/c/k.json"), SINK | {"store.url": "lake"})]
+    )
+
+    assert source_deployment.values["paths"] == ["/c/logs/*.log", "/abs/x.log"]
+    assert sink_deployment.values["store.url"] == "/c/lake"
+
+
+def test_secrets_are_hidden_when_a_config_is_shown() -> None:
+    from millstream.connect.spec import ConnectorSpec, Field, text
+
+    spec = ConnectorSpec("x", "sink", "", "", (Field("password", text(), "The password.", secret=True),))
+
+    assert spec.hidden({"password": "hunter2"}) == {"password": "[hidden]"}
+    with pytest.raises(ConfigError, match=r"password=\[hidden\]: must not be empty"):
+        spec.validate({"password": ""})
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_connectors_schema_is_valid_and_every_field_is_documented(name: str) -> None:
+    spec = find(name).spec
+    schema = spec.json_schema()
+
+    Draft202012Validator.check_schema(schema)
+    json.dumps(schema)
+    assert all(len(described["description"]) > 10 for described in schema["properties"].values())
+    assert [field.name for field in spec.fields if [f.name for f in spec.fields].count(field.name) > 1] == []

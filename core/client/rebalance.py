@@ -114,7 +114,7 @@ class Rebalancer:
 
     async def hand_back_all(self) -> None:
         """Give up what is owned, at the end."""
-        await self._hand_back("revoke", self.owned())
+        await self._hand_back("revoke", tuple(self.owned()))
 
     def close(self) -> None:
         if self._pattern is not None:

@@ -182,6 +182,8 @@ class Sender:
                 self._settle(batch, self._refuse(batch, error.code), error)
         finally:
             self._in_flight[node_id] -= 1
+            if self._transactions is not None and self._transactions.state.error is not None:
+                self.drop_all(self._transactions.state.error)
             self.progress.give()
             self.wake()
 

@@ -1,0 +1,138 @@
+"""What a user gets wrong gives one clear message with the remedy, an exit code that is not 0, and nothing half done."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from services.millstream import MillstreamBroker
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SOURCE = {"name": "src", "connector.class": "files", "paths": "logs/*.log", "topic": "lines"}
+SINK = {
+    "name": "lake",
+    "connector.class": "filesystem",
+    "topics": "lines",
+    "value.converter": "string",
+    "store.url": "lake",
+}
+TOPOLOGY = """
+import millstream as ms
+topology = ms.Topology("counts")
+lines = topology.stream("lines", value=ms.json({"host": "string", "n": "int64"}))
+lines.group_by("hst").window(ms.tumbling("1m")).aggregate(n=ms.agg.count()).emit("on_close").to("counts", value=ms.json())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "pipeline"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs" / "a.log").write_text("one\ntwo\n")
+    (folder / "src.json").write_text(json.dumps(SOURCE))
+    (folder / "lake.json").write_text(json.dumps(SINK))
+    return folder
+
+
+def refused(result: "subprocess.CompletedProcess[str]", *words: str) -> None:
+    assert result.returncode not in (0, None), result.stderr
+    assert "Traceback" not in result.stderr
+    assert all(line.startswith(("error: ", "running ")) for line in result.stderr.splitlines()), result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_wrong_connector_config_names_file_field_value_and_remedy(folder: Path, millstream: Run) -> None:
+    (folder / "lake.json").write_text(json.dumps(SINK | {"flush.size": 0, "rotate.intervall.ms": 5}))
+
+    result = millstream("up", str(folder), "--to-end")
+
+    refused(result, "lake.json", "flush.size=0: must be at least 1", "did you mean rotate.interval.ms?")
+    assert not (folder / "data").exists()
+
+
+def test_json_that_is_none_names_its_line(folder: Path, millstream: Run) -> None:
+    (folder / "lake.json").write_text('{\n"name": "lake",\n}')
+
+    refused(millstream("up", str(folder)), "lake.json:3:1: not JSON")
+
+
+def test_a_wrong_topology_names_its_line_and_the_nearest_column(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY)
+
+    result = millstream("up", str(folder), "--to-end")
+
+    refused(result, "counts.py:5", "'hst'", "host")
+    assert not (folder / "data").exists()
+
+
+def test_a_topology_with_a_syntax_error_names_its_line(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text("import millstream as ms\ntopology = ms.Topology(\n")
+
+    refused(millstream("up", str(folder)), "counts.py:2: SyntaxError")
+
+
+def test_an_unreachable_lake_is_named_before_anything_starts(folder: Path, millstream: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"hdfs://127.0.0.1:{closed.getsockname()[1]}/lake"
+        (folder / "lake.json").write_text(json.dumps(SINK | {"store.url": url}))
+
+        result = millstream("up", str(folder), "--to-end")
+
+    refused(result, f"store.url='{url}'", "running and writable")
+    assert not (folder / "data").exists()
+
+
+def test_a_lake_that_cannot_be_written_is_named(folder: Path, millstream: Run) -> None:
+    (folder / "lake").write_text("a file where the lake's folder should be")
+
+    refused(millstream("up", str(folder), "--to-end"), "store.url=", "lake", "running and writable")
+
+
+def test_an_empty_folder_says_what_belongs_in_it(tmp_path: Path, millstream: Run) -> None:
+    refused(millstream("up", str(tmp_path)), "neither a connector config (*.json) nor a topology (*.py)")
+    refused(millstream("up", str(tmp_path / "none")), "is no folder")
+
+
+def test_a_port_in_use_is_named(folder: Path, millstream: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        refused(millstream("up", str(folder), "--to-end", "--listen", address), address)
+        refused(millstream("broker", "--data-dir", str(folder / "other"), "--listen", address), address)
+
+
+def test_a_data_directory_in_use_names_who_holds_it(folder: Path, tmp_path: Path, millstream: Run) -> None:
+    server = MillstreamBroker(tmp_path / "broker")
+    server.start()
+    try:
+        held = str(tmp_path / "broker" / "data")
+
+        refused(millstream("broker", "--data-dir", held, "--listen", "127.0.0.1:0"), held, str(server.pid))
+        refused(millstream("up", str(folder), "-b", f"embedded:{held}", "--to-end"), held, str(server.pid))
+    finally:
+        server.stop()
+
+
+def test_a_cluster_that_does_not_answer_is_named(folder: Path, millstream: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+
+        refused(millstream("up", str(folder), "-b", address, "--to-end"), address)
+        refused(millstream("topics", "list", "-b", address), address)
+
+
+def test_wrong_broker_settings_are_all_named(tmp_path: Path, millstream: Run) -> None:
+    result = millstream(
+        "broker", "--data-dir", str(tmp_path / "d"), "--set", "num.partition=3", "--set", "log.segment.bytes=x"
+    )
+
+    refused(result, "did you mean num.partitions", "log.segment.bytes='x'")
+    assert not (tmp_path / "d").exists()

@@ -1,7 +1,7 @@
 """The world of the group simulation: one clock, one random source, a network that loses, a broker that crashes.
 
-The broker answers when what it tells is on disk; a crash loses an end of the log that was not. Transactions are ended by a
-coordinator that never forgets, as their log is not what is tested here.
+The broker answers when what it tells is on disk; a crash loses an end of the log that was not. Transactions are ended
+by a coordinator that never forgets, as their log is not what is tested here.
 """
 
 import heapq
@@ -114,9 +114,8 @@ class World:
             transaction.state = state
             if state == "commit":
                 for partition, (start, end) in transaction.ranges.items():
-                    assert self.processed.get(partition, 0) == start, (
-                        f"partition {partition}: {start}..{end} processed twice"
-                    )
+                    done = self.processed.get(partition, 0)
+                    assert done == start, f"partition {partition}: {start}..{end} processed after 0..{done}"
                     self.processed[partition] = end
             self.broker.mark(producer_id)
         if transaction.marked:
@@ -183,10 +182,10 @@ class Broker:
         """Works on a request; a broker that is down says nothing."""
         if not self.up:
             return
-        if isinstance(command, CommitOffsets) and command.transactional:
-            if self._world.transactions[command.producer_id].state != "open":
-                answer(PartsReply(ErrorCode.INVALID_PRODUCER_EPOCH))
-                return
+        transaction = self._world.transactions.get(getattr(command, "producer_id", -1))
+        if transaction is not None and transaction.state != "open":
+            answer(PartsReply(ErrorCode.INVALID_PRODUCER_EPOCH))
+            return
         waiter = getattr(command, "waiter", None)
         if waiter is not None:
             self._waiters[waiter] = answer

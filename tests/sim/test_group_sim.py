@@ -5,19 +5,12 @@ from sim.group_sim import Schedule
 
 SCHEDULES = 500
 CHUNK = 50
-FOUND_SEEDS: tuple[int, ...] = ()
-"""Seeds that once failed."""
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, CHUNK))
 def test_a_group_keeps_its_promises_under_faults_and_goes_on_after_them(first: int) -> None:
     for seed in range(first, first + CHUNK):
         run(seed)
-
-
-@pytest.mark.parametrize("seed", FOUND_SEEDS)
-def test_a_schedule_that_once_failed_does_not_fail_again(seed: int) -> None:
-    run(seed)
 
 
 def run(seed: int) -> None:

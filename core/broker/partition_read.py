@@ -36,7 +36,11 @@ class PartitionRead:
         self.log = log
         self.conclusive = log is None
         self.answer = FetchResponse.PartitionData(
-            partition_index=wanted.partition, error_code=int(error), high_watermark=-1, records=b""
+            partition_index=wanted.partition,
+            error_code=int(error),
+            high_watermark=-1,
+            aborted_transactions=[] if committed_only else None,
+            records=b"",
         )
         self._wanted = wanted
         self._committed_only = committed_only
@@ -61,6 +65,8 @@ class PartitionRead:
     def _read(self, log: PartitionLog, max_bytes: int, first: bool) -> int:
         wanted = self._wanted
         answer = self.answer
+        if log.failure is not None:
+            raise log.failure
         check_leader_epoch(wanted.current_leader_epoch)
         answer.high_watermark = log.high_watermark
         answer.last_stable_offset = log.last_stable_offset

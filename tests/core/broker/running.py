@@ -11,8 +11,8 @@ from millstream.core.broker.context import RequestContext
 from millstream.core.broker.opening import open_broker
 from millstream.core.broker.server import Server
 from millstream.core.ports import Clock, Disk
-from millstream.core.wire.batches import SimpleRecord, build_batch
-from millstream.core.wire.message import Message
+from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
+from millstream.core.wire.message import Message, joined
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from millstream.core.wire.messages.k01_fetch import FetchRequest, FetchResponse
 
@@ -40,15 +40,14 @@ async def ask(broker: Broker, request: Message, version: int) -> Any:
 
 
 def batch_of(*values: bytes, timestamp_ms: int = 1_700_000_000_000, **stamp: Any) -> bytes:
-    return build_batch([SimpleRecord(0, timestamp_ms, None, value) for value in values], timestamp_ms=timestamp_ms, **stamp)
+    return build_batch(
+        [SimpleRecord(0, timestamp_ms, None, value) for value in values], timestamp_ms=timestamp_ms, **stamp
+    )
 
 
 def produce(topic: str, *batches: bytes | None, acks: int = 1, timeout_ms: int = 10_000) -> ProduceRequest:
     """One batch for each partition from 0 on."""
-    data = [
-        ProduceRequest.PartitionProduceData(index=index, records=records)
-        for index, records in enumerate(batches)
-    ]
+    data = [ProduceRequest.PartitionProduceData(index=index, records=records) for index, records in enumerate(batches)]
     return ProduceRequest(
         acks=acks,
         timeout_ms=timeout_ms,
@@ -61,7 +60,9 @@ def produced(response: ProduceResponse) -> list[tuple[int, int]]:
     return [(one.error_code, one.base_offset) for topic in response.responses for one in topic.partition_responses]
 
 
-def fetch(topic: str, *offsets: int, max_wait_ms: int = 0, min_bytes: int = 1, max_bytes: int = 1 << 20, **more: Any) -> FetchRequest:
+def fetch(
+    topic: str, *offsets: int, max_wait_ms: int = 0, min_bytes: int = 1, max_bytes: int = 1 << 20, **more: Any
+) -> FetchRequest:
     """From one offset for each partition from 0 on."""
     partition_max_bytes = more.pop("partition_max_bytes", 1 << 20)
     partitions = [
@@ -79,3 +80,14 @@ def fetch(topic: str, *offsets: int, max_wait_ms: int = 0, min_bytes: int = 1, m
 
 def partitions_of(response: FetchResponse) -> list[FetchResponse.PartitionData]:
     return [partition for topic in response.responses for partition in topic.partitions]
+
+
+def values_of(partition: FetchResponse.PartitionData) -> list[bytes | None]:
+    """The values of all batches that were fetched, markers too."""
+    data = joined(partition.records or ())
+    found: list[bytes | None] = []
+    at = 0
+    for header in iter_batches(data):
+        found += [record.value for record in read_records(data, at)]
+        at += header.size_bytes
+    return found

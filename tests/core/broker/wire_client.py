@@ -1,6 +1,7 @@
 """The barest client of the protocol, for tests that look at single frames. No retries, no metadata."""
 
 import asyncio
+import contextlib
 import struct
 from types import TracebackType
 
@@ -9,7 +10,8 @@ from millstream.core.wire.message import Message
 
 
 class WireClient:
-    """`async with WireClient(address) as client`: requests and raw bytes out, responses in the order in which they come."""
+    """`async with WireClient(address) as client`: requests and raw bytes out, responses in the order in which they
+    come."""
 
     def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int | None = None) -> None:
         self._address = address
@@ -26,10 +28,8 @@ class WireClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(OSError):
             await self.writer.wait_closed()
-        except OSError:
-            pass
 
     def send(self, request: Message, version: int, *, answered: bool = True) -> None:
         """Writes a request without waiting for anything."""

@@ -1,0 +1,225 @@
+"""What a fetch reads, how far, and how long it waits."""
+
+import asyncio
+from pathlib import Path
+
+from core.broker.gated_disk import GatedDisk
+from core.broker.running import ask, batch_of, fetch, partitions_of, produce, running_broker, values_of
+
+from millstream.core.broker.broker import Broker
+from millstream.core.errors import ErrorCode
+from millstream.core.wire.messages.k01_fetch import FetchRequest, FetchResponse
+
+NONE = int(ErrorCode.NONE)
+READ_COMMITTED = 1
+
+
+async def filled(broker: Broker, *contents: bytes, topic: str = "t") -> None:
+    """A topic of one partition with a batch for each value."""
+    await broker.cluster.create_topic(topic, 1, {})
+    for content in contents:
+        await ask(broker, produce(topic, batch_of(content), acks=-1), 9)
+
+
+async def fetched(broker: Broker, request: FetchRequest, version: int = 12) -> list[FetchResponse.PartitionData]:
+    return partitions_of(await ask(broker, request, version))
+
+
+async def test_batches_come_from_the_offset_on(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"a", b"b", b"c")
+
+        (partition,) = await fetched(broker, fetch("t", 1))
+
+        assert values_of(partition) == [b"b", b"c"]
+        assert (partition.error_code, partition.high_watermark, partition.log_start_offset) == (NONE, 3, 0)
+
+
+async def test_what_is_not_on_disk_is_not_seen(tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await filled(broker, b"safe")
+        disk.open_gate.clear()
+        await ask(broker, produce("t", batch_of(b"not yet"), acks=1), 9)
+
+        (partition,) = await fetched(broker, fetch("t", 0))
+        (beyond,) = await fetched(broker, fetch("t", 1))
+
+        assert (values_of(partition), partition.high_watermark) == ([b"safe"], 1)
+        assert (values_of(beyond), beyond.error_code) == ([], NONE)
+        disk.open_gate.set()
+
+
+async def test_a_fetch_waits_for_data_and_is_woken_by_it(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        await filled(broker, topic="other")
+        waiting = asyncio.ensure_future(fetched(broker, fetch("t", 0, max_wait_ms=60_000)))
+        await asyncio.sleep(0)
+
+        await ask(broker, produce("other", batch_of(b"not this"), acks=-1), 9)
+        assert not waiting.done()
+        await ask(broker, produce("t", batch_of(b"this"), acks=1), 9)
+
+        (partition,) = await asyncio.wait_for(waiting, 10)
+        assert values_of(partition) == [b"this"]
+        assert broker.waiting.waiting_count() == 0
+
+
+async def test_a_fetch_waits_for_as_many_bytes_as_it_asks_for(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"x" * 100)
+        waiting = asyncio.ensure_future(fetched(broker, fetch("t", 0, max_wait_ms=60_000, min_bytes=400)))
+        await asyncio.sleep(0)
+
+        await ask(broker, produce("t", batch_of(b"y" * 100), acks=-1), 9)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await ask(broker, produce("t", batch_of(b"z" * 100), acks=-1), 9)
+
+        (partition,) = await asyncio.wait_for(waiting, 10)
+        assert values_of(partition) == [b"x" * 100, b"y" * 100, b"z" * 100]
+
+
+async def test_a_fetch_that_waits_too_long_gets_what_there_is(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"a")
+
+        (partition,) = await fetched(broker, fetch("t", 0, max_wait_ms=20, min_bytes=10_000))
+
+        assert values_of(partition) == [b"a"]
+        assert broker.waiting.waiting_count() == 0
+
+
+async def test_limits_hold_but_for_the_first_batch(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"x" * 1000, b"y" * 1000, b"z" * 1000)
+
+        (small,) = await fetched(broker, fetch("t", 0, partition_max_bytes=1))
+        (two,) = await fetched(broker, fetch("t", 0, partition_max_bytes=2300))
+        (whole,) = await fetched(broker, fetch("t", 0, max_bytes=1100))
+
+        assert values_of(small) == [b"x" * 1000]
+        assert values_of(two) == [b"x" * 1000, b"y" * 1000]
+        assert values_of(whole) == [b"x" * 1000]
+
+
+async def test_the_limit_of_a_fetch_is_shared_by_its_partitions(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 3, {})
+        await ask(broker, produce("t", *[batch_of(b"v" * 1000)] * 3, acks=-1), 9)
+
+        partitions = await fetched(broker, fetch("t", 0, 0, 0, max_bytes=2500))
+
+        assert [len(values_of(partition)) for partition in partitions] == [1, 1, 0]
+        assert [partition.high_watermark for partition in partitions] == [1, 1, 1]
+
+
+async def test_an_offset_out_of_range_is_told_at_once(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"a")
+
+        (above,) = await fetched(broker, fetch("t", 2, max_wait_ms=60_000))
+        (below,) = await fetched(broker, fetch("t", -1, max_wait_ms=60_000))
+        (end,) = await fetched(broker, fetch("t", 1))
+
+        assert [one.error_code for one in (above, below, end)] == [int(ErrorCode.OFFSET_OUT_OF_RANGE)] * 2 + [NONE]
+
+
+async def test_unknown_topics_are_told_at_once_by_name_and_by_id(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        info = await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, produce("t", batch_of(b"a"), acks=-1), 9)
+        by_id = fetch("", 0)
+        by_id.topics[0].topic_id = info.topic_id
+        unknown = fetch("", 0, max_wait_ms=60_000)
+        unknown.topics[0].topic_id = bytes(range(16))
+
+        (by_name,) = await fetched(broker, fetch("nowhere", 0, max_wait_ms=60_000))
+        (known,) = await fetched(broker, by_id, 18)
+        (not_known,) = await fetched(broker, unknown, 18)
+
+        assert by_name.error_code == int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        assert values_of(known) == [b"a"]
+        assert not_known.error_code == int(ErrorCode.UNKNOWN_TOPIC_ID)
+
+
+async def test_a_fetch_of_a_topic_that_is_deleted_meanwhile_is_told(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        waiting = asyncio.ensure_future(fetched(broker, fetch("t", 0, max_wait_ms=60_000)))
+        await asyncio.sleep(0)
+
+        await broker.cluster.delete_topic("t")
+
+        (partition,) = await asyncio.wait_for(waiting, 10)
+        assert partition.error_code == int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        assert broker.waiting.waiting_count() == 0
+
+
+async def test_sessions_are_refused(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"a")
+
+        new = await ask(broker, fetch("t", 0, session_epoch=0), 12)
+        known = await ask(broker, fetch("t", 0, session_id=5, session_epoch=3), 12)
+
+        assert (new.session_id, new.error_code) == (0, NONE)
+        assert known.error_code == int(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+
+
+async def test_a_reader_of_committed_records_stops_at_the_open_transaction_and_learns_of_the_aborted(
+    tmp_path: Path,
+) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"plain")
+        log = broker.partition("t", 0)
+        for producer_id in (7, 8):
+            stamp = {"producer_id": producer_id, "producer_epoch": 0, "base_sequence": 0, "transactional": True}
+            await broker.append("t", 0, [batch_of(b"of %d" % producer_id, **stamp)])
+
+        (before,) = await fetched(broker, fetch("t", 0, isolation_level=READ_COMMITTED))
+        await broker.journal.on_disk(log, broker.journal.append_marker(log, 7, 0, commit=False, coordinator_epoch=0))
+        (aborted,) = await fetched(broker, fetch("t", 0, isolation_level=READ_COMMITTED))
+        await broker.journal.on_disk(log, broker.journal.append_marker(log, 8, 0, commit=True, coordinator_epoch=0))
+        (after,) = await fetched(broker, fetch("t", 0, isolation_level=READ_COMMITTED))
+        (all_records,) = await fetched(broker, fetch("t", 0))
+
+        assert (values_of(before), before.last_stable_offset, before.high_watermark) == ([b"plain"], 1, 3)
+        assert (values_of(aborted)[:2], aborted.last_stable_offset) == ([b"plain", b"of 7"], 2)
+        assert [(one.producer_id, one.first_offset) for one in aborted.aborted_transactions or ()] == [(7, 1)]
+        assert (values_of(after)[:3], after.last_stable_offset) == ([b"plain", b"of 7", b"of 8"], 5)
+        assert all_records.aborted_transactions is None
+
+
+async def test_a_wait_for_committed_records_ends_with_the_marker(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        log = broker.partition("t", 0)
+        stamp = {"producer_id": 7, "producer_epoch": 0, "base_sequence": 0, "transactional": True}
+        waiting = asyncio.ensure_future(
+            fetched(broker, fetch("t", 0, isolation_level=READ_COMMITTED, max_wait_ms=60_000))
+        )
+
+        await broker.append("t", 0, [batch_of(b"v", **stamp)])
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        broker.journal.append_marker(log, 7, 0, commit=True, coordinator_epoch=0)
+
+        (partition,) = await asyncio.wait_for(waiting, 10)
+        assert values_of(partition)[:1] == [b"v"]
+
+
+async def test_leader_epochs_that_do_not_agree_are_told(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"a")
+        newer, diverged = fetch("t", 0), fetch("t", 1)
+        newer.topics[0].partitions[0].current_leader_epoch = 3
+        diverged.topics[0].partitions[0].last_fetched_epoch = 0
+        diverged.topics[0].partitions[0].fetch_offset = 9
+
+        (unknown,) = await fetched(broker, newer)
+        (cut,) = await fetched(broker, diverged)
+
+        assert unknown.error_code == int(ErrorCode.UNKNOWN_LEADER_EPOCH)
+        assert (cut.error_code, cut.diverging_epoch.epoch, cut.diverging_epoch.end_offset) == (NONE, 0, 1)

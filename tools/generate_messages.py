@@ -31,12 +31,14 @@ SUPPORT = {
         Float64 Int8 Int16 Int32 Int64 Message Struct UNSET Uint16 Uuid ZERO_UUID differs new shared_default
     """,
     "primitives": """
-        Buffer Records UVARINTS bad_length bad_uuid buffer_list not_in_version put_bytes put_compact_bytes
-        put_compact_count put_compact_nullable_bytes put_compact_nullable_count put_compact_nullable_string
-        put_compact_string put_nullable_bytes put_nullable_string put_string read_bytes read_compact_bytes
-        read_compact_count read_compact_nullable_bytes read_compact_nullable_count read_compact_nullable_string
-        read_compact_string read_count read_long_string_length read_long_uvarint read_no_tags read_nullable_bytes
-        read_nullable_count read_nullable_string read_string read_uvarint skip_tags string_uvarint uvarint
+        Buffer FEW PACK_INTS Records UNPACK_INTS UVARINTS bad_length bad_uuid buffer_list not_in_version
+        pack_ints put_bytes put_compact_bytes put_compact_count put_compact_nullable_bytes
+        put_compact_nullable_count put_compact_nullable_string put_compact_string put_nullable_bytes
+        put_nullable_string put_string read_bytes read_compact_bytes read_compact_count
+        read_compact_nullable_bytes read_compact_nullable_count read_compact_nullable_string read_compact_string
+        read_count read_long_string_length read_long_uvarint read_no_tags read_nullable_bytes
+        read_nullable_count read_nullable_string read_string read_uvarint skip_tags string_uvarint unpack_ints
+        uvarint
     """,
 }
 LINE = 120
@@ -200,7 +202,11 @@ def _wrapped(start: str, items: list[str], end: str, trailing: bool = False, bra
     if len(one_line) <= LINE:
         return [one_line]
     indent = " " * (len(start) - len(start.lstrip()))
-    return [start + brackets[0].strip(), *(f"{indent}    {item}," for item in items), indent + brackets[1].strip() + end]
+    return [
+        start + brackets[0].strip(),
+        *(f"{indent}    {item}," for item in items),
+        indent + brackets[1].strip() + end,
+    ]
 
 
 def main(folder: Path, target: Path) -> None:

@@ -1,11 +1,14 @@
 """Writes the decoder of one message in one version as straight-line Python. Pure.
 
 In the generated code `data` is bytes (a memoryview where records are kept as views), `size` its length, `at` the
-offset. A run of fixed-size fields, with the length or count that follows it, is read by one struct.
+offset. A run of fixed-size fields, with the length or count that follows it, is read by one struct. Busy
+messages have every primitive inline; others call core/wire/primitives.py, which makes them much shorter.
 """
 
 from message_schema import FIXED, Field, Message, Struct, absent, present, smallest_size, tagged
-from message_source import Source
+from message_source import Source, helper
+
+STORE = "{} = {}"
 
 
 def decoder_body(message: Message, version: int, formats: set[str]) -> str:
@@ -20,6 +23,7 @@ class _DecoderWriter:
         self.flexible = version in message.flexible
         self.source = source
         self.views = message.has_records
+        self.structs = [message.root, *message.structs]
 
     def write(self) -> str:
         out = self.source
@@ -27,7 +31,8 @@ class _DecoderWriter:
             out.add("data = memoryview(data)")
         else:
             out.add("data = data if type(data) is bytes else bytes(data)")
-        out.add("size = len(data)")
+        if self.message.busy or any(tagged(struct, self.version) for struct in self.structs):
+            out.add("size = len(data)")
         self.struct(self.message.root, 0)
         self.flush()
         out.add("return m0, at")
@@ -109,11 +114,18 @@ class _DecoderWriter:
         with out.block("if n > 127:"):
             out.add(f"n, at = {name}(data, at, n)")
 
-    def text(
-        self, kind: str, name: str, target: str, flexible: bool, nullable: bool, template: str = "{} = {}"
-    ) -> None:
+    def text(self, kind: str, name: str, target: str, flexible: bool, nullable: bool, template: str = STORE) -> None:
         """Read a string, bytes or records. `template` says how the value is stored."""
         out = self.source
+        if not self.message.busy:
+            call = f'{helper("read", kind, flexible, nullable)}(data, at, "{name}")'
+            self.flush()
+            if template == STORE:
+                out.add(f"{target}, at = {call}")
+            else:
+                out.add(f"text, at = {call}")
+                out.add(template.format(target, "text"))
+            return
         self.length(kind, flexible)
         if nullable:
             with out.block("if n == 0:" if flexible else "if n < 0:"):
@@ -130,7 +142,7 @@ class _DecoderWriter:
             out.add(f'raise bad_length("{name}", {"n - 1" if flexible else "n"})')
         piece = "data[at:stop]"
         if kind == "string":
-            piece = f'str({piece}, "utf-8")' if self.views else f"{piece}.decode()"
+            piece = f"{piece}.tobytes().decode()" if self.views else f"{piece}.decode()"
         elif kind == "bytes" and self.views:
             piece = f"bytes({piece})"
         out.add(template.format(target, piece))
@@ -138,19 +150,25 @@ class _DecoderWriter:
 
     def array(self, field: Field, target: str, flexible: bool, nullable: bool, depth: int) -> None:
         out = self.source
-        self.length("array", flexible)
+        smallest = self.smallest(field, flexible)
+        if self.message.busy:
+            self.length("array", flexible)
+            null = "n == 0" if flexible else "n < 0"
+        else:
+            self.flush()
+            name = helper("read", "count", flexible, nullable)
+            out.add(f'n, at = {name}(data, at, {smallest}, "{field.name}")')
+            null = "n < 0"
         if nullable:
-            with out.block("if n == 0:" if flexible else "if n < 0:"):
+            with out.block(f"if {null}:"):
                 out.add(f"{target} = None")
             with out.block("else:"):
-                self.array_value(field, target, flexible, depth)
+                self.array_value(field, target, flexible, smallest, depth)
         else:
-            self.array_value(field, target, flexible, depth)
+            self.array_value(field, target, flexible, smallest, depth)
 
-    def array_value(self, field: Field, target: str, flexible: bool, depth: int) -> None:
-        out = self.source
-        if flexible:
-            out.add("n -= 1")
+    def smallest(self, field: Field, flexible: bool) -> int:
+        """The fewest bytes of an element of an array."""
         if field.struct:
             smallest = smallest_size(field.struct, self.version, self.flexible)
         elif field.type in FIXED:
@@ -159,9 +177,16 @@ class _DecoderWriter:
             smallest = 1 if flexible else {"string": 2, "bytes": 4}[field.type]
         if smallest == 0:
             raise ValueError(f"{self.message.name}.{field.name}: elements of no size can not be bounded")
-        scaled = "n" if smallest == 1 else f"n * {smallest}"
-        with out.block(f"if not 0 <= {scaled} <= size - at:"):
-            out.add(f'raise bad_length("{field.name}", n)')
+        return smallest
+
+    def array_value(self, field: Field, target: str, flexible: bool, smallest: int, depth: int) -> None:
+        out = self.source
+        if self.message.busy:
+            if flexible:
+                out.add("n -= 1")
+            scaled = "n" if smallest == 1 else f"n * {smallest}"
+            with out.block(f"if not 0 <= {scaled} <= size - at:"):
+                out.add(f'raise bad_length("{field.name}", n)')
         if field.type in FIXED:
             self.fixed_array(field.type, target)
             return
@@ -181,6 +206,8 @@ class _DecoderWriter:
         code, size = FIXED[kind]
         if kind == "uuid":
             out.add(f"{target} = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]")
+        elif kind == "int32":
+            out.add(f"{target} = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]")
         else:
             out.add(f'{target} = list(unpack_from(f">{{n}}{code}", data, at))')
         out.add(f"at += n * {size}" if size > 1 else "at += n")
@@ -188,6 +215,10 @@ class _DecoderWriter:
     def tags(self, struct: Struct, me: str, depth: int) -> None:
         out = self.source
         fields = tagged(struct, self.version)
+        if not fields and not self.message.busy:
+            self.flush()
+            out.add("at = read_no_tags(data, at)")
+            return
         self.read("n", "B")
         self.flush()
         for field in fields:

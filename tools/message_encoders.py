@@ -5,7 +5,7 @@ into `parts` as they are. A run of fixed-size fields, with the length or count a
 """
 
 from message_schema import FIXED, Field, Message, Struct, absent, present, tagged
-from message_source import Source
+from message_source import Source, helper
 
 
 def encoder_body(message: Message, version: int, formats: set[str]) -> str:
@@ -100,6 +100,10 @@ class _EncoderWriter:
 
     def text(self, kind: str, value: str, flexible: bool, nullable: bool) -> None:
         out = self.source
+        if not self.message.busy:
+            self.flush()
+            out.add(f"{helper('put', kind, flexible, nullable)}({self.out}, {value})")
+            return
         code = "h" if kind == "string" else "i"
         uvarint = "string_uvarint" if kind == "string" else "uvarint"
         encoded = f"{value}.encode()" if kind == "string" else value
@@ -137,7 +141,7 @@ class _EncoderWriter:
             else:
                 out.add('raise TypeError("records must not be None")')
         with out.block("else:"):
-            out.add("buffers = buffer_list(records)")
+            out.add("buffers = records if type(records) is list else buffer_list(records)")
             if flexible:
                 out.add("out += uvarint(sum(map(len, buffers)) + 1)")
             else:
@@ -151,7 +155,10 @@ class _EncoderWriter:
         out = self.source
         items = f"items{depth + 1}"
         out.add(f"{items} = {value}")
-        if flexible:
+        if flexible and not self.message.busy:
+            self.flush()
+            out.add(f"{helper('put', 'count', flexible, nullable)}({self.out}, {items})")
+        elif flexible:
             self.flush()
             count = f"0 if {items} is None else len({items}) + 1" if nullable else f"len({items}) + 1"
             out.add(f"n = {count}")
@@ -177,6 +184,9 @@ class _EncoderWriter:
                 with out.block("if len(text) != 16:"):
                     out.add(f'raise bad_uuid("{field.name}", text)')
                 out.add(f"{self.out} += text")
+        elif field.type == "int32":
+            out.add(f"n = len({items})")
+            out.add(f"{self.out} += (PACK_INTS[n] if n < FEW else pack_ints(n))(*{items})")
         else:
             code = FIXED[field.type][0]
             out.add(f'{self.out} += pack(f">{{len({items})}}{code}", *{items})')
@@ -189,7 +199,7 @@ class _EncoderWriter:
             return
         self.flush()
         conditions = [differs(field, f"{me}.{field.name}") for field in fields]
-        with out.block(f"if not ({' or '.join(conditions)}):"):
+        with out.block(f"if {' and '.join(is_default(field, f'{me}.{field.name}') for field in fields)}:"):
             out.add(f'{self.out} += b"{chr(92)}0"')
         with out.block("else:"):
             outer, section, body = self.out, f"section{depth}", f"body{depth}"
@@ -206,6 +216,15 @@ class _EncoderWriter:
                     out.add(f"{section} += uvarint({field.tag}) + uvarint(len({body})) + {body}")
             out.add(f"{outer} += uvarint(count{depth})")
             out.add(f"{outer} += {section}")
+
+
+def is_default(field: Field, value: str) -> str:
+    """A condition in Python that only holds if the value of the field is its default; cheap, so it may fail to hold."""
+    if field.default == "None" or field.shared_default:
+        return f"{value} is {field.default}"
+    if field.default in ("True", "False"):
+        return value if field.default == "True" else f"not {value}"
+    return f"{value} == {field.default}"
 
 
 def differs(field: Field, value: str) -> str:

@@ -26,6 +26,18 @@ FIXED = {
 PYTHON_TYPES = {"bool": "bool", "string": "str", "bytes": "bytes"}
 NEWEST = 32767
 
+BUSY = {
+    "Produce",
+    "Fetch",
+    "Metadata",
+    "ListOffsets",
+    "OffsetCommit",
+    "OffsetFetch",
+    "OffsetCommitKey",
+    "OffsetCommitValue",
+}
+"""APIs and records that come often or large."""
+
 
 @dataclass(frozen=True, slots=True)
 class Versions:
@@ -120,6 +132,13 @@ class Message:
     @property
     def name(self) -> str:
         return self.root.name
+
+    @property
+    def busy(self) -> bool:
+        """Its codec is worth more lines: all primitives inline, none by a call."""
+        return (
+            self.has_records or self.name in BUSY or self.name.removesuffix("Request").removesuffix("Response") in BUSY
+        )
 
     @property
     def has_records(self) -> bool:

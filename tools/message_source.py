@@ -47,6 +47,11 @@ def format_name(formats: list[str]) -> str:
     return "".join(LETTERS.get(code, code) for code in formats)
 
 
+def helper(verb: str, kind: str, flexible: bool, nullable: bool) -> str:
+    """Name of the function in core/wire/primitives.py that reads or puts a value of a kind."""
+    return "_".join([verb, *(["compact"] if flexible else []), *(["nullable"] if nullable else []), kind])
+
+
 def struct_format(name: str) -> str:
     """The struct format that `format_name` named."""
     codes = {letter: code for code, letter in LETTERS.items()}

@@ -9,13 +9,14 @@ import struct
 from typing import NamedTuple
 
 from ..errors import WireError
-from .apis import API_NAMES, ApiKey, request_class, response_class
+from .apis import ApiKey, request_class, response_class
 from .message import Message
-from .primitives import MAX_STRING_BYTES, Buffer, skip_tags
+from .primitives import MAX_STRING_BYTES, Buffer, read_no_tags
 
 _FIXED = struct.Struct(">hhih")
 _REQUEST = struct.Struct(">ihhih")
 _RESPONSE = struct.Struct(">ii")
+_TAGGED_RESPONSE = struct.Struct(">iix")
 _CORRELATION = struct.Struct(">i")
 MAX_FRAME_BYTES = 0x7FFFFFFF
 
@@ -41,22 +42,22 @@ def decode_header(frame: Buffer) -> tuple[RequestHeader, int]:
         if length >= 0:
             if length > len(frame) - at:
                 raise WireError(f"a client id of {length} bytes where {len(frame) - at} are left")
-            client_id = str(frame[at : at + length], "utf-8")
+            client_id = bytes(frame[at : at + length]).decode()
             at += length
         if version >= request_class(api_key).FLEXIBLE_FROM:
-            at = skip_tags(frame, at + 1, frame[at], len(frame))
+            at = read_no_tags(frame, at)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise WireError(f"a request of {len(frame)} bytes has no whole header: {error}") from error
     return RequestHeader(api_key, version, correlation_id, client_id), at
 
 
 def decode_request(frame: Buffer) -> tuple[RequestHeader, Message]:
-    """Header and message of a request. Raises WireError; record batches in the message are views of `frame`."""
+    """Header and message of a request. Raises WireError; record batches in the message are views of `frame`.
+
+    Bytes after the message are left alone, as Kafka does.
+    """
     header, at = decode_header(frame)
-    message, end = request_class(header.api_key).decode(frame, header.api_version, at)
-    if end != len(frame):
-        raise _left_over(header.api_key, header.api_version, len(frame) - end)
-    return header, message
+    return header, request_class(header.api_key).decode(frame, header.api_version, at)[0]
 
 
 def encode_request(message: Message, version: int, correlation_id: int, client_id: str | None) -> list[Buffer]:
@@ -77,24 +78,24 @@ def encode_response(message: Message, api_key: int, version: int, correlation_id
     body = message.encode(version)
     size = 4 + sum(map(len, body))
     if version >= message.FLEXIBLE_FROM and api_key != ApiKey.API_VERSIONS:
-        return _with_head(_RESPONSE.pack(_checked(size + 1), correlation_id) + b"\0", body)
+        return _with_head(_TAGGED_RESPONSE.pack(_checked(size + 1), correlation_id), body)
     return _with_head(_RESPONSE.pack(_checked(size), correlation_id), body)
 
 
 def decode_response(frame: Buffer, api_key: int, version: int) -> tuple[int, Message]:
-    """Correlation id and message of a response. Raises WireError; record batches in it are views of `frame`."""
+    """Correlation id and message of a response. Raises WireError; record batches in it are views of `frame`.
+
+    Bytes after the message are left alone, as Kafka does.
+    """
     response = response_class(api_key)
     try:
         (correlation_id,) = _CORRELATION.unpack_from(frame)
         at = _CORRELATION.size
         if version >= response.FLEXIBLE_FROM and api_key != ApiKey.API_VERSIONS:
-            at = skip_tags(frame, at + 1, frame[at], len(frame))
+            at = read_no_tags(frame, at)
     except (struct.error, IndexError) as error:
         raise WireError(f"a response of {len(frame)} bytes has no whole header") from error
-    message, end = response.decode(frame, version, at)
-    if end != len(frame):
-        raise _left_over(api_key, version, len(frame) - end)
-    return correlation_id, message
+    return correlation_id, response.decode(frame, version, at)[0]
 
 
 def _with_head(head: bytes, body: list[Buffer]) -> list[Buffer]:
@@ -109,7 +110,3 @@ def _checked(size: int) -> int:
     if size > MAX_FRAME_BYTES:
         raise WireError(f"a frame of {size} bytes; at most {MAX_FRAME_BYTES} can be written")
     return size
-
-
-def _left_over(api_key: int, version: int, count: int) -> WireError:
-    return WireError(f"{count} bytes follow a {API_NAMES[api_key]} message of version {version}")

@@ -73,7 +73,7 @@ class Message(Struct):
             raise unknown_version(type(self), version)
         try:
             return encoder(self)
-        except (struct.error, AttributeError, TypeError, ValueError, WireError) as error:
+        except (struct.error, AttributeError, TypeError, ValueError, OverflowError, WireError) as error:
             raise WireError(f"{type(self).__name__} version {version}: {error}") from error
 
     @classmethod

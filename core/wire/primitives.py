@@ -1,11 +1,12 @@
 """The primitives of Kafka's protocol that generated codecs share: variable-length numbers, lengths, texts, tags. Pure.
 
-`at` is an offset into `data`, `size` the length of `data`. A length is checked against the bytes that remain before anything
-is allocated for it. The codecs of the busiest messages have these inline, and call only what is seldom needed.
+`at` is an offset into `data`, `size` the length of `data`. A length is checked against the bytes that remain before
+anything is allocated for it. Codecs of busy messages have these inline, and call only what is seldom needed.
 Source: Kafka's protocol guide, KIP-482 (flexible versions and tagged fields). Tested in tests/core/wire.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 
 from ..errors import WireError
 
@@ -13,6 +14,9 @@ Buffer = bytes | bytearray | memoryview
 Records = Buffer | Sequence[Buffer]
 
 MAX_STRING_BYTES = 32767
+FEW = 9
+UNPACK_INTS = tuple(struct.Struct(f">{count}i").unpack_from for count in range(FEW))
+PACK_INTS = tuple(struct.Struct(f">{count}i").pack for count in range(FEW))
 UVARINTS = tuple(bytes((number,)) for number in range(128))
 
 
@@ -243,6 +247,16 @@ def put_compact_nullable_bytes(out: bytearray, value: Buffer | None) -> None:
         out += b"\0"
     else:
         put_compact_bytes(out, value)
+
+
+def unpack_ints(count: int) -> Callable[[Buffer, int], tuple[int, ...]]:
+    """What reads `count` numbers of 32 bits at an offset; for a few, UNPACK_INTS has it ready."""
+    return struct.Struct(f">{count}i").unpack_from
+
+
+def pack_ints(count: int) -> Callable[..., bytes]:
+    """What writes `count` numbers of 32 bits; for a few, PACK_INTS has it ready."""
+    return struct.Struct(f">{count}i").pack
 
 
 def put_compact_count(out: bytearray, items: Sequence[object]) -> None:

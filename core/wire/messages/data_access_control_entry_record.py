@@ -9,14 +9,14 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int8, Message, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, bad_uuid, put_compact_string, read_compact_string, read_no_tags
 
 pack_b = Struct_(">b").pack
 pack_bbz = Struct_(">bbx").pack
 pack_ub = Struct_(">16sb").pack
-unpack_bbc = Struct_(">bbB").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
-unpack_ubc = Struct_(">16sbB").unpack_from
+unpack_b = Struct_(">b").unpack_from
+unpack_bb = Struct_(">bb").unpack_from
+unpack_ub = Struct_(">16sb").unpack_from
 
 
 class AccessControlEntryRecord(Message):
@@ -65,39 +65,17 @@ _AccessControlEntryRecord = AccessControlEntryRecord
 
 def _decode_AccessControlEntryRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AccessControlEntryRecord)
-    m0.id, m0.resource_type, n = unpack_ubc(data, at)
-    at += 18
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("resource_name", n - 1)
-    m0.resource_name = data[at:stop].decode()
-    at = stop
-    m0.pattern_type, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("principal", n - 1)
-    m0.principal = data[at:stop].decode()
-    at = stop
-    n = data[at]
+    m0.id, m0.resource_type = unpack_ub(data, at)
+    at += 17
+    m0.resource_name, at = read_compact_string(data, at, "resource_name")
+    (m0.pattern_type,) = unpack_b(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("host", n - 1)
-    m0.host = data[at:stop].decode()
-    at = stop
-    m0.operation, m0.permission_type, n = unpack_bbc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.principal, at = read_compact_string(data, at, "principal")
+    m0.host, at = read_compact_string(data, at, "host")
+    m0.operation, m0.permission_type = unpack_bb(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -111,19 +89,10 @@ def _encode_AccessControlEntryRecord_0(m0: Any) -> list[Buffer]:
     if len(m0.id) != 16:
         raise bad_uuid("id", m0.id)
     out += pack_ub(m0.id, m0.resource_type)
-    text = m0.resource_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.resource_name)
     out += pack_b(m0.pattern_type)
-    text = m0.principal.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.host.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.principal)
+    put_compact_string(out, m0.host)
     out += pack_bbz(m0.operation, m0.permission_type)
     return [out]
 

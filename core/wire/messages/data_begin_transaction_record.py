@@ -10,12 +10,11 @@ from typing import Any
 from ..message import Message, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
-    read_long_string_length,
+    put_compact_nullable_string,
+    read_compact_nullable_string,
     read_long_uvarint,
     read_uvarint,
-    string_uvarint,
     uvarint,
 )
 
@@ -54,18 +53,7 @@ def _decode_BeginTransactionRecord_0(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                if n == 0:
-                    m0.name = None
-                else:
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("name", n - 1)
-                    m0.name = data[at:stop].decode()
-                    at = stop
+                m0.name, at = read_compact_nullable_string(data, at, "name")
                 if at != end0:
                     raise bad_length("name", n)
             else:
@@ -80,20 +68,14 @@ BeginTransactionRecord.DECODERS = {
 
 def _encode_BeginTransactionRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if not (m0.name is not None):
+    if m0.name is None:
         out += b"\0"
     else:
         count0 = 0
         section0 = bytearray()
         if m0.name is not None:
             body0 = bytearray()
-            if m0.name is None:
-                body0 += b"\0"
-            else:
-                text = m0.name.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+            put_compact_nullable_string(body0, m0.name)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0
         out += uvarint(count0)

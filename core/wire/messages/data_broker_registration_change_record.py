@@ -11,10 +11,13 @@ from typing import Any
 from ..message import Int8, Int32, Int64, Message, UNSET, Uuid, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
     bad_uuid,
     not_in_version,
+    put_compact_count,
+    put_compact_nullable_count,
+    read_compact_count,
+    read_compact_nullable_count,
     read_long_uvarint,
     read_uvarint,
     uvarint,
@@ -151,13 +154,7 @@ def _decode_BrokerRegistrationChangeRecord_2(data: Any, at: int) -> tuple[Any, i
                 if at != end0:
                     raise bad_length("in_controlled_shutdown", n)
             elif tag == 2:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 16 <= size - at:
-                    raise bad_length("log_dirs", n)
+                n, at = read_compact_count(data, at, 16, "log_dirs")
                 m0.log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                 at += n * 16
                 if at != end0:
@@ -197,28 +194,16 @@ def _decode_BrokerRegistrationChangeRecord_3(data: Any, at: int) -> tuple[Any, i
                 if at != end0:
                     raise bad_length("in_controlled_shutdown", n)
             elif tag == 2:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 16 <= size - at:
-                    raise bad_length("log_dirs", n)
+                n, at = read_compact_count(data, at, 16, "log_dirs")
                 m0.log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                 at += n * 16
                 if at != end0:
                     raise bad_length("log_dirs", n)
             elif tag == 3:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                if n == 0:
+                n, at = read_compact_nullable_count(data, at, 16, "cordoned_log_dirs")
+                if n < 0:
                     m0.cordoned_log_dirs = None
                 else:
-                    n -= 1
-                    if not 0 <= n * 16 <= size - at:
-                        raise bad_length("cordoned_log_dirs", n)
                     m0.cordoned_log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                     at += n * 16
                 if at != end0:
@@ -245,7 +230,7 @@ def _encode_BrokerRegistrationChangeRecord_0(m0: Any) -> list[Buffer]:
     if m0.cordoned_log_dirs is not None:
         raise not_in_version("cordoned_log_dirs", m0.cordoned_log_dirs)
     out += pack_iq(m0.broker_id, m0.broker_epoch)
-    if not (m0.fenced != 0):
+    if m0.fenced == 0:
         out += b"\0"
     else:
         count0 = 0
@@ -267,7 +252,7 @@ def _encode_BrokerRegistrationChangeRecord_1(m0: Any) -> list[Buffer]:
     if m0.cordoned_log_dirs is not None:
         raise not_in_version("cordoned_log_dirs", m0.cordoned_log_dirs)
     out += pack_iq(m0.broker_id, m0.broker_epoch)
-    if not (m0.fenced != 0 or m0.in_controlled_shutdown != 0):
+    if m0.fenced == 0 and m0.in_controlled_shutdown == 0:
         out += b"\0"
     else:
         count0 = 0
@@ -292,7 +277,7 @@ def _encode_BrokerRegistrationChangeRecord_2(m0: Any) -> list[Buffer]:
     if m0.cordoned_log_dirs is not None:
         raise not_in_version("cordoned_log_dirs", m0.cordoned_log_dirs)
     out += pack_iq(m0.broker_id, m0.broker_epoch)
-    if not (m0.fenced != 0 or m0.in_controlled_shutdown != 0 or m0.log_dirs != []):
+    if m0.fenced == 0 and m0.in_controlled_shutdown == 0 and m0.log_dirs == []:
         out += b"\0"
     else:
         count0 = 0
@@ -310,8 +295,7 @@ def _encode_BrokerRegistrationChangeRecord_2(m0: Any) -> list[Buffer]:
         if m0.log_dirs != []:
             body0 = bytearray()
             items1 = m0.log_dirs
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -327,7 +311,7 @@ def _encode_BrokerRegistrationChangeRecord_2(m0: Any) -> list[Buffer]:
 def _encode_BrokerRegistrationChangeRecord_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_iq(m0.broker_id, m0.broker_epoch)
-    if not (m0.fenced != 0 or m0.in_controlled_shutdown != 0 or m0.log_dirs != [] or m0.cordoned_log_dirs is not None):
+    if m0.fenced == 0 and m0.in_controlled_shutdown == 0 and m0.log_dirs == [] and m0.cordoned_log_dirs is None:
         out += b"\0"
     else:
         count0 = 0
@@ -345,8 +329,7 @@ def _encode_BrokerRegistrationChangeRecord_3(m0: Any) -> list[Buffer]:
         if m0.log_dirs != []:
             body0 = bytearray()
             items1 = m0.log_dirs
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -357,8 +340,7 @@ def _encode_BrokerRegistrationChangeRecord_3(m0: Any) -> list[Buffer]:
         if m0.cordoned_log_dirs is not None:
             body0 = bytearray()
             items1 = m0.cordoned_log_dirs
-            n = 0 if items1 is None else len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_nullable_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:

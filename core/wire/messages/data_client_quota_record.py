@@ -11,17 +11,17 @@ from typing import Any
 from ..message import Float64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_dtz = Struct_(">d?x").pack
-unpack_dtc = Struct_(">d?B").unpack_from
+unpack_dt = Struct_(">d?").unpack_from
 
 
 class ClientQuotaRecord(Message):
@@ -62,58 +62,20 @@ _ClientQuotaRecord = ClientQuotaRecord
 
 def _decode_ClientQuotaRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ClientQuotaRecord)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("entity", n)
+    n, at = read_compact_count(data, at, 3, "entity")
     m0.entity = []
     add1 = m0.entity.append
     for _ in range(n):
         m1 = new(_ClientQuotaRecord_EntityData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("entity_type", n - 1)
-        m1.entity_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.entity_name = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("entity_name", n - 1)
-            m1.entity_name = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.entity_type, at = read_compact_string(data, at, "entity_type")
+        m1.entity_name, at = read_compact_nullable_string(data, at, "entity_name")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("key", n - 1)
-    m0.key = data[at:stop].decode()
-    at = stop
-    m0.value, m0.remove, n = unpack_dtc(data, at)
-    at += 10
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.key, at = read_compact_string(data, at, "key")
+    m0.value, m0.remove = unpack_dt(data, at)
+    at += 9
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -125,25 +87,12 @@ ClientQuotaRecord.DECODERS = {
 def _encode_ClientQuotaRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.entity
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.entity_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.entity_name is None:
-            out += b"\0"
-        else:
-            text = m1.entity_name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_string(out, m1.entity_type)
+        put_compact_nullable_string(out, m1.entity_name)
         out += b"\0"
-    text = m0.key.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.key)
     out += pack_dtz(m0.value, m0.remove)
     return [out]
 

@@ -9,10 +9,17 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int8, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import (
+    Buffer,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
+)
 
 pack_b = Struct_(">b").pack
-unpack_bc = Struct_(">bB").unpack_from
+unpack_b = Struct_(">b").unpack_from
 
 
 class ConfigRecord(Message):
@@ -44,42 +51,13 @@ _ConfigRecord = ConfigRecord
 
 def _decode_ConfigRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ConfigRecord)
-    m0.resource_type, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("resource_name", n - 1)
-    m0.resource_name = data[at:stop].decode()
-    at = stop
-    n = data[at]
+    (m0.resource_type,) = unpack_b(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("name", n - 1)
-    m0.name = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.value = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("value", n - 1)
-        m0.value = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.resource_name, at = read_compact_string(data, at, "resource_name")
+    m0.name, at = read_compact_string(data, at, "name")
+    m0.value, at = read_compact_nullable_string(data, at, "value")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -91,21 +69,9 @@ ConfigRecord.DECODERS = {
 def _encode_ConfigRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_b(m0.resource_type)
-    text = m0.resource_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.value is None:
-        out += b"\0"
-    else:
-        text = m0.value.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_string(out, m0.resource_name)
+    put_compact_string(out, m0.name)
+    put_compact_nullable_string(out, m0.value)
     out += b"\0"
     return [out]
 

@@ -11,20 +11,25 @@ from typing import Any
 from ..message import Int32, Message, Struct, UNSET, differs, new, shared_default
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
-    read_long_string_length,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
 pack_bi = Struct_(">bi").pack
 pack_i = Struct_(">i").pack
 unpack_b = Struct_(">b").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
+unpack_i = Struct_(">i").unpack_from
 
 
 class ConsumerGroupMemberMetadataValue(Message):
@@ -102,91 +107,20 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_ConsumerGroupMemberMetadataValue)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("instance_id", n - 1)
-        m0.instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack_id", n - 1)
-        m0.rack_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_id", n - 1)
-    m0.client_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_host", n - 1)
-    m0.client_host = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("subscribed_topic_names", n)
+    m0.instance_id, at = read_compact_nullable_string(data, at, "instance_id")
+    m0.rack_id, at = read_compact_nullable_string(data, at, "rack_id")
+    m0.client_id, at = read_compact_string(data, at, "client_id")
+    m0.client_host, at = read_compact_string(data, at, "client_host")
+    n, at = read_compact_count(data, at, 1, "subscribed_topic_names")
     m0.subscribed_topic_names = []
     add1 = m0.subscribed_topic_names.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("subscribed_topic_names", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.subscribed_topic_regex = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("subscribed_topic_regex", n - 1)
-        m0.subscribed_topic_regex = data[at:stop].decode()
-        at = stop
-    m0.rebalance_timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.server_assignor = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("server_assignor", n - 1)
-        m0.server_assignor = data[at:stop].decode()
-        at = stop
+        text, at = read_compact_string(data, at, "subscribed_topic_names")
+        add1(text)
+    m0.subscribed_topic_regex, at = read_compact_nullable_string(data, at, "subscribed_topic_regex")
+    (m0.rebalance_timeout_ms,) = unpack_i(data, at)
+    at += 4
+    m0.server_assignor, at = read_compact_nullable_string(data, at, "server_assignor")
     n = data[at]
     at += 1
     m0.classic_member_metadata = _DEFAULT_ConsumerGroupMemberMetadataValue_ClassicMemberMetadata
@@ -206,44 +140,18 @@ def _decode_ConsumerGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any,
                     m0.classic_member_metadata = None
                 else:
                     m1 = new(_ConsumerGroupMemberMetadataValue_ClassicMemberMetadata)
-                    m1.session_timeout_ms, n = unpack_ic(data, at)
-                    at += 5
-                    if n > 127:
-                        n, at = read_long_uvarint(data, at, n)
-                    n -= 1
-                    if not 0 <= n * 3 <= size - at:
-                        raise bad_length("supported_protocols", n)
+                    (m1.session_timeout_ms,) = unpack_i(data, at)
+                    at += 4
+                    n, at = read_compact_count(data, at, 3, "supported_protocols")
                     m1.supported_protocols = []
                     add2 = m1.supported_protocols.append
                     for _ in range(n):
                         m2 = new(_ConsumerGroupMemberMetadataValue_ClassicProtocol)
-                        n = data[at]
-                        at += 1
-                        if n > 127:
-                            n, at = read_long_string_length(data, at, n)
-                        stop = at + n - 1
-                        if not at <= stop <= size:
-                            raise bad_length("name", n - 1)
-                        m2.name = data[at:stop].decode()
-                        at = stop
-                        n = data[at]
-                        at += 1
-                        if n > 127:
-                            n, at = read_long_uvarint(data, at, n)
-                        stop = at + n - 1
-                        if not at <= stop <= size:
-                            raise bad_length("metadata", n - 1)
-                        m2.metadata = data[at:stop]
-                        at = stop
-                        n = data[at]
-                        at += 1
-                        if n:
-                            at = skip_tags(data, at, n, size)
+                        m2.name, at = read_compact_string(data, at, "name")
+                        m2.metadata, at = read_compact_bytes(data, at, "metadata")
+                        at = read_no_tags(data, at)
                         add2(m2)
-                    n = data[at]
-                    at += 1
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    at = read_no_tags(data, at)
                     m0.classic_member_metadata = m1
                 if at != end0:
                     raise bad_length("classic_member_metadata", n)
@@ -259,52 +167,18 @@ ConsumerGroupMemberMetadataValue.DECODERS = {
 
 def _encode_ConsumerGroupMemberMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.rack_id is None:
-        out += b"\0"
-    else:
-        text = m0.rack_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.client_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.client_host.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.instance_id)
+    put_compact_nullable_string(out, m0.rack_id)
+    put_compact_string(out, m0.client_id)
+    put_compact_string(out, m0.client_host)
     items1 = m0.subscribed_topic_names
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.subscribed_topic_regex is None:
-        out += b"\0"
-    else:
-        text = m0.subscribed_topic_regex.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
+    put_compact_nullable_string(out, m0.subscribed_topic_regex)
     out += pack_i(m0.rebalance_timeout_ms)
-    if m0.server_assignor is None:
-        out += b"\0"
-    else:
-        text = m0.server_assignor.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if not (differs(m0.classic_member_metadata, _DEFAULT_ConsumerGroupMemberMetadataValue_ClassicMemberMetadata)):
+    put_compact_nullable_string(out, m0.server_assignor)
+    if m0.classic_member_metadata is _DEFAULT_ConsumerGroupMemberMetadataValue_ClassicMemberMetadata:
         out += b"\0"
     else:
         count0 = 0
@@ -317,17 +191,10 @@ def _encode_ConsumerGroupMemberMetadataValue_0(m0: Any) -> list[Buffer]:
             else:
                 items2 = m1.supported_protocols
                 body0 += pack_bi(1, m1.session_timeout_ms)
-                n = len(items2) + 1
-                body0 += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(body0, items2)
                 for m2 in items2:
-                    text = m2.name.encode()
-                    n = len(text) + 1
-                    body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                    body0 += text
-                    text = m2.metadata
-                    n = len(text) + 1
-                    body0 += UVARINTS[n] if n < 128 else uvarint(n)
-                    body0 += text
+                    put_compact_string(body0, m2.name)
+                    put_compact_bytes(body0, m2.metadata)
                     body0 += b"\0"
                 body0 += b"\0"
             count0 += 1

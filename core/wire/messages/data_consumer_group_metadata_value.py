@@ -69,7 +69,7 @@ ConsumerGroupMetadataValue.DECODERS = {
 def _encode_ConsumerGroupMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_i(m0.epoch)
-    if not (m0.metadata_hash != 0):
+    if m0.metadata_hash == 0:
         out += b"\0"
     else:
         count0 = 0

@@ -11,20 +11,18 @@ from typing import Any
 from ..message import Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_i = Struct_(">i").pack
 pack_u = Struct_(">16s").pack
-unpack_ic = Struct_(">iB").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class ConsumerGroupPartitionMetadataValue(Message):
@@ -73,72 +71,35 @@ _ConsumerGroupPartitionMetadataValue = ConsumerGroupPartitionMetadataValue
 
 def _decode_ConsumerGroupPartitionMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ConsumerGroupPartitionMetadataValue)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 23 <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_compact_count(data, at, 23, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ConsumerGroupPartitionMetadataValue_TopicMetadata)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        m1.num_partitions, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partition_metadata", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        (m1.num_partitions,) = unpack_i(data, at)
+        at += 4
+        n, at = read_compact_count(data, at, 6, "partition_metadata")
         m1.partition_metadata = []
         add2 = m1.partition_metadata.append
         for _ in range(n):
             m2 = new(_ConsumerGroupPartitionMetadataValue_PartitionMetadata)
-            m2.partition, n = unpack_ic(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n <= size - at:
-                raise bad_length("racks", n)
+            (m2.partition,) = unpack_i(data, at)
+            at += 4
+            n, at = read_compact_count(data, at, 1, "racks")
             m2.racks = []
             add3 = m2.racks.append
             for _ in range(n):
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("racks", n - 1)
-                add3(data[at:stop].decode())
-                at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+                text, at = read_compact_string(data, at, "racks")
+                add3(text)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -150,30 +111,21 @@ ConsumerGroupPartitionMetadataValue.DECODERS = {
 def _encode_ConsumerGroupPartitionMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         out += pack_u(m1.topic_id)
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partition_metadata
         out += pack_i(m1.num_partitions)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.racks
             out += pack_i(m2.partition)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3)
             out += b"\0"
         out += b"\0"
     out += b"\0"

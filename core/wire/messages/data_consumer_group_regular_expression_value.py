@@ -11,17 +11,15 @@ from typing import Any
 from ..message import Int64, Message, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_qqz = Struct_(">qqx").pack
-unpack_qqc = Struct_(">qqB").unpack_from
+unpack_qq = Struct_(">qq").unpack_from
 
 
 class ConsumerGroupRegularExpressionValue(Message):
@@ -45,31 +43,16 @@ _ConsumerGroupRegularExpressionValue = ConsumerGroupRegularExpressionValue
 
 def _decode_ConsumerGroupRegularExpressionValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ConsumerGroupRegularExpressionValue)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_compact_count(data, at, 1, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topics", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    m0.version, m0.timestamp, n = unpack_qqc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "topics")
+        add1(text)
+    m0.version, m0.timestamp = unpack_qq(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -81,13 +64,9 @@ ConsumerGroupRegularExpressionValue.DECODERS = {
 def _encode_ConsumerGroupRegularExpressionValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += pack_qqz(m0.version, m0.timestamp)
     return [out]
 

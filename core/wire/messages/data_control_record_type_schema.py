@@ -34,7 +34,6 @@ _ControlRecordTypeSchema = ControlRecordTypeSchema
 
 def _decode_ControlRecordTypeSchema_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ControlRecordTypeSchema)
     (m0.type,) = unpack_h(data, at)
     at += 2

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_string, read_compact_string, read_no_tags
 
 pack_tz = Struct_(">?x").pack
-unpack_tc = Struct_(">?B").unpack_from
+unpack_t = Struct_(">?").unpack_from
 
 
 class DefaultPrincipalData(Message):
@@ -36,30 +36,12 @@ _DefaultPrincipalData = DefaultPrincipalData
 
 def _decode_DefaultPrincipalData_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DefaultPrincipalData)
-    n = data[at]
+    m0.type, at = read_compact_string(data, at, "type")
+    m0.name, at = read_compact_string(data, at, "name")
+    (m0.token_authenticated,) = unpack_t(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("type", n - 1)
-    m0.type = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("name", n - 1)
-    m0.name = data[at:stop].decode()
-    at = stop
-    m0.token_authenticated, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -70,14 +52,8 @@ DefaultPrincipalData.DECODERS = {
 
 def _encode_DefaultPrincipalData_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.type)
+    put_compact_string(out, m0.name)
     out += pack_tz(m0.token_authenticated)
     return [out]
 

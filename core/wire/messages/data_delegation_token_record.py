@@ -11,17 +11,15 @@ from typing import Any
 from ..message import Int64, Message, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_qqq = Struct_(">qqq").pack
-unpack_qqqc = Struct_(">qqqB").unpack_from
+unpack_qqq = Struct_(">qqq").unpack_from
 
 
 class DelegationTokenRecord(Message):
@@ -67,58 +65,19 @@ _DelegationTokenRecord = DelegationTokenRecord
 
 def _decode_DelegationTokenRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DelegationTokenRecord)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("owner", n - 1)
-    m0.owner = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("requester", n - 1)
-    m0.requester = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("renewers", n)
+    m0.owner, at = read_compact_string(data, at, "owner")
+    m0.requester, at = read_compact_string(data, at, "requester")
+    n, at = read_compact_count(data, at, 1, "renewers")
     m0.renewers = []
     add1 = m0.renewers.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("renewers", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    m0.issue_timestamp, m0.max_timestamp, m0.expiration_timestamp, n = unpack_qqqc(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("token_id", n - 1)
-    m0.token_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "renewers")
+        add1(text)
+    m0.issue_timestamp, m0.max_timestamp, m0.expiration_timestamp = unpack_qqq(data, at)
+    at += 24
+    m0.token_id, at = read_compact_string(data, at, "token_id")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -129,27 +88,14 @@ DelegationTokenRecord.DECODERS = {
 
 def _encode_DelegationTokenRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.owner.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.requester.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.owner)
+    put_compact_string(out, m0.requester)
     items1 = m0.renewers
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += pack_qqq(m0.issue_timestamp, m0.max_timestamp, m0.expiration_timestamp)
-    text = m0.token_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.token_id)
     out += b"\0"
     return [out]
 

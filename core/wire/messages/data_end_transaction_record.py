@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..message import Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 
 class EndTransactionRecord(Message):
@@ -27,12 +27,8 @@ _EndTransactionRecord = EndTransactionRecord
 
 def _decode_EndTransactionRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTransactionRecord)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 

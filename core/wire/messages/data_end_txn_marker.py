@@ -34,7 +34,6 @@ _EndTxnMarker = EndTxnMarker
 
 def _decode_EndTxnMarker_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTxnMarker)
     (m0.coordinator_epoch,) = unpack_i(data, at)
     at += 4

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_string, read_compact_string, read_no_tags
 
 pack_hz = Struct_(">hx").pack
-unpack_hc = Struct_(">hB").unpack_from
+unpack_h = Struct_(">h").unpack_from
 
 
 class FeatureLevelRecord(Message):
@@ -35,21 +35,11 @@ _FeatureLevelRecord = FeatureLevelRecord
 
 def _decode_FeatureLevelRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FeatureLevelRecord)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("name", n - 1)
-    m0.name = data[at:stop].decode()
-    at = stop
-    m0.feature_level, n = unpack_hc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.name, at = read_compact_string(data, at, "name")
+    (m0.feature_level,) = unpack_h(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -60,10 +50,7 @@ FeatureLevelRecord.DECODERS = {
 
 def _encode_FeatureLevelRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.name)
     out += pack_hz(m0.feature_level)
     return [out]
 

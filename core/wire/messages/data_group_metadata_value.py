@@ -11,31 +11,31 @@ from typing import Any
 from ..message import Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
-pack_ih = Struct_(">ih").pack
 pack_ii = Struct_(">ii").pack
-pack_iii = Struct_(">iii").pack
 pack_q = Struct_(">q").pack
 pack_qi = Struct_(">qi").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ih = Struct_(">ih").unpack_from
 unpack_ii = Struct_(">ii").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
-unpack_iii = Struct_(">iii").unpack_from
-unpack_qc = Struct_(">qB").unpack_from
-unpack_qi = Struct_(">qi").unpack_from
+unpack_q = Struct_(">q").unpack_from
 
 
 class GroupMetadataValue(Message):
@@ -108,446 +108,137 @@ _GroupMetadataValue = GroupMetadataValue
 
 def _decode_GroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GroupMetadataValue)
     m0.current_state_timestamp = -1
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    m0.generation, n = unpack_ih(data, at)
-    at += 6
-    if n < 0:
-        m0.protocol = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol", n)
-        m0.protocol = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.leader = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("leader", n)
-        m0.leader = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    (m0.generation,) = unpack_i(data, at)
     at += 4
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("members", n)
+    m0.protocol, at = read_nullable_string(data, at, "protocol")
+    m0.leader, at = read_nullable_string(data, at, "leader")
+    n, at = read_count(data, at, 18, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         m1.group_instance_id = None
         m1.rebalance_timeout = -1
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_id", n)
-        m1.client_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_host", n)
-        m1.client_host = data[at:stop].decode()
-        at = stop
-        m1.session_timeout, n = unpack_ii(data, at)
-        at += 8
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("subscription", n)
-        m1.subscription = data[at:stop]
-        at = stop
-        (n,) = unpack_i(data, at)
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.client_id, at = read_string(data, at, "client_id")
+        m1.client_host, at = read_string(data, at, "client_host")
+        (m1.session_timeout,) = unpack_i(data, at)
         at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("assignment", n)
-        m1.assignment = data[at:stop]
-        at = stop
+        m1.subscription, at = read_bytes(data, at, "subscription")
+        m1.assignment, at = read_bytes(data, at, "assignment")
         add1(m1)
     return m0, at
 
 
 def _decode_GroupMetadataValue_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GroupMetadataValue)
     m0.current_state_timestamp = -1
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    m0.generation, n = unpack_ih(data, at)
-    at += 6
-    if n < 0:
-        m0.protocol = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol", n)
-        m0.protocol = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.leader = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("leader", n)
-        m0.leader = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    (m0.generation,) = unpack_i(data, at)
     at += 4
-    if not 0 <= n * 22 <= size - at:
-        raise bad_length("members", n)
+    m0.protocol, at = read_nullable_string(data, at, "protocol")
+    m0.leader, at = read_nullable_string(data, at, "leader")
+    n, at = read_count(data, at, 22, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         m1.group_instance_id = None
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_id", n)
-        m1.client_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_host", n)
-        m1.client_host = data[at:stop].decode()
-        at = stop
-        m1.rebalance_timeout, m1.session_timeout, n = unpack_iii(data, at)
-        at += 12
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("subscription", n)
-        m1.subscription = data[at:stop]
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("assignment", n)
-        m1.assignment = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.client_id, at = read_string(data, at, "client_id")
+        m1.client_host, at = read_string(data, at, "client_host")
+        m1.rebalance_timeout, m1.session_timeout = unpack_ii(data, at)
+        at += 8
+        m1.subscription, at = read_bytes(data, at, "subscription")
+        m1.assignment, at = read_bytes(data, at, "assignment")
         add1(m1)
     return m0, at
 
 
 def _decode_GroupMetadataValue_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GroupMetadataValue)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    m0.generation, n = unpack_ih(data, at)
-    at += 6
-    if n < 0:
-        m0.protocol = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol", n)
-        m0.protocol = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.leader = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("leader", n)
-        m0.leader = data[at:stop].decode()
-        at = stop
-    m0.current_state_timestamp, n = unpack_qi(data, at)
-    at += 12
-    if not 0 <= n * 22 <= size - at:
-        raise bad_length("members", n)
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    (m0.generation,) = unpack_i(data, at)
+    at += 4
+    m0.protocol, at = read_nullable_string(data, at, "protocol")
+    m0.leader, at = read_nullable_string(data, at, "leader")
+    (m0.current_state_timestamp,) = unpack_q(data, at)
+    at += 8
+    n, at = read_count(data, at, 22, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
         m1.group_instance_id = None
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_id", n)
-        m1.client_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_host", n)
-        m1.client_host = data[at:stop].decode()
-        at = stop
-        m1.rebalance_timeout, m1.session_timeout, n = unpack_iii(data, at)
-        at += 12
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("subscription", n)
-        m1.subscription = data[at:stop]
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("assignment", n)
-        m1.assignment = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.client_id, at = read_string(data, at, "client_id")
+        m1.client_host, at = read_string(data, at, "client_host")
+        m1.rebalance_timeout, m1.session_timeout = unpack_ii(data, at)
+        at += 8
+        m1.subscription, at = read_bytes(data, at, "subscription")
+        m1.assignment, at = read_bytes(data, at, "assignment")
         add1(m1)
     return m0, at
 
 
 def _decode_GroupMetadataValue_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GroupMetadataValue)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    m0.generation, n = unpack_ih(data, at)
-    at += 6
-    if n < 0:
-        m0.protocol = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol", n)
-        m0.protocol = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.leader = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("leader", n)
-        m0.leader = data[at:stop].decode()
-        at = stop
-    m0.current_state_timestamp, n = unpack_qi(data, at)
-    at += 12
-    if not 0 <= n * 24 <= size - at:
-        raise bad_length("members", n)
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    (m0.generation,) = unpack_i(data, at)
+    at += 4
+    m0.protocol, at = read_nullable_string(data, at, "protocol")
+    m0.leader, at = read_nullable_string(data, at, "leader")
+    (m0.current_state_timestamp,) = unpack_q(data, at)
+    at += 8
+    n, at = read_count(data, at, 24, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        if n < 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_id", n)
-        m1.client_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_host", n)
-        m1.client_host = data[at:stop].decode()
-        at = stop
-        m1.rebalance_timeout, m1.session_timeout, n = unpack_iii(data, at)
-        at += 12
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("subscription", n)
-        m1.subscription = data[at:stop]
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("assignment", n)
-        m1.assignment = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
+        m1.client_id, at = read_string(data, at, "client_id")
+        m1.client_host, at = read_string(data, at, "client_host")
+        m1.rebalance_timeout, m1.session_timeout = unpack_ii(data, at)
+        at += 8
+        m1.subscription, at = read_bytes(data, at, "subscription")
+        m1.assignment, at = read_bytes(data, at, "assignment")
         add1(m1)
     return m0, at
 
 
 def _decode_GroupMetadataValue_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GroupMetadataValue)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n - 1)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    m0.generation, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol", n - 1)
-        m0.protocol = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.leader = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("leader", n - 1)
-        m0.leader = data[at:stop].decode()
-        at = stop
-    m0.current_state_timestamp, n = unpack_qc(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 15 <= size - at:
-        raise bad_length("members", n)
+    m0.protocol_type, at = read_compact_string(data, at, "protocol_type")
+    (m0.generation,) = unpack_i(data, at)
+    at += 4
+    m0.protocol, at = read_compact_nullable_string(data, at, "protocol")
+    m0.leader, at = read_compact_nullable_string(data, at, "leader")
+    (m0.current_state_timestamp,) = unpack_q(data, at)
+    at += 8
+    n, at = read_compact_count(data, at, 15, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_GroupMetadataValue_MemberMetadata)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("client_id", n - 1)
-        m1.client_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("client_host", n - 1)
-        m1.client_host = data[at:stop].decode()
-        at = stop
-        m1.rebalance_timeout, m1.session_timeout, n = unpack_iic(data, at)
-        at += 9
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("subscription", n - 1)
-        m1.subscription = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("assignment", n - 1)
-        m1.assignment = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        m1.client_id, at = read_compact_string(data, at, "client_id")
+        m1.client_host, at = read_compact_string(data, at, "client_host")
+        m1.rebalance_timeout, m1.session_timeout = unpack_ii(data, at)
+        at += 8
+        m1.subscription, at = read_compact_bytes(data, at, "subscription")
+        m1.assignment, at = read_compact_bytes(data, at, "assignment")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -562,189 +253,94 @@ GroupMetadataValue.DECODERS = {
 
 def _encode_GroupMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
-    text = b"" if m0.protocol is None else m0.protocol.encode()
-    out += pack_ih(m0.generation, -1 if m0.protocol is None else len(text))
-    out += text
-    text = b"" if m0.leader is None else m0.leader.encode()
-    out += pack_h(-1 if m0.leader is None else len(text))
-    out += text
+    put_string(out, m0.protocol_type)
+    out += pack_i(m0.generation)
+    put_nullable_string(out, m0.protocol)
+    put_nullable_string(out, m0.leader)
     items1 = m0.members
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_host.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.subscription
-        out += pack_ii(m1.session_timeout, len(text))
-        out += text
-        text = m1.assignment
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_string(out, m1.client_id)
+        put_string(out, m1.client_host)
+        out += pack_i(m1.session_timeout)
+        put_bytes(out, m1.subscription)
+        put_bytes(out, m1.assignment)
     return [out]
 
 
 def _encode_GroupMetadataValue_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
-    text = b"" if m0.protocol is None else m0.protocol.encode()
-    out += pack_ih(m0.generation, -1 if m0.protocol is None else len(text))
-    out += text
-    text = b"" if m0.leader is None else m0.leader.encode()
-    out += pack_h(-1 if m0.leader is None else len(text))
-    out += text
+    put_string(out, m0.protocol_type)
+    out += pack_i(m0.generation)
+    put_nullable_string(out, m0.protocol)
+    put_nullable_string(out, m0.leader)
     items1 = m0.members
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_host.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.subscription
-        out += pack_iii(m1.rebalance_timeout, m1.session_timeout, len(text))
-        out += text
-        text = m1.assignment
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_string(out, m1.client_id)
+        put_string(out, m1.client_host)
+        out += pack_ii(m1.rebalance_timeout, m1.session_timeout)
+        put_bytes(out, m1.subscription)
+        put_bytes(out, m1.assignment)
     return [out]
 
 
 def _encode_GroupMetadataValue_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
-    text = b"" if m0.protocol is None else m0.protocol.encode()
-    out += pack_ih(m0.generation, -1 if m0.protocol is None else len(text))
-    out += text
-    text = b"" if m0.leader is None else m0.leader.encode()
-    out += pack_h(-1 if m0.leader is None else len(text))
-    out += text
+    put_string(out, m0.protocol_type)
+    out += pack_i(m0.generation)
+    put_nullable_string(out, m0.protocol)
+    put_nullable_string(out, m0.leader)
     items1 = m0.members
     out += pack_qi(m0.current_state_timestamp, len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_host.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.subscription
-        out += pack_iii(m1.rebalance_timeout, m1.session_timeout, len(text))
-        out += text
-        text = m1.assignment
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_string(out, m1.client_id)
+        put_string(out, m1.client_host)
+        out += pack_ii(m1.rebalance_timeout, m1.session_timeout)
+        put_bytes(out, m1.subscription)
+        put_bytes(out, m1.assignment)
     return [out]
 
 
 def _encode_GroupMetadataValue_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
-    text = b"" if m0.protocol is None else m0.protocol.encode()
-    out += pack_ih(m0.generation, -1 if m0.protocol is None else len(text))
-    out += text
-    text = b"" if m0.leader is None else m0.leader.encode()
-    out += pack_h(-1 if m0.leader is None else len(text))
-    out += text
+    put_string(out, m0.protocol_type)
+    out += pack_i(m0.generation)
+    put_nullable_string(out, m0.protocol)
+    put_nullable_string(out, m0.leader)
     items1 = m0.members
     out += pack_qi(m0.current_state_timestamp, len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = b"" if m1.group_instance_id is None else m1.group_instance_id.encode()
-        out += pack_h(-1 if m1.group_instance_id is None else len(text))
-        out += text
-        text = m1.client_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.client_host.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.subscription
-        out += pack_iii(m1.rebalance_timeout, m1.session_timeout, len(text))
-        out += text
-        text = m1.assignment
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_nullable_string(out, m1.group_instance_id)
+        put_string(out, m1.client_id)
+        put_string(out, m1.client_host)
+        out += pack_ii(m1.rebalance_timeout, m1.session_timeout)
+        put_bytes(out, m1.subscription)
+        put_bytes(out, m1.assignment)
     return [out]
 
 
 def _encode_GroupMetadataValue_4(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.protocol_type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.protocol_type)
     out += pack_i(m0.generation)
-    if m0.protocol is None:
-        out += b"\0"
-    else:
-        text = m0.protocol.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.leader is None:
-        out += b"\0"
-    else:
-        text = m0.leader.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.protocol)
+    put_compact_nullable_string(out, m0.leader)
     items1 = m0.members
     out += pack_q(m0.current_state_timestamp)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        text = m1.client_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.client_host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
+        put_compact_string(out, m1.client_id)
+        put_compact_string(out, m1.client_host)
         out += pack_ii(m1.rebalance_timeout, m1.session_timeout)
-        text = m1.subscription
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
-        text = m1.assignment
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_bytes(out, m1.subscription)
+        put_compact_bytes(out, m1.assignment)
         out += b"\0"
     out += b"\0"
     return [out]

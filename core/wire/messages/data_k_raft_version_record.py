@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_hhz = Struct_(">hhx").pack
-unpack_hhc = Struct_(">hhB").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
 
 
 class KRaftVersionRecord(Message):
@@ -35,12 +35,10 @@ _KRaftVersionRecord = KRaftVersionRecord
 
 def _decode_KRaftVersionRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_KRaftVersionRecord)
-    m0.version, m0.k_raft_version, n = unpack_hhc(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.version, m0.k_raft_version = unpack_hh(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 

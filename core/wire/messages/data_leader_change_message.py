@@ -9,14 +9,14 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, not_in_version, read_long_uvarint, skip_tags, uvarint
+from ..primitives import Buffer, bad_uuid, not_in_version, put_compact_count, read_compact_count, read_no_tags
 
 pack_hi = Struct_(">hi").pack
 pack_iuz = Struct_(">i16sx").pack
 pack_iz = Struct_(">ix").pack
-unpack_hic = Struct_(">hiB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_iuc = Struct_(">i16sB").unpack_from
+unpack_hi = Struct_(">hi").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_iu = Struct_(">i16s").unpack_from
 
 
 class LeaderChangeMessage(Message):
@@ -58,89 +58,57 @@ _LeaderChangeMessage = LeaderChangeMessage
 
 def _decode_LeaderChangeMessage_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaderChangeMessage)
-    m0.version, m0.leader_id, n = unpack_hic(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("voters", n)
+    m0.version, m0.leader_id = unpack_hi(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 5, "voters")
     m0.voters = []
     add1 = m0.voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
         m1.voter_directory_id = ZERO_UUID
-        m1.voter_id, n = unpack_ic(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.voter_id,) = unpack_i(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("granting_voters", n)
+    n, at = read_compact_count(data, at, 5, "granting_voters")
     m0.granting_voters = []
     add1 = m0.granting_voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
         m1.voter_directory_id = ZERO_UUID
-        m1.voter_id, n = unpack_ic(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.voter_id,) = unpack_i(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_LeaderChangeMessage_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaderChangeMessage)
-    m0.version, m0.leader_id, n = unpack_hic(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 21 <= size - at:
-        raise bad_length("voters", n)
+    m0.version, m0.leader_id = unpack_hi(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 21, "voters")
     m0.voters = []
     add1 = m0.voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
-        m1.voter_id, m1.voter_directory_id, n = unpack_iuc(data, at)
-        at += 21
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.voter_id, m1.voter_directory_id = unpack_iu(data, at)
+        at += 20
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 21 <= size - at:
-        raise bad_length("granting_voters", n)
+    n, at = read_compact_count(data, at, 21, "granting_voters")
     m0.granting_voters = []
     add1 = m0.granting_voters.append
     for _ in range(n):
         m1 = new(_LeaderChangeMessage_Voter)
-        m1.voter_id, m1.voter_directory_id, n = unpack_iuc(data, at)
-        at += 21
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.voter_id, m1.voter_directory_id = unpack_iu(data, at)
+        at += 20
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -154,15 +122,13 @@ def _encode_LeaderChangeMessage_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.voters
     out += pack_hi(m0.version, m0.leader_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.voter_directory_id != ZERO_UUID:
             raise not_in_version("voter_directory_id", m1.voter_directory_id)
         out += pack_iz(m1.voter_id)
     items1 = m0.granting_voters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.voter_directory_id != ZERO_UUID:
             raise not_in_version("voter_directory_id", m1.voter_directory_id)
@@ -175,15 +141,13 @@ def _encode_LeaderChangeMessage_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.voters
     out += pack_hi(m0.version, m0.leader_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.voter_directory_id) != 16:
             raise bad_uuid("voter_directory_id", m1.voter_directory_id)
         out += pack_iuz(m1.voter_id, m1.voter_directory_id)
     items1 = m0.granting_voters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.voter_directory_id) != 16:
             raise bad_uuid("voter_directory_id", m1.voter_directory_id)

@@ -9,11 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int32, Message, new
-from ..primitives import Buffer, bad_length
+from ..primitives import Buffer, put_string, read_string
 
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_i = Struct_(">i").unpack_from
 
 
@@ -38,22 +36,9 @@ _LegacyOffsetCommitKey = LegacyOffsetCommitKey
 
 def _decode_LegacyOffsetCommitKey_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LegacyOffsetCommitKey)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group", n)
-    m0.group = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("topic", n)
-    m0.topic = data[at:stop].decode()
-    at = stop
+    m0.group, at = read_string(data, at, "group")
+    m0.topic, at = read_string(data, at, "topic")
     (m0.partition,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -66,12 +51,8 @@ LegacyOffsetCommitKey.DECODERS = {
 
 def _encode_LegacyOffsetCommitKey_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.topic.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group)
+    put_string(out, m0.topic)
     out += pack_i(m0.partition)
     return [out]
 

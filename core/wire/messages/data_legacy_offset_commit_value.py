@@ -9,12 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int64, Message, new
-from ..primitives import Buffer, bad_length
+from ..primitives import Buffer, put_string, read_string
 
 pack_q = Struct_(">q").pack
-pack_qh = Struct_(">qh").pack
 unpack_q = Struct_(">q").unpack_from
-unpack_qh = Struct_(">qh").unpack_from
 
 
 class LegacyOffsetCommitValue(Message):
@@ -38,15 +36,10 @@ _LegacyOffsetCommitValue = LegacyOffsetCommitValue
 
 def _decode_LegacyOffsetCommitValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LegacyOffsetCommitValue)
-    m0.offset, n = unpack_qh(data, at)
-    at += 10
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("metadata", n)
-    m0.metadata = data[at:stop].decode()
-    at = stop
+    (m0.offset,) = unpack_q(data, at)
+    at += 8
+    m0.metadata, at = read_string(data, at, "metadata")
     (m0.commit_timestamp,) = unpack_q(data, at)
     at += 8
     return m0, at
@@ -59,9 +52,8 @@ LegacyOffsetCommitValue.DECODERS = {
 
 def _encode_LegacyOffsetCommitValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.metadata.encode()
-    out += pack_qh(m0.offset, len(text))
-    out += text
+    out += pack_q(m0.offset)
+    put_string(out, m0.metadata)
     out += pack_q(m0.commit_timestamp)
     return [out]
 

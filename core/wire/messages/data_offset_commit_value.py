@@ -203,7 +203,7 @@ def _encode_OffsetCommitValue_4(m0: Any) -> list[Buffer]:
     out += UVARINTS[n] if n < 128 else string_uvarint(n)
     out += text
     out += pack_q(m0.commit_timestamp)
-    if not (m0.topic_id != ZERO_UUID):
+    if m0.topic_id == ZERO_UUID:
         out += b"\0"
     else:
         count0 = 0

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int32, Int64, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_iqqz = Struct_(">iqqx").pack
-unpack_iqqc = Struct_(">iqqB").unpack_from
+unpack_iqq = Struct_(">iqq").unpack_from
 
 
 class ProducerIdsRecord(Message):
@@ -36,12 +36,10 @@ _ProducerIdsRecord = ProducerIdsRecord
 
 def _decode_ProducerIdsRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ProducerIdsRecord)
-    m0.broker_id, m0.broker_epoch, m0.next_producer_id, n = unpack_iqqc(data, at)
-    at += 21
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.broker_id, m0.broker_epoch, m0.next_producer_id = unpack_iqq(data, at)
+    at += 20
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -11,23 +11,21 @@ from typing import Any
 from ..message import Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_nullable_count,
+    put_compact_string,
+    read_compact_nullable_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_iiiq = Struct_(">iiiq").pack
 pack_iiiuz = Struct_(">iii16sx").pack
 pack_iz = Struct_(">ix").pack
-unpack_ic = Struct_(">iB").unpack_from
-unpack_iiiqc = Struct_(">iiiqB").unpack_from
-unpack_iiiuc = Struct_(">iii16sB").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_iiiq = Struct_(">iiiq").unpack_from
+unpack_iiiu = Struct_(">iii16s").unpack_from
 
 
 class QuorumStateData(Message):
@@ -83,55 +81,36 @@ _QuorumStateData = QuorumStateData
 
 def _decode_QuorumStateData_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_QuorumStateData)
     m0.voted_directory_id = ZERO_UUID
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.leader_id, m0.leader_epoch, m0.voted_id, m0.applied_offset, n = unpack_iiiqc(data, at)
-    at += 21
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    m0.leader_id, m0.leader_epoch, m0.voted_id, m0.applied_offset = unpack_iiiq(data, at)
+    at += 20
+    n, at = read_compact_nullable_count(data, at, 5, "current_voters")
+    if n < 0:
         m0.current_voters = None
     else:
-        n -= 1
-        if not 0 <= n * 5 <= size - at:
-            raise bad_length("current_voters", n)
         m0.current_voters = []
         add1 = m0.current_voters.append
         for _ in range(n):
             m1 = new(_QuorumStateData_Voter)
-            m1.voter_id, n = unpack_ic(data, at)
-            at += 5
-            if n:
-                at = skip_tags(data, at, n, size)
+            (m1.voter_id,) = unpack_i(data, at)
+            at += 4
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_QuorumStateData_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_QuorumStateData)
     m0.cluster_id = ""
     m0.applied_offset = 0
     m0.current_voters = []
-    m0.leader_id, m0.leader_epoch, m0.voted_id, m0.voted_directory_id, n = unpack_iiiuc(data, at)
-    at += 29
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.leader_id, m0.leader_epoch, m0.voted_id, m0.voted_directory_id = unpack_iiiu(data, at)
+    at += 28
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -145,14 +124,10 @@ def _encode_QuorumStateData_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.voted_directory_id != ZERO_UUID:
         raise not_in_version("voted_directory_id", m0.voted_directory_id)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     items1 = m0.current_voters
     out += pack_iiiq(m0.leader_id, m0.leader_epoch, m0.voted_id, m0.applied_offset)
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
         out += pack_iz(m1.voter_id)
     out += b"\0"

@@ -11,15 +11,20 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
+    put_compact_count,
+    put_compact_nullable_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_count,
+    read_compact_nullable_string,
+    read_compact_string,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
@@ -30,11 +35,12 @@ pack_iuq = Struct_(">i16sq").pack
 pack_tt = Struct_(">??").pack
 pack_ttz = Struct_(">??x").pack
 pack_tz = Struct_(">?x").pack
-unpack_Hhc = Struct_(">HhB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
-unpack_ituqc = Struct_(">i?16sqB").unpack_from
-unpack_iuqc = Struct_(">i16sqB").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
+unpack_Hh = Struct_(">Hh").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
+unpack_ituq = Struct_(">i?16sq").unpack_from
+unpack_iuq = Struct_(">i16sq").unpack_from
+unpack_t = Struct_(">?").unpack_from
+unpack_tt = Struct_(">??").unpack_from
 unpack_ttc = Struct_(">??B").unpack_from
 
 
@@ -126,256 +132,109 @@ _RegisterBrokerRecord = RegisterBrokerRecord
 
 def _decode_RegisterBrokerRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RegisterBrokerRecord)
     m0.is_migrating_zk_broker = False
     m0.in_controlled_shutdown = False
     m0.log_dirs = []
     m0.cordoned_log_dirs = None
-    m0.broker_id, m0.incarnation_id, m0.broker_epoch, n = unpack_iuqc(data, at)
-    at += 29
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("end_points", n)
+    m0.broker_id, m0.incarnation_id, m0.broker_epoch = unpack_iuq(data, at)
+    at += 28
+    n, at = read_compact_count(data, at, 7, "end_points")
     m0.end_points = []
     add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    (m0.fenced,) = unpack_t(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    m0.fenced, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_RegisterBrokerRecord_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RegisterBrokerRecord)
     m0.is_migrating_zk_broker = False
     m0.log_dirs = []
     m0.cordoned_log_dirs = None
-    m0.broker_id, m0.incarnation_id, m0.broker_epoch, n = unpack_iuqc(data, at)
-    at += 29
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("end_points", n)
+    m0.broker_id, m0.incarnation_id, m0.broker_epoch = unpack_iuq(data, at)
+    at += 28
+    n, at = read_compact_count(data, at, 7, "end_points")
     m0.end_points = []
     add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    m0.fenced, m0.in_controlled_shutdown, n = unpack_ttc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    m0.fenced, m0.in_controlled_shutdown = unpack_tt(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_RegisterBrokerRecord_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RegisterBrokerRecord)
     m0.log_dirs = []
     m0.cordoned_log_dirs = None
-    m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch, n = unpack_ituqc(data, at)
-    at += 30
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("end_points", n)
+    m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch = unpack_ituq(data, at)
+    at += 29
+    n, at = read_compact_count(data, at, 7, "end_points")
     m0.end_points = []
     add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    m0.fenced, m0.in_controlled_shutdown, n = unpack_ttc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    m0.fenced, m0.in_controlled_shutdown = unpack_tt(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -384,77 +243,30 @@ def _decode_RegisterBrokerRecord_3(data: Any, at: int) -> tuple[Any, int]:
     size = len(data)
     m0 = new(_RegisterBrokerRecord)
     m0.cordoned_log_dirs = None
-    m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch, n = unpack_ituqc(data, at)
-    at += 30
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("end_points", n)
+    m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch = unpack_ituq(data, at)
+    at += 29
+    n, at = read_compact_count(data, at, 7, "end_points")
     m0.end_points = []
     add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
     m0.fenced, m0.in_controlled_shutdown, n = unpack_ttc(data, at)
     at += 3
     m0.log_dirs = []
@@ -468,13 +280,7 @@ def _decode_RegisterBrokerRecord_3(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 16 <= size - at:
-                    raise bad_length("log_dirs", n)
+                n, at = read_compact_count(data, at, 16, "log_dirs")
                 m0.log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                 at += n * 16
                 if at != end0:
@@ -488,77 +294,30 @@ def _decode_RegisterBrokerRecord_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_RegisterBrokerRecord)
-    m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch, n = unpack_ituqc(data, at)
-    at += 30
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("end_points", n)
+    m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch = unpack_ituq(data, at)
+    at += 29
+    n, at = read_compact_count(data, at, 7, "end_points")
     m0.end_points = []
     add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterBrokerRecord_BrokerFeature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
     m0.fenced, m0.in_controlled_shutdown, n = unpack_ttc(data, at)
     at += 3
     m0.log_dirs = []
@@ -573,28 +332,16 @@ def _decode_RegisterBrokerRecord_4(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 16 <= size - at:
-                    raise bad_length("log_dirs", n)
+                n, at = read_compact_count(data, at, 16, "log_dirs")
                 m0.log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                 at += n * 16
                 if at != end0:
                     raise bad_length("log_dirs", n)
             elif tag == 1:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                if n == 0:
+                n, at = read_compact_nullable_count(data, at, 16, "cordoned_log_dirs")
+                if n < 0:
                     m0.cordoned_log_dirs = None
                 else:
-                    n -= 1
-                    if not 0 <= n * 16 <= size - at:
-                        raise bad_length("cordoned_log_dirs", n)
                     m0.cordoned_log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                     at += n * 16
                 if at != end0:
@@ -627,34 +374,17 @@ def _encode_RegisterBrokerRecord_0(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.end_points
     out += pack_iuq(m0.broker_id, m0.incarnation_id, m0.broker_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += pack_tz(m0.fenced)
     return [out]
 
@@ -671,34 +401,17 @@ def _encode_RegisterBrokerRecord_1(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.end_points
     out += pack_iuq(m0.broker_id, m0.incarnation_id, m0.broker_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += pack_ttz(m0.fenced, m0.in_controlled_shutdown)
     return [out]
 
@@ -713,34 +426,17 @@ def _encode_RegisterBrokerRecord_2(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.end_points
     out += pack_ituq(m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += pack_ttz(m0.fenced, m0.in_controlled_shutdown)
     return [out]
 
@@ -753,36 +449,19 @@ def _encode_RegisterBrokerRecord_3(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.end_points
     out += pack_ituq(m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += pack_tt(m0.fenced, m0.in_controlled_shutdown)
-    if not (m0.log_dirs != []):
+    if m0.log_dirs == []:
         out += b"\0"
     else:
         count0 = 0
@@ -790,8 +469,7 @@ def _encode_RegisterBrokerRecord_3(m0: Any) -> list[Buffer]:
         if m0.log_dirs != []:
             body0 = bytearray()
             items1 = m0.log_dirs
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -810,36 +488,19 @@ def _encode_RegisterBrokerRecord_4(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.end_points
     out += pack_ituq(m0.broker_id, m0.is_migrating_zk_broker, m0.incarnation_id, m0.broker_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += pack_tt(m0.fenced, m0.in_controlled_shutdown)
-    if not (m0.log_dirs != [] or m0.cordoned_log_dirs is not None):
+    if m0.log_dirs == [] and m0.cordoned_log_dirs is None:
         out += b"\0"
     else:
         count0 = 0
@@ -847,8 +508,7 @@ def _encode_RegisterBrokerRecord_4(m0: Any) -> list[Buffer]:
         if m0.log_dirs != []:
             body0 = bytearray()
             items1 = m0.log_dirs
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -859,8 +519,7 @@ def _encode_RegisterBrokerRecord_4(m0: Any) -> list[Buffer]:
         if m0.cordoned_log_dirs is not None:
             body0 = bytearray()
             items1 = m0.cordoned_log_dirs
-            n = 0 if items1 is None else len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_nullable_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:

@@ -11,22 +11,20 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hhz = Struct_(">Hhx").pack
 pack_hhz = Struct_(">hhx").pack
 pack_iut = Struct_(">i16s?").pack
-unpack_Hhc = Struct_(">HhB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
-unpack_iutc = Struct_(">i16s?B").unpack_from
+unpack_Hh = Struct_(">Hh").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
+unpack_iut = Struct_(">i16s?").unpack_from
 
 
 class RegisterControllerRecord(Message):
@@ -87,71 +85,31 @@ _RegisterControllerRecord = RegisterControllerRecord
 
 def _decode_RegisterControllerRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RegisterControllerRecord)
-    m0.controller_id, m0.incarnation_id, m0.zk_migration_ready, n = unpack_iutc(data, at)
-    at += 22
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("end_points", n)
+    m0.controller_id, m0.incarnation_id, m0.zk_migration_ready = unpack_iut(data, at)
+    at += 21
+    n, at = read_compact_count(data, at, 7, "end_points")
     m0.end_points = []
     add1 = m0.end_points.append
     for _ in range(n):
         m1 = new(_RegisterControllerRecord_ControllerEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_RegisterControllerRecord_ControllerFeature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -166,26 +124,15 @@ def _encode_RegisterControllerRecord_0(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.end_points
     out += pack_iut(m0.controller_id, m0.incarnation_id, m0.zk_migration_ready)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
     out += b"\0"
     return [out]

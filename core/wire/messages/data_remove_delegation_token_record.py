@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..message import Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_string, read_compact_string, read_no_tags
 
 
 class RemoveDelegationTokenRecord(Message):
@@ -30,21 +30,9 @@ _RemoveDelegationTokenRecord = RemoveDelegationTokenRecord
 
 def _decode_RemoveDelegationTokenRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RemoveDelegationTokenRecord)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("token_id", n - 1)
-    m0.token_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.token_id, at = read_compact_string(data, at, "token_id")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -55,10 +43,7 @@ RemoveDelegationTokenRecord.DECODERS = {
 
 def _encode_RemoveDelegationTokenRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.token_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.token_id)
     out += b"\0"
     return [out]
 

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Message, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, bad_uuid, skip_tags
+from ..primitives import Buffer, bad_uuid, read_no_tags
 
 pack_uz = Struct_(">16sx").pack
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class RemoveTopicRecord(Message):
@@ -34,12 +34,10 @@ _RemoveTopicRecord = RemoveTopicRecord
 
 def _decode_RemoveTopicRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RemoveTopicRecord)
-    m0.topic_id, n = unpack_uc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.topic_id,) = unpack_u(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int8, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_string, read_compact_string, read_no_tags
 
 pack_bz = Struct_(">bx").pack
-unpack_bc = Struct_(">bB").unpack_from
+unpack_b = Struct_(">b").unpack_from
 
 
 class RemoveUserScramCredentialRecord(Message):
@@ -35,21 +35,11 @@ _RemoveUserScramCredentialRecord = RemoveUserScramCredentialRecord
 
 def _decode_RemoveUserScramCredentialRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RemoveUserScramCredentialRecord)
-    n = data[at]
+    m0.name, at = read_compact_string(data, at, "name")
+    (m0.mechanism,) = unpack_b(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("name", n - 1)
-    m0.name = data[at:stop].decode()
-    at = stop
-    m0.mechanism, n = unpack_bc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -60,10 +50,7 @@ RemoveUserScramCredentialRecord.DECODERS = {
 
 def _encode_RemoveUserScramCredentialRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.name)
     out += pack_bz(m0.mechanism)
     return [out]
 

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Message, new
-from ..primitives import Buffer, bad_length, skip_tags
+from ..primitives import Buffer, put_nullable_string, read_no_tags, read_nullable_string
 
-pack_hhih = Struct_(">hhih").pack
-unpack_hhih = Struct_(">hhih").unpack_from
+pack_hhi = Struct_(">hhi").pack
+unpack_hhi = Struct_(">hhi").unpack_from
 
 
 class RequestHeader(Message):
@@ -44,39 +44,20 @@ _RequestHeader = RequestHeader
 
 def _decode_RequestHeader_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RequestHeader)
-    m0.request_api_key, m0.request_api_version, m0.correlation_id, n = unpack_hhih(data, at)
-    at += 10
-    if n < 0:
-        m0.client_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_id", n)
-        m0.client_id = data[at:stop].decode()
-        at = stop
+    m0.request_api_key, m0.request_api_version, m0.correlation_id = unpack_hhi(data, at)
+    at += 8
+    m0.client_id, at = read_nullable_string(data, at, "client_id")
     return m0, at
 
 
 def _decode_RequestHeader_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RequestHeader)
-    m0.request_api_key, m0.request_api_version, m0.correlation_id, n = unpack_hhih(data, at)
-    at += 10
-    if n < 0:
-        m0.client_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("client_id", n)
-        m0.client_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.request_api_key, m0.request_api_version, m0.correlation_id = unpack_hhi(data, at)
+    at += 8
+    m0.client_id, at = read_nullable_string(data, at, "client_id")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -88,17 +69,15 @@ RequestHeader.DECODERS = {
 
 def _encode_RequestHeader_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.client_id is None else m0.client_id.encode()
-    out += pack_hhih(m0.request_api_key, m0.request_api_version, m0.correlation_id, -1 if m0.client_id is None else len(text))
-    out += text
+    out += pack_hhi(m0.request_api_key, m0.request_api_version, m0.correlation_id)
+    put_nullable_string(out, m0.client_id)
     return [out]
 
 
 def _encode_RequestHeader_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.client_id is None else m0.client_id.encode()
-    out += pack_hhih(m0.request_api_key, m0.request_api_version, m0.correlation_id, -1 if m0.client_id is None else len(text))
-    out += text
+    out += pack_hhi(m0.request_api_key, m0.request_api_version, m0.correlation_id)
+    put_nullable_string(out, m0.client_id)
     out += b"\0"
     return [out]
 

@@ -9,12 +9,11 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int32, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_i = Struct_(">i").pack
 pack_iz = Struct_(">ix").pack
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 
 
 class ResponseHeader(Message):
@@ -36,7 +35,6 @@ _ResponseHeader = ResponseHeader
 
 def _decode_ResponseHeader_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ResponseHeader)
     (m0.correlation_id,) = unpack_i(data, at)
     at += 4
@@ -45,12 +43,10 @@ def _decode_ResponseHeader_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_ResponseHeader_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ResponseHeader)
-    m0.correlation_id, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.correlation_id,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from ..message import Message, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 
@@ -49,61 +49,17 @@ _ShareGroupMemberMetadataValue = ShareGroupMemberMetadataValue
 
 def _decode_ShareGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareGroupMemberMetadataValue)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack_id", n - 1)
-        m0.rack_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_id", n - 1)
-    m0.client_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_host", n - 1)
-    m0.client_host = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("subscribed_topic_names", n)
+    m0.rack_id, at = read_compact_nullable_string(data, at, "rack_id")
+    m0.client_id, at = read_compact_string(data, at, "client_id")
+    m0.client_host, at = read_compact_string(data, at, "client_host")
+    n, at = read_compact_count(data, at, 1, "subscribed_topic_names")
     m0.subscribed_topic_names = []
     add1 = m0.subscribed_topic_names.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("subscribed_topic_names", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "subscribed_topic_names")
+        add1(text)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -114,29 +70,13 @@ ShareGroupMemberMetadataValue.DECODERS = {
 
 def _encode_ShareGroupMemberMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.rack_id is None:
-        out += b"\0"
-    else:
-        text = m0.rack_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.client_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.client_host.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.rack_id)
+    put_compact_string(out, m0.client_id)
+    put_compact_string(out, m0.client_host)
     items1 = m0.subscribed_topic_names
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += b"\0"
     return [out]
 

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int32, Int64, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_iqz = Struct_(">iqx").pack
-unpack_iqc = Struct_(">iqB").unpack_from
+unpack_iq = Struct_(">iq").unpack_from
 
 
 class ShareGroupMetadataValue(Message):
@@ -35,12 +35,10 @@ _ShareGroupMetadataValue = ShareGroupMetadataValue
 
 def _decode_ShareGroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareGroupMetadataValue)
-    m0.epoch, m0.metadata_hash, n = unpack_iqc(data, at)
-    at += 13
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.epoch, m0.metadata_hash = unpack_iq(data, at)
+    at += 12
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -69,7 +69,7 @@ ShareGroupTargetAssignmentMetadataValue.DECODERS = {
 def _encode_ShareGroupTargetAssignmentMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_i(m0.assignment_epoch)
-    if not (m0.assignment_timestamp != 0):
+    if m0.assignment_timestamp == 0:
         out += b"\0"
     else:
         count0 = 0

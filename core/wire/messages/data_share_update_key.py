@@ -9,11 +9,9 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int32, Message, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, bad_length, bad_uuid
+from ..primitives import Buffer, bad_uuid, put_string, read_string
 
-pack_h = Struct_(">h").pack
 pack_ui = Struct_(">16si").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_ui = Struct_(">16si").unpack_from
 
 
@@ -38,15 +36,8 @@ _ShareUpdateKey = ShareUpdateKey
 
 def _decode_ShareUpdateKey_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareUpdateKey)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
+    m0.group_id, at = read_string(data, at, "group_id")
     m0.topic_id, m0.partition = unpack_ui(data, at)
     at += 20
     return m0, at
@@ -59,9 +50,7 @@ ShareUpdateKey.DECODERS = {
 
 def _encode_ShareUpdateKey_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
     if len(m0.topic_id) != 16:
         raise bad_uuid("topic_id", m0.topic_id)
     out += pack_ui(m0.topic_id, m0.partition)

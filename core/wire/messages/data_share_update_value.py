@@ -9,14 +9,23 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_uvarint, read_uvarint, skip_tags, uvarint
+from ..primitives import (
+    Buffer,
+    bad_length,
+    put_compact_count,
+    read_compact_count,
+    read_long_uvarint,
+    read_no_tags,
+    read_uvarint,
+    uvarint,
+)
 
 pack_i = Struct_(">i").pack
 pack_iiq = Struct_(">iiq").pack
 pack_qqbhz = Struct_(">qqbhx").pack
 unpack_i = Struct_(">i").unpack_from
-unpack_iiqc = Struct_(">iiqB").unpack_from
-unpack_qqbhc = Struct_(">qqbhB").unpack_from
+unpack_iiq = Struct_(">iiq").unpack_from
+unpack_qqbh = Struct_(">qqbh").unpack_from
 
 
 class ShareUpdateValue(Message):
@@ -70,21 +79,16 @@ def _decode_ShareUpdateValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_ShareUpdateValue)
-    m0.snapshot_epoch, m0.leader_epoch, m0.start_offset, n = unpack_iiqc(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 20 <= size - at:
-        raise bad_length("state_batches", n)
+    m0.snapshot_epoch, m0.leader_epoch, m0.start_offset = unpack_iiq(data, at)
+    at += 16
+    n, at = read_compact_count(data, at, 20, "state_batches")
     m0.state_batches = []
     add1 = m0.state_batches.append
     for _ in range(n):
         m1 = new(_ShareUpdateValue_StateBatch)
-        m1.first_offset, m1.last_offset, m1.delivery_state, m1.delivery_count, n = unpack_qqbhc(data, at)
-        at += 20
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.first_offset, m1.last_offset, m1.delivery_state, m1.delivery_count = unpack_qqbh(data, at)
+        at += 19
+        at = read_no_tags(data, at)
         add1(m1)
     n = data[at]
     at += 1
@@ -117,11 +121,10 @@ def _encode_ShareUpdateValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.state_batches
     out += pack_iiq(m0.snapshot_epoch, m0.leader_epoch, m0.start_offset)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_qqbhz(m1.first_offset, m1.last_offset, m1.delivery_state, m1.delivery_count)
-    if not (m0.delivery_complete_count != -1):
+    if m0.delivery_complete_count == -1:
         out += b"\0"
     else:
         count0 = 0

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_hz = Struct_(">hx").pack
-unpack_hc = Struct_(">hB").unpack_from
+unpack_h = Struct_(">h").unpack_from
 
 
 class SnapshotFooterRecord(Message):
@@ -34,12 +34,10 @@ _SnapshotFooterRecord = SnapshotFooterRecord
 
 def _decode_SnapshotFooterRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SnapshotFooterRecord)
-    m0.version, n = unpack_hc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.version,) = unpack_h(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int64, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_hqz = Struct_(">hqx").pack
-unpack_hqc = Struct_(">hqB").unpack_from
+unpack_hq = Struct_(">hq").unpack_from
 
 
 class SnapshotHeaderRecord(Message):
@@ -35,12 +35,10 @@ _SnapshotHeaderRecord = SnapshotHeaderRecord
 
 def _decode_SnapshotHeaderRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SnapshotHeaderRecord)
-    m0.version, m0.last_contained_log_timestamp, n = unpack_hqc(data, at)
-    at += 11
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.version, m0.last_contained_log_timestamp = unpack_hq(data, at)
+    at += 10
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -11,21 +11,21 @@ from typing import Any
 from ..message import Int32, Message, Struct, UNSET, Uint16, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hz = Struct_(">Hx").pack
 pack_b = Struct_(">b").pack
 pack_ii = Struct_(">ii").pack
-unpack_Hc = Struct_(">HB").unpack_from
+unpack_H = Struct_(">H").unpack_from
 unpack_b = Struct_(">b").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
+unpack_ii = Struct_(">ii").unpack_from
 
 
 class StreamsGroupMemberMetadataValue(Message):
@@ -95,117 +95,35 @@ _StreamsGroupMemberMetadataValue = StreamsGroupMemberMetadataValue
 
 def _decode_StreamsGroupMemberMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_StreamsGroupMemberMetadataValue)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("instance_id", n - 1)
-        m0.instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack_id", n - 1)
-        m0.rack_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_id", n - 1)
-    m0.client_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_host", n - 1)
-    m0.client_host = data[at:stop].decode()
-    at = stop
-    m0.rebalance_timeout_ms, m0.topology_epoch, n = unpack_iic(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("process_id", n - 1)
-    m0.process_id = data[at:stop].decode()
-    at = stop
+    m0.instance_id, at = read_compact_nullable_string(data, at, "instance_id")
+    m0.rack_id, at = read_compact_nullable_string(data, at, "rack_id")
+    m0.client_id, at = read_compact_string(data, at, "client_id")
+    m0.client_host, at = read_compact_string(data, at, "client_host")
+    m0.rebalance_timeout_ms, m0.topology_epoch = unpack_ii(data, at)
+    at += 8
+    m0.process_id, at = read_compact_string(data, at, "process_id")
     (n,) = unpack_b(data, at)
     at += 1
     if n < 0:
         m0.user_endpoint = None
     else:
         m1 = new(_StreamsGroupMemberMetadataValue_Endpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_Hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_H(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         m0.user_endpoint = m1
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("client_tags", n)
+    n, at = read_compact_count(data, at, 3, "client_tags")
     m0.client_tags = []
     add1 = m0.client_tags.append
     for _ in range(n):
         m1 = new(_StreamsGroupMemberMetadataValue_KeyValue)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("key", n - 1)
-        m1.key = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("value", n - 1)
-        m1.value = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.key, at = read_compact_string(data, at, "key")
+        m1.value, at = read_compact_string(data, at, "value")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -216,55 +134,24 @@ StreamsGroupMemberMetadataValue.DECODERS = {
 
 def _encode_StreamsGroupMemberMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.rack_id is None:
-        out += b"\0"
-    else:
-        text = m0.rack_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.client_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.client_host.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.instance_id)
+    put_compact_nullable_string(out, m0.rack_id)
+    put_compact_string(out, m0.client_id)
+    put_compact_string(out, m0.client_host)
     out += pack_ii(m0.rebalance_timeout_ms, m0.topology_epoch)
-    text = m0.process_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.process_id)
     m1 = m0.user_endpoint
     if m1 is None:
         out += b"\xff"
     else:
         out += pack_b(1)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_Hz(m1.port)
     items1 = m0.client_tags
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.key.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.value.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.key)
+        put_compact_string(out, m1.value)
         out += b"\0"
     out += b"\0"
     return [out]

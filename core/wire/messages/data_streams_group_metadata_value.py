@@ -11,13 +11,14 @@ from typing import Any
 from ..message import Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
-    read_long_string_length,
+    put_compact_nullable_count,
+    put_compact_string,
+    read_compact_nullable_count,
+    read_compact_string,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
@@ -86,42 +87,17 @@ def _decode_StreamsGroupMetadataValue_0(data: Any, at: int) -> tuple[Any, int]:
                 if at != end0:
                     raise bad_length("validated_topology_epoch", n)
             elif tag == 1:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                if n == 0:
+                n, at = read_compact_nullable_count(data, at, 3, "last_assignment_configs")
+                if n < 0:
                     m0.last_assignment_configs = None
                 else:
-                    n -= 1
-                    if not 0 <= n * 3 <= size - at:
-                        raise bad_length("last_assignment_configs", n)
                     m0.last_assignment_configs = []
                     add1 = m0.last_assignment_configs.append
                     for _ in range(n):
                         m1 = new(_StreamsGroupMetadataValue_LastAssignmentConfig)
-                        n = data[at]
-                        at += 1
-                        if n > 127:
-                            n, at = read_long_string_length(data, at, n)
-                        stop = at + n - 1
-                        if not at <= stop <= size:
-                            raise bad_length("key", n - 1)
-                        m1.key = data[at:stop].decode()
-                        at = stop
-                        n = data[at]
-                        at += 1
-                        if n > 127:
-                            n, at = read_long_string_length(data, at, n)
-                        stop = at + n - 1
-                        if not at <= stop <= size:
-                            raise bad_length("value", n - 1)
-                        m1.value = data[at:stop].decode()
-                        at = stop
-                        n = data[at]
-                        at += 1
-                        if n:
-                            at = skip_tags(data, at, n, size)
+                        m1.key, at = read_compact_string(data, at, "key")
+                        m1.value, at = read_compact_string(data, at, "value")
+                        at = read_no_tags(data, at)
                         add1(m1)
                 if at != end0:
                     raise bad_length("last_assignment_configs", n)
@@ -138,7 +114,7 @@ StreamsGroupMetadataValue.DECODERS = {
 def _encode_StreamsGroupMetadataValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_iq(m0.epoch, m0.metadata_hash)
-    if not (m0.validated_topology_epoch != -1 or m0.last_assignment_configs != []):
+    if m0.validated_topology_epoch == -1 and m0.last_assignment_configs == []:
         out += b"\0"
     else:
         count0 = 0
@@ -151,17 +127,10 @@ def _encode_StreamsGroupMetadataValue_0(m0: Any) -> list[Buffer]:
         if m0.last_assignment_configs != []:
             body0 = bytearray()
             items1 = m0.last_assignment_configs
-            n = 0 if items1 is None else len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_nullable_count(body0, items1)
             for m1 in items1 or ():
-                text = m1.key.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
-                text = m1.value.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+                put_compact_string(body0, m1.key)
+                put_compact_string(body0, m1.value)
                 body0 += b"\0"
             count0 += 1
             section0 += uvarint(1) + uvarint(len(body0)) + body0

@@ -13,19 +13,17 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 
 
 class StreamsGroupTopologyValue(Message):
@@ -123,255 +121,90 @@ _StreamsGroupTopologyValue = StreamsGroupTopologyValue
 
 def _decode_StreamsGroupTopologyValue_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_StreamsGroupTopologyValue)
-    m0.epoch, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("subtopologies", n)
+    (m0.epoch,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 8, "subtopologies")
     m0.subtopologies = []
     add1 = m0.subtopologies.append
     for _ in range(n):
         m1 = new(_StreamsGroupTopologyValue_Subtopology)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("subtopology_id", n - 1)
-        m1.subtopology_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n <= size - at:
-            raise bad_length("source_topics", n)
+        m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+        n, at = read_compact_count(data, at, 1, "source_topics")
         m1.source_topics = []
         add2 = m1.source_topics.append
         for _ in range(n):
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("source_topics", n - 1)
-            add2(data[at:stop].decode())
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n <= size - at:
-            raise bad_length("source_topic_regex", n)
+            text, at = read_compact_string(data, at, "source_topics")
+            add2(text)
+        n, at = read_compact_count(data, at, 1, "source_topic_regex")
         m1.source_topic_regex = []
         add2 = m1.source_topic_regex.append
         for _ in range(n):
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("source_topic_regex", n - 1)
-            add2(data[at:stop].decode())
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_length("state_changelog_topics", n)
+            text, at = read_compact_string(data, at, "source_topic_regex")
+            add2(text)
+        n, at = read_compact_count(data, at, 9, "state_changelog_topics")
         m1.state_changelog_topics = []
         add2 = m1.state_changelog_topics.append
         for _ in range(n):
             m2 = new(_StreamsGroupTopologyValue_TopicInfo)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m2.name = data[at:stop].decode()
-            at = stop
-            m2.partitions, m2.replication_factor, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_length("topic_configs", n)
+            m2.name, at = read_compact_string(data, at, "name")
+            m2.partitions, m2.replication_factor = unpack_ih(data, at)
+            at += 6
+            n, at = read_compact_count(data, at, 3, "topic_configs")
             m2.topic_configs = []
             add3 = m2.topic_configs.append
             for _ in range(n):
                 m3 = new(_StreamsGroupTopologyValue_TopicConfig)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("key", n - 1)
-                m3.key = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("value", n - 1)
-                m3.value = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.key, at = read_compact_string(data, at, "key")
+                m3.value, at = read_compact_string(data, at, "value")
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n <= size - at:
-            raise bad_length("repartition_sink_topics", n)
+        n, at = read_compact_count(data, at, 1, "repartition_sink_topics")
         m1.repartition_sink_topics = []
         add2 = m1.repartition_sink_topics.append
         for _ in range(n):
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("repartition_sink_topics", n - 1)
-            add2(data[at:stop].decode())
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_length("repartition_source_topics", n)
+            text, at = read_compact_string(data, at, "repartition_sink_topics")
+            add2(text)
+        n, at = read_compact_count(data, at, 9, "repartition_source_topics")
         m1.repartition_source_topics = []
         add2 = m1.repartition_source_topics.append
         for _ in range(n):
             m2 = new(_StreamsGroupTopologyValue_TopicInfo)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m2.name = data[at:stop].decode()
-            at = stop
-            m2.partitions, m2.replication_factor, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_length("topic_configs", n)
+            m2.name, at = read_compact_string(data, at, "name")
+            m2.partitions, m2.replication_factor = unpack_ih(data, at)
+            at += 6
+            n, at = read_compact_count(data, at, 3, "topic_configs")
             m2.topic_configs = []
             add3 = m2.topic_configs.append
             for _ in range(n):
                 m3 = new(_StreamsGroupTopologyValue_TopicConfig)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("key", n - 1)
-                m3.key = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("value", n - 1)
-                m3.value = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.key, at = read_compact_string(data, at, "key")
+                m3.value, at = read_compact_string(data, at, "value")
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("copartition_groups", n)
+        n, at = read_compact_count(data, at, 4, "copartition_groups")
         m1.copartition_groups = []
         add2 = m1.copartition_groups.append
         for _ in range(n):
             m2 = new(_StreamsGroupTopologyValue_CopartitionGroup)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_length("source_topics", n)
+            n, at = read_compact_count(data, at, 2, "source_topics")
             m2.source_topics = list(unpack_from(f">{n}h", data, at))
             at += n * 2
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_length("source_topic_regex", n)
+            n, at = read_compact_count(data, at, 2, "source_topic_regex")
             m2.source_topic_regex = list(unpack_from(f">{n}h", data, at))
             at += n * 2
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 2 <= size - at:
-                raise bad_length("repartition_source_topics", n)
+            n, at = read_compact_count(data, at, 2, "repartition_source_topics")
             m2.repartition_source_topics = list(unpack_from(f">{n}h", data, at))
             at += n * 2
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -384,100 +217,58 @@ def _encode_StreamsGroupTopologyValue_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.subtopologies
     out += pack_i(m0.epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.source_topics
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2)
         items2 = m1.source_topic_regex
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2)
         items2 = m1.state_changelog_topics
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.name)
             items3 = m2.topic_configs
             out += pack_ih(m2.partitions, m2.replication_factor)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.key.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
-                text = m3.value.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3.key)
+                put_compact_string(out, m3.value)
                 out += b"\0"
             out += b"\0"
         items2 = m1.repartition_sink_topics
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2)
         items2 = m1.repartition_source_topics
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.name)
             items3 = m2.topic_configs
             out += pack_ih(m2.partitions, m2.replication_factor)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.key.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
-                text = m3.value.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3.key)
+                put_compact_string(out, m3.value)
                 out += b"\0"
             out += b"\0"
         items2 = m1.copartition_groups
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.source_topics
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             if items3:
                 out += pack(f">{len(items3)}h", *items3)
             items3 = m2.source_topic_regex
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             if items3:
                 out += pack(f">{len(items3)}h", *items3)
             items3 = m2.repartition_source_topics
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             if items3:
                 out += pack(f">{len(items3)}h", *items3)
             out += b"\0"

@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Message, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, bad_uuid, put_compact_string, read_compact_string, read_no_tags
 
 pack_uz = Struct_(">16sx").pack
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class TopicRecord(Message):
@@ -35,21 +35,11 @@ _TopicRecord = TopicRecord
 
 def _decode_TopicRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_TopicRecord)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("name", n - 1)
-    m0.name = data[at:stop].decode()
-    at = stop
-    m0.topic_id, n = unpack_uc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.name, at = read_compact_string(data, at, "name")
+    (m0.topic_id,) = unpack_u(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -60,10 +50,7 @@ TopicRecord.DECODERS = {
 
 def _encode_TopicRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.name)
     if len(m0.topic_id) != 16:
         raise bad_uuid("topic_id", m0.topic_id)
     out += pack_uz(m0.topic_id)

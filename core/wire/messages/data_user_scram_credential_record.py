@@ -11,19 +11,17 @@ from typing import Any
 from ..message import Int8, Int32, Message, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_bytes,
+    put_compact_string,
+    read_compact_bytes,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_b = Struct_(">b").pack
 pack_iz = Struct_(">ix").pack
-unpack_bc = Struct_(">bB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
+unpack_b = Struct_(">b").unpack_from
+unpack_i = Struct_(">i").unpack_from
 
 
 class UserScramCredentialRecord(Message):
@@ -59,48 +57,16 @@ _UserScramCredentialRecord = UserScramCredentialRecord
 
 def _decode_UserScramCredentialRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UserScramCredentialRecord)
-    n = data[at]
+    m0.name, at = read_compact_string(data, at, "name")
+    (m0.mechanism,) = unpack_b(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("name", n - 1)
-    m0.name = data[at:stop].decode()
-    at = stop
-    m0.mechanism, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("salt", n - 1)
-    m0.salt = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("stored_key", n - 1)
-    m0.stored_key = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("server_key", n - 1)
-    m0.server_key = data[at:stop]
-    at = stop
-    m0.iterations, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.salt, at = read_compact_bytes(data, at, "salt")
+    m0.stored_key, at = read_compact_bytes(data, at, "stored_key")
+    m0.server_key, at = read_compact_bytes(data, at, "server_key")
+    (m0.iterations,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -111,23 +77,11 @@ UserScramCredentialRecord.DECODERS = {
 
 def _encode_UserScramCredentialRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.name)
     out += pack_b(m0.mechanism)
-    text = m0.salt
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
-    text = m0.stored_key
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
-    text = m0.server_key
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_bytes(out, m0.salt)
+    put_compact_bytes(out, m0.stored_key)
+    put_compact_bytes(out, m0.server_key)
     out += pack_iz(m0.iterations)
     return [out]
 

@@ -11,24 +11,22 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new, shared_default
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hz = Struct_(">Hx").pack
 pack_h = Struct_(">h").pack
 pack_hhzz = Struct_(">hhxx").pack
 pack_iu = Struct_(">i16s").pack
-unpack_Hc = Struct_(">HB").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
-unpack_iuc = Struct_(">i16sB").unpack_from
+unpack_H = Struct_(">H").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
+unpack_iu = Struct_(">i16s").unpack_from
 
 
 class VotersRecord(Message):
@@ -89,68 +87,35 @@ _DEFAULT_VotersRecord_KRaftVersionFeature = shared_default(VotersRecord.KRaftVer
 
 def _decode_VotersRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_VotersRecord)
-    m0.version, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 27 <= size - at:
-        raise bad_length("voters", n)
+    (m0.version,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 27, "voters")
     m0.voters = []
     add1 = m0.voters.append
     for _ in range(n):
         m1 = new(_VotersRecord_Voter)
-        m1.voter_id, m1.voter_directory_id, n = unpack_iuc(data, at)
-        at += 21
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 5 <= size - at:
-            raise bad_length("endpoints", n)
+        m1.voter_id, m1.voter_directory_id = unpack_iu(data, at)
+        at += 20
+        n, at = read_compact_count(data, at, 5, "endpoints")
         m1.endpoints = []
         add2 = m1.endpoints.append
         for _ in range(n):
             m2 = new(_VotersRecord_Endpoint)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m2.name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("host", n - 1)
-            m2.host = data[at:stop].decode()
-            at = stop
-            m2.port, n = unpack_Hc(data, at)
-            at += 3
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.name, at = read_compact_string(data, at, "name")
+            m2.host, at = read_compact_string(data, at, "host")
+            (m2.port,) = unpack_H(data, at)
+            at += 2
+            at = read_no_tags(data, at)
             add2(m2)
         m2 = new(_VotersRecord_KRaftVersionFeature)
-        m2.min_supported_version, m2.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m2.min_supported_version, m2.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         m1.k_raft_version_feature = m2
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -163,24 +128,16 @@ def _encode_VotersRecord_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.voters
     out += pack_h(m0.version)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.voter_directory_id) != 16:
             raise bad_uuid("voter_directory_id", m1.voter_directory_id)
         items2 = m1.endpoints
         out += pack_iu(m1.voter_id, m1.voter_directory_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.host.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.name)
+            put_compact_string(out, m2.host)
             out += pack_Hz(m2.port)
         m2 = m1.k_raft_version_feature
         out += pack_hhzz(m2.min_supported_version, m2.max_supported_version)

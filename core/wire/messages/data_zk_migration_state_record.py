@@ -9,10 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int8, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_bz = Struct_(">bx").pack
-unpack_bc = Struct_(">bB").unpack_from
+unpack_b = Struct_(">b").unpack_from
 
 
 class ZkMigrationStateRecord(Message):
@@ -34,12 +34,10 @@ _ZkMigrationStateRecord = ZkMigrationStateRecord
 
 def _decode_ZkMigrationStateRecord_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ZkMigrationStateRecord)
-    m0.zk_migration_state, n = unpack_bc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.zk_migration_state,) = unpack_b(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 

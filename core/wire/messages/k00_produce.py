@@ -116,7 +116,7 @@ def _decode_ProduceRequest_3(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("transactional_id", n)
-        m0.transactional_id = str(data[at:stop], "utf-8")
+        m0.transactional_id = data[at:stop].tobytes().decode()
         at = stop
     m0.acks, m0.timeout_ms, n = unpack_hii(data, at)
     at += 10
@@ -132,7 +132,7 @@ def _decode_ProduceRequest_3(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n
         if not at <= stop <= size:
             raise bad_length("name", n)
-        m1.name = str(data[at:stop], "utf-8")
+        m1.name = data[at:stop].tobytes().decode()
         at = stop
         (n,) = unpack_i(data, at)
         at += 4
@@ -171,7 +171,7 @@ def _decode_ProduceRequest_9(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("transactional_id", n - 1)
-        m0.transactional_id = str(data[at:stop], "utf-8")
+        m0.transactional_id = data[at:stop].tobytes().decode()
         at = stop
     m0.acks, m0.timeout_ms, n = unpack_hic(data, at)
     at += 7
@@ -192,7 +192,7 @@ def _decode_ProduceRequest_9(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("name", n - 1)
-        m1.name = str(data[at:stop], "utf-8")
+        m1.name = data[at:stop].tobytes().decode()
         at = stop
         n = data[at]
         at += 1
@@ -248,7 +248,7 @@ def _decode_ProduceRequest_13(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("transactional_id", n - 1)
-        m0.transactional_id = str(data[at:stop], "utf-8")
+        m0.transactional_id = data[at:stop].tobytes().decode()
         at = stop
     m0.acks, m0.timeout_ms, n = unpack_hic(data, at)
     at += 7
@@ -337,7 +337,7 @@ def _encode_ProduceRequest_3(m0: Any) -> list[Buffer]:
             if records is None:
                 out += b"\xff\xff\xff\xff"
             else:
-                buffers = buffer_list(records)
+                buffers = records if type(records) is list else buffer_list(records)
                 out += pack_i(sum(map(len, buffers)))
                 parts.append(out)
                 parts += buffers
@@ -375,7 +375,7 @@ def _encode_ProduceRequest_9(m0: Any) -> list[Buffer]:
             if records is None:
                 out += b"\0"
             else:
-                buffers = buffer_list(records)
+                buffers = records if type(records) is list else buffer_list(records)
                 out += uvarint(sum(map(len, buffers)) + 1)
                 parts.append(out)
                 parts += buffers
@@ -415,7 +415,7 @@ def _encode_ProduceRequest_13(m0: Any) -> list[Buffer]:
             if records is None:
                 out += b"\0"
             else:
-                buffers = buffer_list(records)
+                buffers = records if type(records) is list else buffer_list(records)
                 out += uvarint(sum(map(len, buffers)) + 1)
                 parts.append(out)
                 parts += buffers
@@ -1282,7 +1282,7 @@ def _encode_ProduceResponse_10(m0: Any) -> list[Buffer]:
                 n = len(text) + 1
                 out += UVARINTS[n] if n < 128 else string_uvarint(n)
                 out += text
-            if not (differs(m2.current_leader, _DEFAULT_ProduceResponse_LeaderIdAndEpoch)):
+            if m2.current_leader is _DEFAULT_ProduceResponse_LeaderIdAndEpoch:
                 out += b"\0"
             else:
                 count2 = 0
@@ -1297,7 +1297,7 @@ def _encode_ProduceResponse_10(m0: Any) -> list[Buffer]:
                 out += section2
         out += b"\0"
     out += pack_i(m0.throttle_time_ms)
-    if not (m0.node_endpoints != []):
+    if m0.node_endpoints == []:
         out += b"\0"
     else:
         count0 = 0
@@ -1363,7 +1363,7 @@ def _encode_ProduceResponse_13(m0: Any) -> list[Buffer]:
                 n = len(text) + 1
                 out += UVARINTS[n] if n < 128 else string_uvarint(n)
                 out += text
-            if not (differs(m2.current_leader, _DEFAULT_ProduceResponse_LeaderIdAndEpoch)):
+            if m2.current_leader is _DEFAULT_ProduceResponse_LeaderIdAndEpoch:
                 out += b"\0"
             else:
                 count2 = 0
@@ -1378,7 +1378,7 @@ def _encode_ProduceResponse_13(m0: Any) -> list[Buffer]:
                 out += section2
         out += b"\0"
     out += pack_i(m0.throttle_time_ms)
-    if not (m0.node_endpoints != []):
+    if m0.node_endpoints == []:
         out += b"\0"
     else:
         count0 = 0

@@ -11,33 +11,30 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
 pack_bz = Struct_(">bx").pack
-pack_h = Struct_(">h").pack
-pack_hih = Struct_(">hih").pack
+pack_hi = Struct_(">hi").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
-pack_ihh = Struct_(">ihh").pack
 pack_iz = Struct_(">ix").pack
 unpack_b = Struct_(">b").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
-unpack_h = Struct_(">h").unpack_from
-unpack_hih = Struct_(">hih").unpack_from
+unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihh = Struct_(">ihh").unpack_from
 
 
 class FindCoordinatorRequest(Message):
@@ -62,32 +59,18 @@ _FindCoordinatorRequest = FindCoordinatorRequest
 
 def _decode_FindCoordinatorRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorRequest)
     m0.key_type = 0
     m0.coordinator_keys = []
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("key", n)
-    m0.key = data[at:stop].decode()
-    at = stop
+    m0.key, at = read_string(data, at, "key")
     return m0, at
 
 
 def _decode_FindCoordinatorRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorRequest)
     m0.coordinator_keys = []
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("key", n)
-    m0.key = data[at:stop].decode()
-    at = stop
+    m0.key, at = read_string(data, at, "key")
     (m0.key_type,) = unpack_b(data, at)
     at += 1
     return m0, at
@@ -95,53 +78,28 @@ def _decode_FindCoordinatorRequest_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_FindCoordinatorRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorRequest)
     m0.coordinator_keys = []
-    n = data[at]
+    m0.key, at = read_compact_string(data, at, "key")
+    (m0.key_type,) = unpack_b(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("key", n - 1)
-    m0.key = data[at:stop].decode()
-    at = stop
-    m0.key_type, n = unpack_bc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_FindCoordinatorRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorRequest)
     m0.key = ""
-    m0.key_type, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("coordinator_keys", n)
+    (m0.key_type,) = unpack_b(data, at)
+    at += 1
+    n, at = read_compact_count(data, at, 1, "coordinator_keys")
     m0.coordinator_keys = []
     add1 = m0.coordinator_keys.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("coordinator_keys", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "coordinator_keys")
+        add1(text)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -162,9 +120,7 @@ def _encode_FindCoordinatorRequest_0(m0: Any) -> list[Buffer]:
         raise not_in_version("key_type", m0.key_type)
     if m0.coordinator_keys != []:
         raise not_in_version("coordinator_keys", m0.coordinator_keys)
-    text = m0.key.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.key)
     return [out]
 
 
@@ -172,9 +128,7 @@ def _encode_FindCoordinatorRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.coordinator_keys != []:
         raise not_in_version("coordinator_keys", m0.coordinator_keys)
-    text = m0.key.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.key)
     out += pack_b(m0.key_type)
     return [out]
 
@@ -183,10 +137,7 @@ def _encode_FindCoordinatorRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.coordinator_keys != []:
         raise not_in_version("coordinator_keys", m0.coordinator_keys)
-    text = m0.key.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.key)
     out += pack_bz(m0.key_type)
     return [out]
 
@@ -197,13 +148,9 @@ def _encode_FindCoordinatorRequest_4(m0: Any) -> list[Buffer]:
         raise not_in_version("key", m0.key)
     items1 = m0.coordinator_keys
     out += pack_b(m0.key_type)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += b"\0"
     return [out]
 
@@ -293,18 +240,13 @@ _FindCoordinatorResponse = FindCoordinatorResponse
 
 def _decode_FindCoordinatorResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorResponse)
     m0.throttle_time_ms = 0
     m0.error_message = ""
     m0.coordinators = []
-    m0.error_code, m0.node_id, n = unpack_hih(data, at)
-    at += 8
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("host", n)
-    m0.host = data[at:stop].decode()
-    at = stop
+    m0.error_code, m0.node_id = unpack_hi(data, at)
+    at += 6
+    m0.host, at = read_string(data, at, "host")
     (m0.port,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -312,26 +254,14 @@ def _decode_FindCoordinatorResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_FindCoordinatorResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorResponse)
     m0.coordinators = []
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihh(data, at)
-    at += 8
-    if n < 0:
-        m0.error_message = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("error_message", n)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    m0.node_id, n = unpack_ih(data, at)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
     at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("host", n)
-    m0.host = data[at:stop].decode()
-    at = stop
+    m0.error_message, at = read_nullable_string(data, at, "error_message")
+    (m0.node_id,) = unpack_i(data, at)
+    at += 4
+    m0.host, at = read_string(data, at, "host")
     (m0.port,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -339,96 +269,45 @@ def _decode_FindCoordinatorResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_FindCoordinatorResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorResponse)
     m0.coordinators = []
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    m0.node_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("host", n - 1)
-    m0.host = data[at:stop].decode()
-    at = stop
-    m0.port, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    (m0.node_id,) = unpack_i(data, at)
+    at += 4
+    m0.host, at = read_compact_string(data, at, "host")
+    (m0.port,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_FindCoordinatorResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_FindCoordinatorResponse)
     m0.error_code = 0
     m0.error_message = ""
     m0.node_id = 0
     m0.host = ""
     m0.port = 0
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 14 <= size - at:
-        raise bad_length("coordinators", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 14, "coordinators")
     m0.coordinators = []
     add1 = m0.coordinators.append
     for _ in range(n):
         m1 = new(_FindCoordinatorResponse_Coordinator)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("key", n - 1)
-        m1.key = data[at:stop].decode()
-        at = stop
-        m1.node_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.error_code, n = unpack_ihc(data, at)
-        at += 7
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.key, at = read_compact_string(data, at, "key")
+        (m1.node_id,) = unpack_i(data, at)
+        at += 4
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.error_code = unpack_ih(data, at)
+        at += 6
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -447,9 +326,8 @@ def _encode_FindCoordinatorResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.coordinators != []:
         raise not_in_version("coordinators", m0.coordinators)
-    text = m0.host.encode()
-    out += pack_hih(m0.error_code, m0.node_id, len(text))
-    out += text
+    out += pack_hi(m0.error_code, m0.node_id)
+    put_string(out, m0.host)
     out += pack_i(m0.port)
     return [out]
 
@@ -458,12 +336,10 @@ def _encode_FindCoordinatorResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.coordinators != []:
         raise not_in_version("coordinators", m0.coordinators)
-    text = b"" if m0.error_message is None else m0.error_message.encode()
-    out += pack_ihh(m0.throttle_time_ms, m0.error_code, -1 if m0.error_message is None else len(text))
-    out += text
-    text = m0.host.encode()
-    out += pack_ih(m0.node_id, len(text))
-    out += text
+    out += pack_ih(m0.throttle_time_ms, m0.error_code)
+    put_nullable_string(out, m0.error_message)
+    out += pack_i(m0.node_id)
+    put_string(out, m0.host)
     out += pack_i(m0.port)
     return [out]
 
@@ -473,18 +349,9 @@ def _encode_FindCoordinatorResponse_3(m0: Any) -> list[Buffer]:
     if m0.coordinators != []:
         raise not_in_version("coordinators", m0.coordinators)
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += pack_i(m0.node_id)
-    text = m0.host.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.host)
     out += pack_iz(m0.port)
     return [out]
 
@@ -501,26 +368,13 @@ def _encode_FindCoordinatorResponse_4(m0: Any) -> list[Buffer]:
         raise not_in_version("port", m0.port)
     items1 = m0.coordinators
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.key.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.key)
         out += pack_i(m1.node_id)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_ih(m1.port, m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]

@@ -11,34 +11,35 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
-pack_h = Struct_(">h").pack
-pack_hih = Struct_(">hih").pack
+pack_hi = Struct_(">hi").pack
 pack_i = Struct_(">i").pack
-pack_ih = Struct_(">ih").pack
 pack_ihi = Struct_(">ihi").pack
-pack_ihih = Struct_(">ihih").pack
 pack_ii = Struct_(">ii").pack
-pack_iih = Struct_(">iih").pack
 pack_t = Struct_(">?").pack
-unpack_h = Struct_(">h").unpack_from
-unpack_hih = Struct_(">hih").unpack_from
+unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ih = Struct_(">ih").unpack_from
-unpack_ihic = Struct_(">ihiB").unpack_from
-unpack_ihih = Struct_(">ihih").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
-unpack_iih = Struct_(">iih").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
+unpack_ihi = Struct_(">ihi").unpack_from
+unpack_ii = Struct_(">ii").unpack_from
+unpack_t = Struct_(">?").unpack_from
 
 
 class JoinGroupRequest(Message):
@@ -97,351 +98,111 @@ _JoinGroupRequest = JoinGroupRequest
 
 def _decode_JoinGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupRequest)
     m0.rebalance_timeout_ms = -1
     m0.group_instance_id = None
     m0.reason = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.session_timeout_ms, n = unpack_ih(data, at)
-    at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
+    m0.group_id, at = read_string(data, at, "group_id")
+    (m0.session_timeout_ms,) = unpack_i(data, at)
     at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("protocols", n)
+    m0.member_id, at = read_string(data, at, "member_id")
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    n, at = read_count(data, at, 6, "protocols")
     m0.protocols = []
     add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("metadata", n)
-        m1.metadata = data[at:stop]
-        at = stop
+        m1.name, at = read_string(data, at, "name")
+        m1.metadata, at = read_bytes(data, at, "metadata")
         add1(m1)
     return m0, at
 
 
 def _decode_JoinGroupRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupRequest)
     m0.group_instance_id = None
     m0.reason = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.session_timeout_ms, m0.rebalance_timeout_ms, n = unpack_iih(data, at)
-    at += 10
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("protocols", n)
+    m0.group_id, at = read_string(data, at, "group_id")
+    m0.session_timeout_ms, m0.rebalance_timeout_ms = unpack_ii(data, at)
+    at += 8
+    m0.member_id, at = read_string(data, at, "member_id")
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    n, at = read_count(data, at, 6, "protocols")
     m0.protocols = []
     add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("metadata", n)
-        m1.metadata = data[at:stop]
-        at = stop
+        m1.name, at = read_string(data, at, "name")
+        m1.metadata, at = read_bytes(data, at, "metadata")
         add1(m1)
     return m0, at
 
 
 def _decode_JoinGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupRequest)
     m0.reason = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.session_timeout_ms, m0.rebalance_timeout_ms, n = unpack_iih(data, at)
-    at += 10
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("protocols", n)
+    m0.group_id, at = read_string(data, at, "group_id")
+    m0.session_timeout_ms, m0.rebalance_timeout_ms = unpack_ii(data, at)
+    at += 8
+    m0.member_id, at = read_string(data, at, "member_id")
+    m0.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
+    m0.protocol_type, at = read_string(data, at, "protocol_type")
+    n, at = read_count(data, at, 6, "protocols")
     m0.protocols = []
     add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("metadata", n)
-        m1.metadata = data[at:stop]
-        at = stop
+        m1.name, at = read_string(data, at, "name")
+        m1.metadata, at = read_bytes(data, at, "metadata")
         add1(m1)
     return m0, at
 
 
 def _decode_JoinGroupRequest_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupRequest)
     m0.reason = None
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.session_timeout_ms, m0.rebalance_timeout_ms, n = unpack_iic(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n - 1)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n - 1)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("protocols", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    m0.session_timeout_ms, m0.rebalance_timeout_ms = unpack_ii(data, at)
+    at += 8
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+    m0.protocol_type, at = read_compact_string(data, at, "protocol_type")
+    n, at = read_compact_count(data, at, 3, "protocols")
     m0.protocols = []
     add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("metadata", n - 1)
-        m1.metadata = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.metadata, at = read_compact_bytes(data, at, "metadata")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_JoinGroupRequest_8(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.session_timeout_ms, m0.rebalance_timeout_ms, n = unpack_iic(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n - 1)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("protocol_type", n - 1)
-    m0.protocol_type = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("protocols", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    m0.session_timeout_ms, m0.rebalance_timeout_ms = unpack_ii(data, at)
+    at += 8
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+    m0.protocol_type, at = read_compact_string(data, at, "protocol_type")
+    n, at = read_compact_count(data, at, 3, "protocols")
     m0.protocols = []
     add1 = m0.protocols.append
     for _ in range(n):
         m1 = new(_JoinGroupRequest_JoinGroupRequestProtocol)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("metadata", n - 1)
-        m1.metadata = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.metadata, at = read_compact_bytes(data, at, "metadata")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.reason = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("reason", n - 1)
-        m0.reason = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.reason, at = read_compact_nullable_string(data, at, "reason")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -463,24 +224,15 @@ def _encode_JoinGroupRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.group_instance_id is not None:
         raise not_in_version("group_instance_id", m0.group_instance_id)
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_ih(m0.session_timeout_ms, len(text))
-    out += text
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_i(m0.session_timeout_ms)
+    put_string(out, m0.member_id)
+    put_string(out, m0.protocol_type)
     items1 = m0.protocols
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.metadata
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.name)
+        put_bytes(out, m1.metadata)
     return [out]
 
 
@@ -488,87 +240,45 @@ def _encode_JoinGroupRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.group_instance_id is not None:
         raise not_in_version("group_instance_id", m0.group_instance_id)
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_iih(m0.session_timeout_ms, m0.rebalance_timeout_ms, len(text))
-    out += text
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_ii(m0.session_timeout_ms, m0.rebalance_timeout_ms)
+    put_string(out, m0.member_id)
+    put_string(out, m0.protocol_type)
     items1 = m0.protocols
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.metadata
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.name)
+        put_bytes(out, m1.metadata)
     return [out]
 
 
 def _encode_JoinGroupRequest_5(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_iih(m0.session_timeout_ms, m0.rebalance_timeout_ms, len(text))
-    out += text
-    text = b"" if m0.group_instance_id is None else m0.group_instance_id.encode()
-    out += pack_h(-1 if m0.group_instance_id is None else len(text))
-    out += text
-    text = m0.protocol_type.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_ii(m0.session_timeout_ms, m0.rebalance_timeout_ms)
+    put_string(out, m0.member_id)
+    put_nullable_string(out, m0.group_instance_id)
+    put_string(out, m0.protocol_type)
     items1 = m0.protocols
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.metadata
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.name)
+        put_bytes(out, m1.metadata)
     return [out]
 
 
 def _encode_JoinGroupRequest_6(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     out += pack_ii(m0.session_timeout_ms, m0.rebalance_timeout_ms)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.group_instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.protocol_type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.member_id)
+    put_compact_nullable_string(out, m0.group_instance_id)
+    put_compact_string(out, m0.protocol_type)
     items1 = m0.protocols
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.metadata
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_bytes(out, m1.metadata)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -576,46 +286,18 @@ def _encode_JoinGroupRequest_6(m0: Any) -> list[Buffer]:
 
 def _encode_JoinGroupRequest_8(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     out += pack_ii(m0.session_timeout_ms, m0.rebalance_timeout_ms)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.group_instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.protocol_type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.member_id)
+    put_compact_nullable_string(out, m0.group_instance_id)
+    put_compact_string(out, m0.protocol_type)
     items1 = m0.protocols
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.metadata
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_bytes(out, m1.metadata)
         out += b"\0"
-    if m0.reason is None:
-        out += b"\0"
-    else:
-        text = m0.reason.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.reason)
     out += b"\0"
     return [out]
 
@@ -696,458 +378,141 @@ _JoinGroupResponse = JoinGroupResponse
 
 def _decode_JoinGroupResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupResponse)
     m0.throttle_time_ms = 0
     m0.protocol_type = None
     m0.skip_assignment = False
-    m0.error_code, m0.generation_id, n = unpack_hih(data, at)
-    at += 8
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_name", n)
-    m0.protocol_name = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("leader", n)
-    m0.leader = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("members", n)
+    m0.error_code, m0.generation_id = unpack_hi(data, at)
+    at += 6
+    m0.protocol_name, at = read_string(data, at, "protocol_name")
+    m0.leader, at = read_string(data, at, "leader")
+    m0.member_id, at = read_string(data, at, "member_id")
+    n, at = read_count(data, at, 6, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         m1.group_instance_id = None
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("metadata", n)
-        m1.metadata = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.metadata, at = read_bytes(data, at, "metadata")
         add1(m1)
     return m0, at
 
 
 def _decode_JoinGroupResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupResponse)
     m0.protocol_type = None
     m0.skip_assignment = False
-    m0.throttle_time_ms, m0.error_code, m0.generation_id, n = unpack_ihih(data, at)
-    at += 12
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_name", n)
-    m0.protocol_name = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("leader", n)
-    m0.leader = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("members", n)
+    m0.throttle_time_ms, m0.error_code, m0.generation_id = unpack_ihi(data, at)
+    at += 10
+    m0.protocol_name, at = read_string(data, at, "protocol_name")
+    m0.leader, at = read_string(data, at, "leader")
+    m0.member_id, at = read_string(data, at, "member_id")
+    n, at = read_count(data, at, 6, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
         m1.group_instance_id = None
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("metadata", n)
-        m1.metadata = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.metadata, at = read_bytes(data, at, "metadata")
         add1(m1)
     return m0, at
 
 
 def _decode_JoinGroupResponse_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupResponse)
     m0.protocol_type = None
     m0.skip_assignment = False
-    m0.throttle_time_ms, m0.error_code, m0.generation_id, n = unpack_ihih(data, at)
-    at += 12
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("protocol_name", n)
-    m0.protocol_name = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("leader", n)
-    m0.leader = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("members", n)
+    m0.throttle_time_ms, m0.error_code, m0.generation_id = unpack_ihi(data, at)
+    at += 10
+    m0.protocol_name, at = read_string(data, at, "protocol_name")
+    m0.leader, at = read_string(data, at, "leader")
+    m0.member_id, at = read_string(data, at, "member_id")
+    n, at = read_count(data, at, 8, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        if n < 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("metadata", n)
-        m1.metadata = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
+        m1.metadata, at = read_bytes(data, at, "metadata")
         add1(m1)
     return m0, at
 
 
 def _decode_JoinGroupResponse_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupResponse)
     m0.protocol_type = None
     m0.skip_assignment = False
-    m0.throttle_time_ms, m0.error_code, m0.generation_id, n = unpack_ihic(data, at)
-    at += 11
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("protocol_name", n - 1)
-    m0.protocol_name = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("leader", n - 1)
-    m0.leader = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("members", n)
+    m0.throttle_time_ms, m0.error_code, m0.generation_id = unpack_ihi(data, at)
+    at += 10
+    m0.protocol_name, at = read_compact_string(data, at, "protocol_name")
+    m0.leader, at = read_compact_string(data, at, "leader")
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    n, at = read_compact_count(data, at, 4, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("metadata", n - 1)
-        m1.metadata = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        m1.metadata, at = read_compact_bytes(data, at, "metadata")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_JoinGroupResponse_7(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupResponse)
     m0.skip_assignment = False
-    m0.throttle_time_ms, m0.error_code, m0.generation_id, n = unpack_ihic(data, at)
-    at += 11
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_type = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m0.protocol_type = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_name = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_name", n - 1)
-        m0.protocol_name = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("leader", n - 1)
-    m0.leader = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("members", n)
+    m0.throttle_time_ms, m0.error_code, m0.generation_id = unpack_ihi(data, at)
+    at += 10
+    m0.protocol_type, at = read_compact_nullable_string(data, at, "protocol_type")
+    m0.protocol_name, at = read_compact_nullable_string(data, at, "protocol_name")
+    m0.leader, at = read_compact_string(data, at, "leader")
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    n, at = read_compact_count(data, at, 4, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("metadata", n - 1)
-        m1.metadata = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        m1.metadata, at = read_compact_bytes(data, at, "metadata")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_JoinGroupResponse_9(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_JoinGroupResponse)
-    m0.throttle_time_ms, m0.error_code, m0.generation_id, n = unpack_ihic(data, at)
-    at += 11
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_type = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m0.protocol_type = data[at:stop].decode()
-        at = stop
-    n = data[at]
+    m0.throttle_time_ms, m0.error_code, m0.generation_id = unpack_ihi(data, at)
+    at += 10
+    m0.protocol_type, at = read_compact_nullable_string(data, at, "protocol_type")
+    m0.protocol_name, at = read_compact_nullable_string(data, at, "protocol_name")
+    m0.leader, at = read_compact_string(data, at, "leader")
+    (m0.skip_assignment,) = unpack_t(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_name = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_name", n - 1)
-        m0.protocol_name = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("leader", n - 1)
-    m0.leader = data[at:stop].decode()
-    at = stop
-    m0.skip_assignment, n = unpack_tc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("members", n)
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    n, at = read_compact_count(data, at, 4, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_JoinGroupResponse_JoinGroupResponseMember)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("metadata", n - 1)
-        m1.metadata = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        m1.metadata, at = read_compact_bytes(data, at, "metadata")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -1169,24 +534,15 @@ def _encode_JoinGroupResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.skip_assignment:
         raise not_in_version("skip_assignment", m0.skip_assignment)
-    text = m0.protocol_name.encode()
-    out += pack_hih(m0.error_code, m0.generation_id, len(text))
-    out += text
-    text = m0.leader.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_h(len(text))
-    out += text
+    out += pack_hi(m0.error_code, m0.generation_id)
+    put_string(out, m0.protocol_name)
+    put_string(out, m0.leader)
+    put_string(out, m0.member_id)
     items1 = m0.members
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.metadata
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_bytes(out, m1.metadata)
     return [out]
 
 
@@ -1194,24 +550,15 @@ def _encode_JoinGroupResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.skip_assignment:
         raise not_in_version("skip_assignment", m0.skip_assignment)
-    text = m0.protocol_name.encode()
-    out += pack_ihih(m0.throttle_time_ms, m0.error_code, m0.generation_id, len(text))
-    out += text
-    text = m0.leader.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_h(len(text))
-    out += text
+    out += pack_ihi(m0.throttle_time_ms, m0.error_code, m0.generation_id)
+    put_string(out, m0.protocol_name)
+    put_string(out, m0.leader)
+    put_string(out, m0.member_id)
     items1 = m0.members
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.metadata
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_bytes(out, m1.metadata)
     return [out]
 
 
@@ -1219,27 +566,16 @@ def _encode_JoinGroupResponse_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.skip_assignment:
         raise not_in_version("skip_assignment", m0.skip_assignment)
-    text = m0.protocol_name.encode()
-    out += pack_ihih(m0.throttle_time_ms, m0.error_code, m0.generation_id, len(text))
-    out += text
-    text = m0.leader.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_h(len(text))
-    out += text
+    out += pack_ihi(m0.throttle_time_ms, m0.error_code, m0.generation_id)
+    put_string(out, m0.protocol_name)
+    put_string(out, m0.leader)
+    put_string(out, m0.member_id)
     items1 = m0.members
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = b"" if m1.group_instance_id is None else m1.group_instance_id.encode()
-        out += pack_h(-1 if m1.group_instance_id is None else len(text))
-        out += text
-        text = m1.metadata
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_nullable_string(out, m1.group_instance_id)
+        put_bytes(out, m1.metadata)
     return [out]
 
 
@@ -1248,37 +584,15 @@ def _encode_JoinGroupResponse_6(m0: Any) -> list[Buffer]:
     if m0.skip_assignment:
         raise not_in_version("skip_assignment", m0.skip_assignment)
     out += pack_ihi(m0.throttle_time_ms, m0.error_code, m0.generation_id)
-    text = m0.protocol_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.leader.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.protocol_name)
+    put_compact_string(out, m0.leader)
+    put_compact_string(out, m0.member_id)
     items1 = m0.members
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        text = m1.metadata
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
+        put_compact_bytes(out, m1.metadata)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -1289,47 +603,16 @@ def _encode_JoinGroupResponse_7(m0: Any) -> list[Buffer]:
     if m0.skip_assignment:
         raise not_in_version("skip_assignment", m0.skip_assignment)
     out += pack_ihi(m0.throttle_time_ms, m0.error_code, m0.generation_id)
-    if m0.protocol_type is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.protocol_name is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.leader.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.protocol_type)
+    put_compact_nullable_string(out, m0.protocol_name)
+    put_compact_string(out, m0.leader)
+    put_compact_string(out, m0.member_id)
     items1 = m0.members
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        text = m1.metadata
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
+        put_compact_bytes(out, m1.metadata)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -1338,48 +621,17 @@ def _encode_JoinGroupResponse_7(m0: Any) -> list[Buffer]:
 def _encode_JoinGroupResponse_9(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ihi(m0.throttle_time_ms, m0.error_code, m0.generation_id)
-    if m0.protocol_type is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.protocol_name is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.leader.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.protocol_type)
+    put_compact_nullable_string(out, m0.protocol_name)
+    put_compact_string(out, m0.leader)
     out += pack_t(m0.skip_assignment)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.member_id)
     items1 = m0.members
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        text = m1.metadata
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
+        put_compact_bytes(out, m1.metadata)
         out += b"\0"
     out += b"\0"
     return [out]

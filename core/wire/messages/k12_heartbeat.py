@@ -11,12 +11,16 @@ from typing import Any
 from ..message import Int16, Int32, Message, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    skip_tags,
-    string_uvarint,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
@@ -24,9 +28,8 @@ pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
 pack_ihz = Struct_(">ihx").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
+unpack_i = Struct_(">i").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
 
 
 class HeartbeatRequest(Message):
@@ -59,95 +62,35 @@ _HeartbeatRequest = HeartbeatRequest
 
 def _decode_HeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_HeartbeatRequest)
     m0.group_instance_id = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ih(data, at)
-    at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
+    m0.group_id, at = read_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
+    at += 4
+    m0.member_id, at = read_string(data, at, "member_id")
     return m0, at
 
 
 def _decode_HeartbeatRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_HeartbeatRequest)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ih(data, at)
-    at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
+    m0.group_id, at = read_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
+    at += 4
+    m0.member_id, at = read_string(data, at, "member_id")
+    m0.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
     return m0, at
 
 
 def _decode_HeartbeatRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_HeartbeatRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n - 1)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
+    at += 4
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -164,47 +107,27 @@ def _encode_HeartbeatRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.group_instance_id is not None:
         raise not_in_version("group_instance_id", m0.group_instance_id)
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_ih(m0.generation_id, len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_i(m0.generation_id)
+    put_string(out, m0.member_id)
     return [out]
 
 
 def _encode_HeartbeatRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_ih(m0.generation_id, len(text))
-    out += text
-    text = b"" if m0.group_instance_id is None else m0.group_instance_id.encode()
-    out += pack_h(-1 if m0.group_instance_id is None else len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_i(m0.generation_id)
+    put_string(out, m0.member_id)
+    put_nullable_string(out, m0.group_instance_id)
     return [out]
 
 
 def _encode_HeartbeatRequest_4(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     out += pack_i(m0.generation_id)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.group_instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_string(out, m0.member_id)
+    put_compact_nullable_string(out, m0.group_instance_id)
     out += b"\0"
     return [out]
 
@@ -239,7 +162,6 @@ _HeartbeatResponse = HeartbeatResponse
 
 def _decode_HeartbeatResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_HeartbeatResponse)
     m0.throttle_time_ms = 0
     (m0.error_code,) = unpack_h(data, at)
@@ -249,7 +171,6 @@ def _decode_HeartbeatResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_HeartbeatResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_HeartbeatResponse)
     m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
     at += 6
@@ -258,12 +179,10 @@ def _decode_HeartbeatResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_HeartbeatResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_HeartbeatResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    at = read_no_tags(data, at)
     return m0, at
 
 

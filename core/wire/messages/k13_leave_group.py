@@ -11,14 +11,19 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
@@ -27,11 +32,7 @@ pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
 pack_ihi = Struct_(">ihi").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_i = Struct_(">i").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihi = Struct_(">ihi").unpack_from
 
 
 class LeaveGroupRequest(Message):
@@ -79,194 +80,65 @@ _LeaveGroupRequest = LeaveGroupRequest
 
 def _decode_LeaveGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupRequest)
     m0.members = []
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
+    m0.group_id, at = read_string(data, at, "group_id")
+    m0.member_id, at = read_string(data, at, "member_id")
     return m0, at
 
 
 def _decode_LeaveGroupRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupRequest)
     m0.member_id = ""
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("members", n)
+    m0.group_id, at = read_string(data, at, "group_id")
+    n, at = read_count(data, at, 4, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupRequest_MemberIdentity)
         m1.reason = None
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        if n < 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
         add1(m1)
     return m0, at
 
 
 def _decode_LeaveGroupRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupRequest)
     m0.member_id = ""
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("members", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    n, at = read_compact_count(data, at, 3, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupRequest_MemberIdentity)
         m1.reason = None
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_LeaveGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupRequest)
     m0.member_id = ""
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("members", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    n, at = read_compact_count(data, at, 4, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupRequest_MemberIdentity)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.reason = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("reason", n - 1)
-            m1.reason = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        m1.reason, at = read_compact_nullable_string(data, at, "reason")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -284,12 +156,8 @@ def _encode_LeaveGroupRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.members != []:
         raise not_in_version("members", m0.members)
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
+    put_string(out, m0.member_id)
     return [out]
 
 
@@ -297,18 +165,12 @@ def _encode_LeaveGroupRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.member_id != "":
         raise not_in_version("member_id", m0.member_id)
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
     items1 = m0.members
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = b"" if m1.group_instance_id is None else m1.group_instance_id.encode()
-        out += pack_h(-1 if m1.group_instance_id is None else len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_nullable_string(out, m1.group_instance_id)
     return [out]
 
 
@@ -316,25 +178,12 @@ def _encode_LeaveGroupRequest_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.member_id != "":
         raise not_in_version("member_id", m0.member_id)
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     items1 = m0.members
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -344,32 +193,13 @@ def _encode_LeaveGroupRequest_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.member_id != "":
         raise not_in_version("member_id", m0.member_id)
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     items1 = m0.members
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        if m1.reason is None:
-            out += b"\0"
-        else:
-            text = m1.reason.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
+        put_compact_nullable_string(out, m1.reason)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -424,7 +254,6 @@ _LeaveGroupResponse = LeaveGroupResponse
 
 def _decode_LeaveGroupResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupResponse)
     m0.throttle_time_ms = 0
     m0.members = []
@@ -435,7 +264,6 @@ def _decode_LeaveGroupResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_LeaveGroupResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupResponse)
     m0.members = []
     m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
@@ -445,33 +273,16 @@ def _decode_LeaveGroupResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_LeaveGroupResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihi(data, at)
-    at += 10
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("members", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_count(data, at, 6, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupResponse_MemberResponse)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        if n < 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
         (m1.error_code,) = unpack_h(data, at)
         at += 2
         add1(m1)
@@ -480,49 +291,21 @@ def _decode_LeaveGroupResponse_3(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_LeaveGroupResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_LeaveGroupResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("members", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 5, "members")
     m0.members = []
     add1 = m0.members.append
     for _ in range(n):
         m1 = new(_LeaveGroupResponse_MemberResponse)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.group_instance_id = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("group_instance_id", n - 1)
-            m1.group_instance_id = data[at:stop].decode()
-            at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -557,12 +340,8 @@ def _encode_LeaveGroupResponse_3(m0: Any) -> list[Buffer]:
     items1 = m0.members
     out += pack_ihi(m0.throttle_time_ms, m0.error_code, len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = b"" if m1.group_instance_id is None else m1.group_instance_id.encode()
-        out += pack_h(-1 if m1.group_instance_id is None else len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_nullable_string(out, m1.group_instance_id)
         out += pack_h(m1.error_code)
     return [out]
 
@@ -571,20 +350,10 @@ def _encode_LeaveGroupResponse_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.members
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        if m1.group_instance_id is None:
-            out += b"\0"
-        else:
-            text = m1.group_instance_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_nullable_string(out, m1.group_instance_id)
         out += pack_hz(m1.error_code)
     out += b"\0"
     return [out]

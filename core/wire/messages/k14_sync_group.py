@@ -11,28 +11,31 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
-pack_hi = Struct_(">hi").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
-pack_ihi = Struct_(">ihi").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihi = Struct_(">ihi").unpack_from
 
 
 class SyncGroupRequest(Message):
@@ -88,280 +91,89 @@ _SyncGroupRequest = SyncGroupRequest
 
 def _decode_SyncGroupRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupRequest)
     m0.group_instance_id = None
     m0.protocol_type = None
     m0.protocol_name = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ih(data, at)
-    at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
+    m0.group_id, at = read_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
     at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("assignments", n)
+    m0.member_id, at = read_string(data, at, "member_id")
+    n, at = read_count(data, at, 6, "assignments")
     m0.assignments = []
     add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("assignment", n)
-        m1.assignment = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.assignment, at = read_bytes(data, at, "assignment")
         add1(m1)
     return m0, at
 
 
 def _decode_SyncGroupRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupRequest)
     m0.protocol_type = None
     m0.protocol_name = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ih(data, at)
-    at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("member_id", n)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
+    m0.group_id, at = read_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
     at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("assignments", n)
+    m0.member_id, at = read_string(data, at, "member_id")
+    m0.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
+    n, at = read_count(data, at, 6, "assignments")
     m0.assignments = []
     add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("member_id", n)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("assignment", n)
-        m1.assignment = data[at:stop]
-        at = stop
+        m1.member_id, at = read_string(data, at, "member_id")
+        m1.assignment, at = read_bytes(data, at, "assignment")
         add1(m1)
     return m0, at
 
 
 def _decode_SyncGroupRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupRequest)
     m0.protocol_type = None
     m0.protocol_name = None
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n - 1)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("assignments", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
+    at += 4
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+    n, at = read_compact_count(data, at, 3, "assignments")
     m0.assignments = []
     add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("assignment", n - 1)
-        m1.assignment = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.assignment, at = read_compact_bytes(data, at, "assignment")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_SyncGroupRequest_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.generation_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n - 1)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_type = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m0.protocol_type = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_name = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_name", n - 1)
-        m0.protocol_name = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("assignments", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    (m0.generation_id,) = unpack_i(data, at)
+    at += 4
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+    m0.protocol_type, at = read_compact_nullable_string(data, at, "protocol_type")
+    m0.protocol_name, at = read_compact_nullable_string(data, at, "protocol_name")
+    n, at = read_compact_count(data, at, 3, "assignments")
     m0.assignments = []
     add1 = m0.assignments.append
     for _ in range(n):
         m1 = new(_SyncGroupRequest_SyncGroupRequestAssignment)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m1.member_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("assignment", n - 1)
-        m1.assignment = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.member_id, at = read_compact_string(data, at, "member_id")
+        m1.assignment, at = read_compact_bytes(data, at, "assignment")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -379,77 +191,42 @@ def _encode_SyncGroupRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.group_instance_id is not None:
         raise not_in_version("group_instance_id", m0.group_instance_id)
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_ih(m0.generation_id, len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_i(m0.generation_id)
+    put_string(out, m0.member_id)
     items1 = m0.assignments
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.assignment
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_bytes(out, m1.assignment)
     return [out]
 
 
 def _encode_SyncGroupRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.member_id.encode()
-    out += pack_ih(m0.generation_id, len(text))
-    out += text
-    text = b"" if m0.group_instance_id is None else m0.group_instance_id.encode()
-    out += pack_h(-1 if m0.group_instance_id is None else len(text))
-    out += text
+    put_string(out, m0.group_id)
+    out += pack_i(m0.generation_id)
+    put_string(out, m0.member_id)
+    put_nullable_string(out, m0.group_instance_id)
     items1 = m0.assignments
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.member_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.assignment
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.member_id)
+        put_bytes(out, m1.assignment)
     return [out]
 
 
 def _encode_SyncGroupRequest_4(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     out += pack_i(m0.generation_id)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.group_instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_string(out, m0.member_id)
+    put_compact_nullable_string(out, m0.group_instance_id)
     items1 = m0.assignments
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.assignment
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_bytes(out, m1.assignment)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -457,48 +234,17 @@ def _encode_SyncGroupRequest_4(m0: Any) -> list[Buffer]:
 
 def _encode_SyncGroupRequest_5(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     out += pack_i(m0.generation_id)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.group_instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.protocol_type is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.protocol_name is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_string(out, m0.member_id)
+    put_compact_nullable_string(out, m0.group_instance_id)
+    put_compact_nullable_string(out, m0.protocol_type)
+    put_compact_nullable_string(out, m0.protocol_name)
     items1 = m0.assignments
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.assignment
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.member_id)
+        put_compact_bytes(out, m1.assignment)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -546,100 +292,48 @@ _SyncGroupResponse = SyncGroupResponse
 
 def _decode_SyncGroupResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupResponse)
     m0.throttle_time_ms = 0
     m0.protocol_type = None
     m0.protocol_name = None
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("assignment", n)
-    m0.assignment = data[at:stop]
-    at = stop
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.assignment, at = read_bytes(data, at, "assignment")
     return m0, at
 
 
 def _decode_SyncGroupResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupResponse)
     m0.protocol_type = None
     m0.protocol_name = None
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihi(data, at)
-    at += 10
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("assignment", n)
-    m0.assignment = data[at:stop]
-    at = stop
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.assignment, at = read_bytes(data, at, "assignment")
     return m0, at
 
 
 def _decode_SyncGroupResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupResponse)
     m0.protocol_type = None
     m0.protocol_name = None
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("assignment", n - 1)
-    m0.assignment = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.assignment, at = read_compact_bytes(data, at, "assignment")
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_SyncGroupResponse_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SyncGroupResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_type = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m0.protocol_type = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.protocol_name = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_name", n - 1)
-        m0.protocol_name = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("assignment", n - 1)
-    m0.assignment = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.protocol_type, at = read_compact_nullable_string(data, at, "protocol_type")
+    m0.protocol_name, at = read_compact_nullable_string(data, at, "protocol_name")
+    m0.assignment, at = read_compact_bytes(data, at, "assignment")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -655,27 +349,22 @@ SyncGroupResponse.DECODERS = {
 
 def _encode_SyncGroupResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.assignment
-    out += pack_hi(m0.error_code, len(text))
-    out += text
+    out += pack_h(m0.error_code)
+    put_bytes(out, m0.assignment)
     return [out]
 
 
 def _encode_SyncGroupResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.assignment
-    out += pack_ihi(m0.throttle_time_ms, m0.error_code, len(text))
-    out += text
+    out += pack_ih(m0.throttle_time_ms, m0.error_code)
+    put_bytes(out, m0.assignment)
     return [out]
 
 
 def _encode_SyncGroupResponse_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    text = m0.assignment
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_bytes(out, m0.assignment)
     out += b"\0"
     return [out]
 
@@ -683,24 +372,9 @@ def _encode_SyncGroupResponse_4(m0: Any) -> list[Buffer]:
 def _encode_SyncGroupResponse_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.protocol_type is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.protocol_name is None:
-        out += b"\0"
-    else:
-        text = m0.protocol_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.assignment
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.protocol_type)
+    put_compact_nullable_string(out, m0.protocol_name)
+    put_compact_bytes(out, m0.assignment)
     out += b"\0"
     return [out]
 

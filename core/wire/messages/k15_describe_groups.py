@@ -11,31 +11,34 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 pack_iz = Struct_(">ix").pack
 pack_t = Struct_(">?").pack
 pack_tz = Struct_(">?x").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 unpack_t = Struct_(">?").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
 
 
 class DescribeGroupsRequest(Message):
@@ -59,44 +62,26 @@ _DescribeGroupsRequest = DescribeGroupsRequest
 
 def _decode_DescribeGroupsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsRequest)
     m0.include_authorized_operations = False
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("groups", n)
+    n, at = read_count(data, at, 2, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("groups", n)
-        add1(data[at:stop].decode())
-        at = stop
+        text, at = read_string(data, at, "groups")
+        add1(text)
     return m0, at
 
 
 def _decode_DescribeGroupsRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("groups", n)
+    n, at = read_count(data, at, 2, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("groups", n)
-        add1(data[at:stop].decode())
-        at = stop
+        text, at = read_string(data, at, "groups")
+        add1(text)
     (m0.include_authorized_operations,) = unpack_t(data, at)
     at += 1
     return m0, at
@@ -104,31 +89,16 @@ def _decode_DescribeGroupsRequest_3(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("groups", n)
+    n, at = read_compact_count(data, at, 1, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("groups", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    m0.include_authorized_operations, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "groups")
+        add1(text)
+    (m0.include_authorized_operations,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -150,9 +120,7 @@ def _encode_DescribeGroupsRequest_0(m0: Any) -> list[Buffer]:
     items1 = m0.groups
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1)
     return [out]
 
 
@@ -161,9 +129,7 @@ def _encode_DescribeGroupsRequest_3(m0: Any) -> list[Buffer]:
     items1 = m0.groups
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1)
     out += pack_t(m0.include_authorized_operations)
     return [out]
 
@@ -171,13 +137,9 @@ def _encode_DescribeGroupsRequest_3(m0: Any) -> list[Buffer]:
 def _encode_DescribeGroupsRequest_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += pack_tz(m0.include_authorized_operations)
     return [out]
 
@@ -285,91 +247,32 @@ _DescribeGroupsResponse = DescribeGroupsResponse
 
 def _decode_DescribeGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsResponse)
     m0.throttle_time_ms = 0
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 14 <= size - at:
-        raise bad_length("groups", n)
+    n, at = read_count(data, at, 14, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
         m1.authorized_operations = -2147483648
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
+        (m1.error_code,) = unpack_h(data, at)
         at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_state", n)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_data", n)
-        m1.protocol_data = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("members", n)
+        m1.group_id, at = read_string(data, at, "group_id")
+        m1.group_state, at = read_string(data, at, "group_state")
+        m1.protocol_type, at = read_string(data, at, "protocol_type")
+        m1.protocol_data, at = read_string(data, at, "protocol_data")
+        n, at = read_count(data, at, 14, "members")
         m1.members = []
         add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             m2.group_instance_id = None
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_id", n)
-            m2.member_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_id", n)
-            m2.client_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_host", n)
-            m2.client_host = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_metadata", n)
-            m2.member_metadata = data[at:stop]
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_assignment", n)
-            m2.member_assignment = data[at:stop]
-            at = stop
+            m2.member_id, at = read_string(data, at, "member_id")
+            m2.client_id, at = read_string(data, at, "client_id")
+            m2.client_host, at = read_string(data, at, "client_host")
+            m2.member_metadata, at = read_bytes(data, at, "member_metadata")
+            m2.member_assignment, at = read_bytes(data, at, "member_assignment")
             add2(m2)
         add1(m1)
     return m0, at
@@ -377,90 +280,33 @@ def _decode_DescribeGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 14 <= size - at:
-        raise bad_length("groups", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 14, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
         m1.authorized_operations = -2147483648
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
+        (m1.error_code,) = unpack_h(data, at)
         at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_state", n)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_data", n)
-        m1.protocol_data = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("members", n)
+        m1.group_id, at = read_string(data, at, "group_id")
+        m1.group_state, at = read_string(data, at, "group_state")
+        m1.protocol_type, at = read_string(data, at, "protocol_type")
+        m1.protocol_data, at = read_string(data, at, "protocol_data")
+        n, at = read_count(data, at, 14, "members")
         m1.members = []
         add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             m2.group_instance_id = None
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_id", n)
-            m2.member_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_id", n)
-            m2.client_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_host", n)
-            m2.client_host = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_metadata", n)
-            m2.member_metadata = data[at:stop]
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_assignment", n)
-            m2.member_assignment = data[at:stop]
-            at = stop
+            m2.member_id, at = read_string(data, at, "member_id")
+            m2.client_id, at = read_string(data, at, "client_id")
+            m2.client_host, at = read_string(data, at, "client_host")
+            m2.member_metadata, at = read_bytes(data, at, "member_metadata")
+            m2.member_assignment, at = read_bytes(data, at, "member_assignment")
             add2(m2)
         add1(m1)
     return m0, at
@@ -468,89 +314,32 @@ def _decode_DescribeGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("groups", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 18, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
+        (m1.error_code,) = unpack_h(data, at)
         at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_state", n)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_data", n)
-        m1.protocol_data = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("members", n)
+        m1.group_id, at = read_string(data, at, "group_id")
+        m1.group_state, at = read_string(data, at, "group_state")
+        m1.protocol_type, at = read_string(data, at, "protocol_type")
+        m1.protocol_data, at = read_string(data, at, "protocol_data")
+        n, at = read_count(data, at, 14, "members")
         m1.members = []
         add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
             m2.group_instance_id = None
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_id", n)
-            m2.member_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_id", n)
-            m2.client_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_host", n)
-            m2.client_host = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_metadata", n)
-            m2.member_metadata = data[at:stop]
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_assignment", n)
-            m2.member_assignment = data[at:stop]
-            at = stop
+            m2.member_id, at = read_string(data, at, "member_id")
+            m2.client_id, at = read_string(data, at, "client_id")
+            m2.client_host, at = read_string(data, at, "client_host")
+            m2.member_metadata, at = read_bytes(data, at, "member_metadata")
+            m2.member_assignment, at = read_bytes(data, at, "member_assignment")
             add2(m2)
         (m1.authorized_operations,) = unpack_i(data, at)
         at += 4
@@ -560,98 +349,32 @@ def _decode_DescribeGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("groups", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 18, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
+        (m1.error_code,) = unpack_h(data, at)
         at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_state", n)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_data", n)
-        m1.protocol_data = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 16 <= size - at:
-            raise bad_length("members", n)
+        m1.group_id, at = read_string(data, at, "group_id")
+        m1.group_state, at = read_string(data, at, "group_state")
+        m1.protocol_type, at = read_string(data, at, "protocol_type")
+        m1.protocol_data, at = read_string(data, at, "protocol_data")
+        n, at = read_count(data, at, 16, "members")
         m1.members = []
         add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_id", n)
-            m2.member_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            if n < 0:
-                m2.group_instance_id = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("group_instance_id", n)
-                m2.group_instance_id = data[at:stop].decode()
-                at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_id", n)
-            m2.client_id = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("client_host", n)
-            m2.client_host = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_metadata", n)
-            m2.member_metadata = data[at:stop]
-            at = stop
-            (n,) = unpack_i(data, at)
-            at += 4
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("member_assignment", n)
-            m2.member_assignment = data[at:stop]
-            at = stop
+            m2.member_id, at = read_string(data, at, "member_id")
+            m2.group_instance_id, at = read_nullable_string(data, at, "group_instance_id")
+            m2.client_id, at = read_string(data, at, "client_id")
+            m2.client_host, at = read_string(data, at, "client_host")
+            m2.member_metadata, at = read_bytes(data, at, "member_metadata")
+            m2.member_assignment, at = read_bytes(data, at, "member_assignment")
             add2(m2)
         (m1.authorized_operations,) = unpack_i(data, at)
         at += 4
@@ -661,286 +384,77 @@ def _decode_DescribeGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 12 <= size - at:
-        raise bad_length("groups", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 12, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
         m1.error_message = None
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_state", n - 1)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_data", n - 1)
-        m1.protocol_data = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 7 <= size - at:
-            raise bad_length("members", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.group_id, at = read_compact_string(data, at, "group_id")
+        m1.group_state, at = read_compact_string(data, at, "group_state")
+        m1.protocol_type, at = read_compact_string(data, at, "protocol_type")
+        m1.protocol_data, at = read_compact_string(data, at, "protocol_data")
+        n, at = read_compact_count(data, at, 7, "members")
         m1.members = []
         add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("member_id", n - 1)
-            m2.member_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.group_instance_id = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("group_instance_id", n - 1)
-                m2.group_instance_id = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("client_id", n - 1)
-            m2.client_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("client_host", n - 1)
-            m2.client_host = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("member_metadata", n - 1)
-            m2.member_metadata = data[at:stop]
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("member_assignment", n - 1)
-            m2.member_assignment = data[at:stop]
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.member_id, at = read_compact_string(data, at, "member_id")
+            m2.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+            m2.client_id, at = read_compact_string(data, at, "client_id")
+            m2.client_host, at = read_compact_string(data, at, "client_host")
+            m2.member_metadata, at = read_compact_bytes(data, at, "member_metadata")
+            m2.member_assignment, at = read_compact_bytes(data, at, "member_assignment")
+            at = read_no_tags(data, at)
             add2(m2)
-        m1.authorized_operations, n = unpack_ic(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.authorized_operations,) = unpack_i(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeGroupsResponse_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 13 <= size - at:
-        raise bad_length("groups", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 13, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_DescribeGroupsResponse_DescribedGroup)
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_state", n - 1)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_data", n - 1)
-        m1.protocol_data = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 7 <= size - at:
-            raise bad_length("members", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        m1.group_id, at = read_compact_string(data, at, "group_id")
+        m1.group_state, at = read_compact_string(data, at, "group_state")
+        m1.protocol_type, at = read_compact_string(data, at, "protocol_type")
+        m1.protocol_data, at = read_compact_string(data, at, "protocol_data")
+        n, at = read_compact_count(data, at, 7, "members")
         m1.members = []
         add2 = m1.members.append
         for _ in range(n):
             m2 = new(_DescribeGroupsResponse_DescribedGroupMember)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("member_id", n - 1)
-            m2.member_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.group_instance_id = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("group_instance_id", n - 1)
-                m2.group_instance_id = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("client_id", n - 1)
-            m2.client_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("client_host", n - 1)
-            m2.client_host = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("member_metadata", n - 1)
-            m2.member_metadata = data[at:stop]
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("member_assignment", n - 1)
-            m2.member_assignment = data[at:stop]
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.member_id, at = read_compact_string(data, at, "member_id")
+            m2.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+            m2.client_id, at = read_compact_string(data, at, "client_id")
+            m2.client_host, at = read_compact_string(data, at, "client_host")
+            m2.member_metadata, at = read_compact_bytes(data, at, "member_metadata")
+            m2.member_assignment, at = read_compact_bytes(data, at, "member_assignment")
+            at = read_no_tags(data, at)
             add2(m2)
-        m1.authorized_operations, n = unpack_ic(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.authorized_operations,) = unpack_i(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -964,36 +478,19 @@ def _encode_DescribeGroupsResponse_0(m0: Any) -> list[Buffer]:
             raise not_in_version("error_message", m1.error_message)
         if m1.authorized_operations != -2147483648:
             raise not_in_version("authorized_operations", m1.authorized_operations)
-        text = m1.group_id.encode()
-        out += pack_hh(m1.error_code, len(text))
-        out += text
-        text = m1.group_state.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_data.encode()
-        out += pack_h(len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_string(out, m1.group_id)
+        put_string(out, m1.group_state)
+        put_string(out, m1.protocol_type)
+        put_string(out, m1.protocol_data)
         items2 = m1.members
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.member_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_host.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.member_metadata
-            out += pack_i(len(text))
-            out += text
-            text = m2.member_assignment
-            out += pack_i(len(text))
-            out += text
+            put_string(out, m2.member_id)
+            put_string(out, m2.client_id)
+            put_string(out, m2.client_host)
+            put_bytes(out, m2.member_metadata)
+            put_bytes(out, m2.member_assignment)
     return [out]
 
 
@@ -1006,36 +503,19 @@ def _encode_DescribeGroupsResponse_1(m0: Any) -> list[Buffer]:
             raise not_in_version("error_message", m1.error_message)
         if m1.authorized_operations != -2147483648:
             raise not_in_version("authorized_operations", m1.authorized_operations)
-        text = m1.group_id.encode()
-        out += pack_hh(m1.error_code, len(text))
-        out += text
-        text = m1.group_state.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_data.encode()
-        out += pack_h(len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_string(out, m1.group_id)
+        put_string(out, m1.group_state)
+        put_string(out, m1.protocol_type)
+        put_string(out, m1.protocol_data)
         items2 = m1.members
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.member_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_host.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.member_metadata
-            out += pack_i(len(text))
-            out += text
-            text = m2.member_assignment
-            out += pack_i(len(text))
-            out += text
+            put_string(out, m2.member_id)
+            put_string(out, m2.client_id)
+            put_string(out, m2.client_host)
+            put_bytes(out, m2.member_metadata)
+            put_bytes(out, m2.member_assignment)
     return [out]
 
 
@@ -1046,36 +526,19 @@ def _encode_DescribeGroupsResponse_3(m0: Any) -> list[Buffer]:
     for m1 in items1:
         if m1.error_message is not None:
             raise not_in_version("error_message", m1.error_message)
-        text = m1.group_id.encode()
-        out += pack_hh(m1.error_code, len(text))
-        out += text
-        text = m1.group_state.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_data.encode()
-        out += pack_h(len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_string(out, m1.group_id)
+        put_string(out, m1.group_state)
+        put_string(out, m1.protocol_type)
+        put_string(out, m1.protocol_data)
         items2 = m1.members
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.member_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_host.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.member_metadata
-            out += pack_i(len(text))
-            out += text
-            text = m2.member_assignment
-            out += pack_i(len(text))
-            out += text
+            put_string(out, m2.member_id)
+            put_string(out, m2.client_id)
+            put_string(out, m2.client_host)
+            put_bytes(out, m2.member_metadata)
+            put_bytes(out, m2.member_assignment)
         out += pack_i(m1.authorized_operations)
     return [out]
 
@@ -1087,39 +550,20 @@ def _encode_DescribeGroupsResponse_4(m0: Any) -> list[Buffer]:
     for m1 in items1:
         if m1.error_message is not None:
             raise not_in_version("error_message", m1.error_message)
-        text = m1.group_id.encode()
-        out += pack_hh(m1.error_code, len(text))
-        out += text
-        text = m1.group_state.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_data.encode()
-        out += pack_h(len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_string(out, m1.group_id)
+        put_string(out, m1.group_state)
+        put_string(out, m1.protocol_type)
+        put_string(out, m1.protocol_data)
         items2 = m1.members
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.member_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.group_instance_id is None else m2.group_instance_id.encode()
-            out += pack_h(-1 if m2.group_instance_id is None else len(text))
-            out += text
-            text = m2.client_id.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.client_host.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.member_metadata
-            out += pack_i(len(text))
-            out += text
-            text = m2.member_assignment
-            out += pack_i(len(text))
-            out += text
+            put_string(out, m2.member_id)
+            put_nullable_string(out, m2.group_instance_id)
+            put_string(out, m2.client_id)
+            put_string(out, m2.client_host)
+            put_bytes(out, m2.member_metadata)
+            put_bytes(out, m2.member_assignment)
         out += pack_i(m1.authorized_operations)
     return [out]
 
@@ -1128,59 +572,24 @@ def _encode_DescribeGroupsResponse_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.error_message is not None:
             raise not_in_version("error_message", m1.error_message)
         out += pack_h(m1.error_code)
-        text = m1.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.group_state.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_data.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.group_id)
+        put_compact_string(out, m1.group_state)
+        put_compact_string(out, m1.protocol_type)
+        put_compact_string(out, m1.protocol_data)
         items2 = m1.members
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.member_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            if m2.group_instance_id is None:
-                out += b"\0"
-            else:
-                text = m2.group_instance_id.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
-            text = m2.client_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.client_host.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.member_metadata
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
-            out += text
-            text = m2.member_assignment
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
-            out += text
+            put_compact_string(out, m2.member_id)
+            put_compact_nullable_string(out, m2.group_instance_id)
+            put_compact_string(out, m2.client_id)
+            put_compact_string(out, m2.client_host)
+            put_compact_bytes(out, m2.member_metadata)
+            put_compact_bytes(out, m2.member_assignment)
             out += b"\0"
         out += pack_iz(m1.authorized_operations)
     out += b"\0"
@@ -1191,64 +600,23 @@ def _encode_DescribeGroupsResponse_6(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        text = m1.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.group_state.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_data.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_nullable_string(out, m1.error_message)
+        put_compact_string(out, m1.group_id)
+        put_compact_string(out, m1.group_state)
+        put_compact_string(out, m1.protocol_type)
+        put_compact_string(out, m1.protocol_data)
         items2 = m1.members
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.member_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            if m2.group_instance_id is None:
-                out += b"\0"
-            else:
-                text = m2.group_instance_id.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
-            text = m2.client_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.client_host.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.member_metadata
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
-            out += text
-            text = m2.member_assignment
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
-            out += text
+            put_compact_string(out, m2.member_id)
+            put_compact_nullable_string(out, m2.group_instance_id)
+            put_compact_string(out, m2.client_id)
+            put_compact_string(out, m2.client_host)
+            put_compact_bytes(out, m2.member_metadata)
+            put_compact_bytes(out, m2.member_assignment)
             out += b"\0"
         out += pack_iz(m1.authorized_operations)
     out += b"\0"

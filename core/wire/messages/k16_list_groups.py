@@ -11,24 +11,22 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    put_string,
+    read_compact_count,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_string,
 )
 
-pack_h = Struct_(">h").pack
 pack_hi = Struct_(">hi").pack
 pack_ih = Struct_(">ih").pack
 pack_ihi = Struct_(">ihi").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hi = Struct_(">hi").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihi = Struct_(">ihi").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 
 
 class ListGroupsRequest(Message):
@@ -52,7 +50,6 @@ _ListGroupsRequest = ListGroupsRequest
 
 def _decode_ListGroupsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsRequest)
     m0.states_filter = []
     m0.types_filter = []
@@ -61,94 +58,43 @@ def _decode_ListGroupsRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_ListGroupsRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsRequest)
     m0.states_filter = []
     m0.types_filter = []
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListGroupsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsRequest)
     m0.types_filter = []
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("states_filter", n)
+    n, at = read_compact_count(data, at, 1, "states_filter")
     m0.states_filter = []
     add1 = m0.states_filter.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("states_filter", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "states_filter")
+        add1(text)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListGroupsRequest_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("states_filter", n)
+    n, at = read_compact_count(data, at, 1, "states_filter")
     m0.states_filter = []
     add1 = m0.states_filter.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("states_filter", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("types_filter", n)
+        text, at = read_compact_string(data, at, "states_filter")
+        add1(text)
+    n, at = read_compact_count(data, at, 1, "types_filter")
     m0.types_filter = []
     add1 = m0.types_filter.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("types_filter", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "types_filter")
+        add1(text)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -186,13 +132,9 @@ def _encode_ListGroupsRequest_4(m0: Any) -> list[Buffer]:
     if m0.types_filter != []:
         raise not_in_version("types_filter", m0.types_filter)
     items1 = m0.states_filter
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += b"\0"
     return [out]
 
@@ -200,21 +142,13 @@ def _encode_ListGroupsRequest_4(m0: Any) -> list[Buffer]:
 def _encode_ListGroupsRequest_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.states_filter
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     items1 = m0.types_filter
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += b"\0"
     return [out]
 
@@ -276,231 +210,98 @@ _ListGroupsResponse = ListGroupsResponse
 
 def _decode_ListGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsResponse)
     m0.throttle_time_ms = 0
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("groups", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_count(data, at, 4, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_state = ""
         m1.group_type = ""
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
+        m1.group_id, at = read_string(data, at, "group_id")
+        m1.protocol_type, at = read_string(data, at, "protocol_type")
         add1(m1)
     return m0, at
 
 
 def _decode_ListGroupsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihi(data, at)
-    at += 10
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("groups", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_count(data, at, 4, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_state = ""
         m1.group_type = ""
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
+        m1.group_id, at = read_string(data, at, "group_id")
+        m1.protocol_type, at = read_string(data, at, "protocol_type")
         add1(m1)
     return m0, at
 
 
 def _decode_ListGroupsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("groups", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 3, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_state = ""
         m1.group_type = ""
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.group_id, at = read_compact_string(data, at, "group_id")
+        m1.protocol_type, at = read_compact_string(data, at, "protocol_type")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListGroupsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("groups", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 4, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
         m1.group_type = ""
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_state", n - 1)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.group_id, at = read_compact_string(data, at, "group_id")
+        m1.protocol_type, at = read_compact_string(data, at, "protocol_type")
+        m1.group_state, at = read_compact_string(data, at, "group_state")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListGroupsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListGroupsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("groups", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 5, "groups")
     m0.groups = []
     add1 = m0.groups.append
     for _ in range(n):
         m1 = new(_ListGroupsResponse_ListedGroup)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("protocol_type", n - 1)
-        m1.protocol_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_state", n - 1)
-        m1.group_state = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_type", n - 1)
-        m1.group_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.group_id, at = read_compact_string(data, at, "group_id")
+        m1.protocol_type, at = read_compact_string(data, at, "protocol_type")
+        m1.group_state, at = read_compact_string(data, at, "group_state")
+        m1.group_type, at = read_compact_string(data, at, "group_type")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -519,12 +320,8 @@ def _encode_ListGroupsResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.groups
     out += pack_hi(m0.error_code, len(items1))
     for m1 in items1:
-        text = m1.group_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_type.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.group_id)
+        put_string(out, m1.protocol_type)
     return [out]
 
 
@@ -533,12 +330,8 @@ def _encode_ListGroupsResponse_1(m0: Any) -> list[Buffer]:
     items1 = m0.groups
     out += pack_ihi(m0.throttle_time_ms, m0.error_code, len(items1))
     for m1 in items1:
-        text = m1.group_id.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.protocol_type.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.group_id)
+        put_string(out, m1.protocol_type)
     return [out]
 
 
@@ -546,17 +339,10 @@ def _encode_ListGroupsResponse_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.group_id)
+        put_compact_string(out, m1.protocol_type)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -566,21 +352,11 @@ def _encode_ListGroupsResponse_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.group_state.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.group_id)
+        put_compact_string(out, m1.protocol_type)
+        put_compact_string(out, m1.group_state)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -590,25 +366,12 @@ def _encode_ListGroupsResponse_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.protocol_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.group_state.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.group_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.group_id)
+        put_compact_string(out, m1.protocol_type)
+        put_compact_string(out, m1.group_state)
+        put_compact_string(out, m1.group_type)
         out += b"\0"
     out += b"\0"
     return [out]

@@ -9,12 +9,10 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Message, UNSET, new
-from ..primitives import Buffer, bad_length
+from ..primitives import Buffer, put_string, read_count, read_string
 
-pack_h = Struct_(">h").pack
 pack_hi = Struct_(">hi").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hi = Struct_(">hi").unpack_from
 
 
 class SaslHandshakeRequest(Message):
@@ -36,15 +34,8 @@ _SaslHandshakeRequest = SaslHandshakeRequest
 
 def _decode_SaslHandshakeRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslHandshakeRequest)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("mechanism", n)
-    m0.mechanism = data[at:stop].decode()
-    at = stop
+    m0.mechanism, at = read_string(data, at, "mechanism")
     return m0, at
 
 
@@ -56,9 +47,7 @@ SaslHandshakeRequest.DECODERS = {
 
 def _encode_SaslHandshakeRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.mechanism.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.mechanism)
     return [out]
 
 
@@ -88,22 +77,15 @@ _SaslHandshakeResponse = SaslHandshakeResponse
 
 def _decode_SaslHandshakeResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslHandshakeResponse)
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("mechanisms", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_count(data, at, 2, "mechanisms")
     m0.mechanisms = []
     add1 = m0.mechanisms.append
     for _ in range(n):
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("mechanisms", n)
-        add1(data[at:stop].decode())
-        at = stop
+        text, at = read_string(data, at, "mechanisms")
+        add1(text)
     return m0, at
 
 
@@ -118,9 +100,7 @@ def _encode_SaslHandshakeResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.mechanisms
     out += pack_hi(m0.error_code, len(items1))
     for m1 in items1:
-        text = m1.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1)
     return [out]
 
 

@@ -11,13 +11,15 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
-    read_long_string_length,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_count,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
@@ -29,11 +31,9 @@ pack_hi = Struct_(">hi").pack
 pack_i = Struct_(">i").pack
 pack_q = Struct_(">q").pack
 pack_t = Struct_(">?").pack
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
 unpack_hhh = Struct_(">hhh").unpack_from
-unpack_hhhc = Struct_(">hhhB").unpack_from
-unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
 unpack_ic = Struct_(">iB").unpack_from
 unpack_q = Struct_(">q").unpack_from
@@ -61,7 +61,6 @@ _ApiVersionsRequest = ApiVersionsRequest
 
 def _decode_ApiVersionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ApiVersionsRequest)
     m0.client_software_name = ""
     m0.client_software_version = ""
@@ -70,30 +69,10 @@ def _decode_ApiVersionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_ApiVersionsRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ApiVersionsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_software_name", n - 1)
-    m0.client_software_name = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_software_version", n - 1)
-    m0.client_software_version = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.client_software_name, at = read_compact_string(data, at, "client_software_name")
+    m0.client_software_version, at = read_compact_string(data, at, "client_software_version")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -113,14 +92,8 @@ def _encode_ApiVersionsRequest_0(m0: Any) -> list[Buffer]:
 
 def _encode_ApiVersionsRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.client_software_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.client_software_version.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.client_software_name)
+    put_compact_string(out, m0.client_software_version)
     out += b"\0"
     return [out]
 
@@ -216,17 +189,15 @@ _ApiVersionsResponse = ApiVersionsResponse
 
 def _decode_ApiVersionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ApiVersionsResponse)
     m0.throttle_time_ms = 0
     m0.supported_features = []
     m0.finalized_features_epoch = -1
     m0.finalized_features = []
     m0.zk_migration_ready = False
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("api_keys", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_count(data, at, 6, "api_keys")
     m0.api_keys = []
     add1 = m0.api_keys.append
     for _ in range(n):
@@ -239,16 +210,14 @@ def _decode_ApiVersionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_ApiVersionsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ApiVersionsResponse)
     m0.supported_features = []
     m0.finalized_features_epoch = -1
     m0.finalized_features = []
     m0.zk_migration_ready = False
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("api_keys", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_count(data, at, 6, "api_keys")
     m0.api_keys = []
     add1 = m0.api_keys.append
     for _ in range(n):
@@ -265,21 +234,16 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_ApiVersionsResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("api_keys", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 7, "api_keys")
     m0.api_keys = []
     add1 = m0.api_keys.append
     for _ in range(n):
         m1 = new(_ApiVersionsResponse_ApiVersion)
-        m1.api_key, m1.min_version, m1.max_version, n = unpack_hhhc(data, at)
-        at += 7
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.api_key, m1.min_version, m1.max_version = unpack_hhh(data, at)
+        at += 6
+        at = read_no_tags(data, at)
         add1(m1)
     m0.throttle_time_ms, n = unpack_ic(data, at)
     at += 5
@@ -297,30 +261,15 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 6 <= size - at:
-                    raise bad_length("supported_features", n)
+                n, at = read_compact_count(data, at, 6, "supported_features")
                 m0.supported_features = []
                 add1 = m0.supported_features.append
                 for _ in range(n):
                     m1 = new(_ApiVersionsResponse_SupportedFeatureKey)
-                    n = data[at]
-                    at += 1
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("name", n - 1)
-                    m1.name = data[at:stop].decode()
-                    at = stop
-                    m1.min_version, m1.max_version, n = unpack_hhc(data, at)
-                    at += 5
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    m1.name, at = read_compact_string(data, at, "name")
+                    m1.min_version, m1.max_version = unpack_hh(data, at)
+                    at += 4
+                    at = read_no_tags(data, at)
                     add1(m1)
                 if at != end0:
                     raise bad_length("supported_features", n)
@@ -330,30 +279,15 @@ def _decode_ApiVersionsResponse_3(data: Any, at: int) -> tuple[Any, int]:
                 if at != end0:
                     raise bad_length("finalized_features_epoch", n)
             elif tag == 2:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 6 <= size - at:
-                    raise bad_length("finalized_features", n)
+                n, at = read_compact_count(data, at, 6, "finalized_features")
                 m0.finalized_features = []
                 add1 = m0.finalized_features.append
                 for _ in range(n):
                     m1 = new(_ApiVersionsResponse_FinalizedFeatureKey)
-                    n = data[at]
-                    at += 1
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("name", n - 1)
-                    m1.name = data[at:stop].decode()
-                    at = stop
-                    m1.max_version_level, m1.min_version_level, n = unpack_hhc(data, at)
-                    at += 5
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    m1.name, at = read_compact_string(data, at, "name")
+                    m1.max_version_level, m1.min_version_level = unpack_hh(data, at)
+                    at += 4
+                    at = read_no_tags(data, at)
                     add1(m1)
                 if at != end0:
                     raise bad_length("finalized_features", n)
@@ -399,12 +333,11 @@ def _encode_ApiVersionsResponse_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.api_keys
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_hhhz(m1.api_key, m1.min_version, m1.max_version)
     out += pack_i(m0.throttle_time_ms)
-    if not (m0.supported_features != [] or m0.finalized_features_epoch != -1 or m0.finalized_features != [] or m0.zk_migration_ready):
+    if m0.supported_features == [] and m0.finalized_features_epoch == -1 and m0.finalized_features == [] and not m0.zk_migration_ready:
         out += b"\0"
     else:
         count0 = 0
@@ -412,13 +345,9 @@ def _encode_ApiVersionsResponse_3(m0: Any) -> list[Buffer]:
         if m0.supported_features != []:
             body0 = bytearray()
             items1 = m0.supported_features
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             for m1 in items1:
-                text = m1.name.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+                put_compact_string(body0, m1.name)
                 body0 += pack_hhz(m1.min_version, m1.max_version)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0
@@ -430,13 +359,9 @@ def _encode_ApiVersionsResponse_3(m0: Any) -> list[Buffer]:
         if m0.finalized_features != []:
             body0 = bytearray()
             items1 = m0.finalized_features
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             for m1 in items1:
-                text = m1.name.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+                put_compact_string(body0, m1.name)
                 body0 += pack_hhz(m1.max_version_level, m1.min_version_level)
             count0 += 1
             section0 += uvarint(2) + uvarint(len(body0)) + body0

@@ -11,15 +11,18 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
@@ -30,12 +33,9 @@ pack_iz = Struct_(">ix").pack
 pack_uh = Struct_(">16sh").pack
 pack_uz = Struct_(">16sx").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
-unpack_uhc = Struct_(">16shB").unpack_from
+unpack_u = Struct_(">16s").unpack_from
+unpack_uh = Struct_(">16sh").unpack_from
 
 
 class DeleteTopicsRequest(Message):
@@ -76,23 +76,14 @@ _DeleteTopicsRequest = DeleteTopicsRequest
 
 def _decode_DeleteTopicsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsRequest)
     m0.topics = []
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("topic_names", n)
+    n, at = read_count(data, at, 2, "topic_names")
     m0.topic_names = []
     add1 = m0.topic_names.append
     for _ in range(n):
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("topic_names", n)
-        add1(data[at:stop].decode())
-        at = stop
+        text, at = read_string(data, at, "topic_names")
+        add1(text)
     (m0.timeout_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -100,72 +91,37 @@ def _decode_DeleteTopicsRequest_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteTopicsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsRequest)
     m0.topics = []
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("topic_names", n)
+    n, at = read_compact_count(data, at, 1, "topic_names")
     m0.topic_names = []
     add1 = m0.topic_names.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_names", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    m0.timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "topic_names")
+        add1(text)
+    (m0.timeout_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DeleteTopicsRequest_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsRequest)
     m0.topic_names = []
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteTopicsRequest_DeleteTopicState)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.name = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m1.name = data[at:stop].decode()
-            at = stop
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_nullable_string(data, at, "name")
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.timeout_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -186,9 +142,7 @@ def _encode_DeleteTopicsRequest_1(m0: Any) -> list[Buffer]:
     items1 = m0.topic_names
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1)
     out += pack_i(m0.timeout_ms)
     return [out]
 
@@ -198,13 +152,9 @@ def _encode_DeleteTopicsRequest_4(m0: Any) -> list[Buffer]:
     if m0.topics != []:
         raise not_in_version("topics", m0.topics)
     items1 = m0.topic_names
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += pack_iz(m0.timeout_ms)
     return [out]
 
@@ -212,16 +162,9 @@ def _encode_DeleteTopicsRequest_4(m0: Any) -> list[Buffer]:
 def _encode_DeleteTopicsRequest_6(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        if m1.name is None:
-            out += b"\0"
-        else:
-            text = m1.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.name)
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         out += pack_uz(m1.topic_id)
@@ -284,25 +227,17 @@ _DeleteTopicsResponse = DeleteTopicsResponse
 
 def _decode_DeleteTopicsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("responses", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 4, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         m1.topic_id = ZERO_UUID
         m1.error_message = None
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
+        m1.name, at = read_string(data, at, "name")
         (m1.error_code,) = unpack_h(data, at)
         at += 2
         add1(m1)
@@ -311,139 +246,63 @@ def _decode_DeleteTopicsResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteTopicsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("responses", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 4, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         m1.topic_id = ZERO_UUID
         m1.error_message = None
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DeleteTopicsResponse_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("responses", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 5, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
         m1.topic_id = ZERO_UUID
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DeleteTopicsResponse_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteTopicsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 21 <= size - at:
-        raise bad_length("responses", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 21, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteTopicsResponse_DeletableTopicResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.name = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m1.name = data[at:stop].decode()
-            at = stop
-        m1.topic_id, m1.error_code, n = unpack_uhc(data, at)
-        at += 19
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_nullable_string(data, at, "name")
+        m1.topic_id, m1.error_code = unpack_uh(data, at)
+        at += 18
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -462,9 +321,7 @@ def _encode_DeleteTopicsResponse_1(m0: Any) -> list[Buffer]:
     items1 = m0.responses
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         out += pack_h(m1.error_code)
     return [out]
 
@@ -473,13 +330,9 @@ def _encode_DeleteTopicsResponse_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.responses
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hz(m1.error_code)
     out += b"\0"
     return [out]
@@ -489,21 +342,11 @@ def _encode_DeleteTopicsResponse_5(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.responses
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -513,26 +356,13 @@ def _encode_DeleteTopicsResponse_6(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.responses
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        if m1.name is None:
-            out += b"\0"
-        else:
-            text = m1.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.name)
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         out += pack_uh(m1.topic_id, m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]

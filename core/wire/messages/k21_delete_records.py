@@ -11,16 +11,16 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    put_string,
+    read_compact_count,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_string,
 )
 
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 pack_iq = Struct_(">iq").pack
@@ -28,14 +28,9 @@ pack_iqh = Struct_(">iqh").pack
 pack_iqhz = Struct_(">iqhx").pack
 pack_iqz = Struct_(">iqx").pack
 pack_iz = Struct_(">ix").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 unpack_iq = Struct_(">iq").unpack_from
-unpack_iqc = Struct_(">iqB").unpack_from
 unpack_iqh = Struct_(">iqh").unpack_from
-unpack_iqhc = Struct_(">iqhB").unpack_from
 
 
 class DeleteRecordsRequest(Message):
@@ -81,27 +76,14 @@ _DeleteRecordsRequest = DeleteRecordsRequest
 
 def _decode_DeleteRecordsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteRecordsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsRequest_DeleteRecordsTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 12 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 12, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -117,53 +99,27 @@ def _decode_DeleteRecordsRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteRecordsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteRecordsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsRequest_DeleteRecordsTopic)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 13 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_compact_string(data, at, "name")
+        n, at = read_compact_count(data, at, 13, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteRecordsRequest_DeleteRecordsPartition)
-            m2.partition_index, m2.offset, n = unpack_iqc(data, at)
-            at += 13
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.offset = unpack_iq(data, at)
+            at += 12
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.timeout_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -179,9 +135,7 @@ def _encode_DeleteRecordsRequest_0(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -193,16 +147,11 @@ def _encode_DeleteRecordsRequest_0(m0: Any) -> list[Buffer]:
 def _encode_DeleteRecordsRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_iqz(m2.partition_index, m2.offset)
         out += b"\0"
@@ -266,27 +215,16 @@ _DeleteRecordsResponse = DeleteRecordsResponse
 
 def _decode_DeleteRecordsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteRecordsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsResponse_DeleteRecordsTopicResult)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 14, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -300,53 +238,27 @@ def _decode_DeleteRecordsResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteRecordsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteRecordsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteRecordsResponse_DeleteRecordsTopicResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 15 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_compact_string(data, at, "name")
+        n, at = read_compact_count(data, at, 15, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DeleteRecordsResponse_DeleteRecordsPartitionResult)
-            m2.partition_index, m2.low_watermark, m2.error_code, n = unpack_iqhc(data, at)
-            at += 15
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.low_watermark, m2.error_code = unpack_iqh(data, at)
+            at += 14
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -362,9 +274,7 @@ def _encode_DeleteRecordsResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -376,16 +286,11 @@ def _encode_DeleteRecordsResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_iqhz(m2.partition_index, m2.low_watermark, m2.error_code)
         out += b"\0"

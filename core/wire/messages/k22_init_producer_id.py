@@ -11,15 +11,14 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    skip_tags,
-    string_uvarint,
+    put_compact_nullable_string,
+    put_nullable_string,
+    read_compact_nullable_string,
+    read_no_tags,
+    read_nullable_string,
 )
 
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
 pack_ihqh = Struct_(">ihqh").pack
 pack_ihqhqhz = Struct_(">ihqhqhx").pack
@@ -27,14 +26,11 @@ pack_ihqhz = Struct_(">ihqhx").pack
 pack_iqhttz = Struct_(">iqh??x").pack
 pack_iqhz = Struct_(">iqhx").pack
 pack_iz = Struct_(">ix").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 unpack_ihqh = Struct_(">ihqh").unpack_from
-unpack_ihqhc = Struct_(">ihqhB").unpack_from
-unpack_ihqhqhc = Struct_(">ihqhqhB").unpack_from
-unpack_iqhc = Struct_(">iqhB").unpack_from
-unpack_iqhttc = Struct_(">iqh??B").unpack_from
+unpack_ihqhqh = Struct_(">ihqhqh").unpack_from
+unpack_iqh = Struct_(">iqh").unpack_from
+unpack_iqhtt = Struct_(">iqh??").unpack_from
 
 
 class InitProducerIdRequest(Message):
@@ -78,22 +74,12 @@ _InitProducerIdRequest = InitProducerIdRequest
 
 def _decode_InitProducerIdRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdRequest)
     m0.producer_id = -1
     m0.producer_epoch = -1
     m0.enable2_pc = False
     m0.keep_prepared_txn = False
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.transactional_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("transactional_id", n)
-        m0.transactional_id = data[at:stop].decode()
-        at = stop
+    m0.transactional_id, at = read_nullable_string(data, at, "transactional_id")
     (m0.transaction_timeout_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -101,76 +87,37 @@ def _decode_InitProducerIdRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_InitProducerIdRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdRequest)
     m0.producer_id = -1
     m0.producer_epoch = -1
     m0.enable2_pc = False
     m0.keep_prepared_txn = False
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.transactional_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("transactional_id", n - 1)
-        m0.transactional_id = data[at:stop].decode()
-        at = stop
-    m0.transaction_timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.transactional_id, at = read_compact_nullable_string(data, at, "transactional_id")
+    (m0.transaction_timeout_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_InitProducerIdRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdRequest)
     m0.enable2_pc = False
     m0.keep_prepared_txn = False
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.transactional_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("transactional_id", n - 1)
-        m0.transactional_id = data[at:stop].decode()
-        at = stop
-    m0.transaction_timeout_ms, m0.producer_id, m0.producer_epoch, n = unpack_iqhc(data, at)
-    at += 15
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.transactional_id, at = read_compact_nullable_string(data, at, "transactional_id")
+    m0.transaction_timeout_ms, m0.producer_id, m0.producer_epoch = unpack_iqh(data, at)
+    at += 14
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_InitProducerIdRequest_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.transactional_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("transactional_id", n - 1)
-        m0.transactional_id = data[at:stop].decode()
-        at = stop
-    m0.transaction_timeout_ms, m0.producer_id, m0.producer_epoch, m0.enable2_pc, m0.keep_prepared_txn, n = unpack_iqhttc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.transactional_id, at = read_compact_nullable_string(data, at, "transactional_id")
+    m0.transaction_timeout_ms, m0.producer_id, m0.producer_epoch, m0.enable2_pc, m0.keep_prepared_txn = unpack_iqhtt(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -195,9 +142,7 @@ def _encode_InitProducerIdRequest_0(m0: Any) -> list[Buffer]:
         raise not_in_version("enable2_pc", m0.enable2_pc)
     if m0.keep_prepared_txn:
         raise not_in_version("keep_prepared_txn", m0.keep_prepared_txn)
-    text = b"" if m0.transactional_id is None else m0.transactional_id.encode()
-    out += pack_h(-1 if m0.transactional_id is None else len(text))
-    out += text
+    put_nullable_string(out, m0.transactional_id)
     out += pack_i(m0.transaction_timeout_ms)
     return [out]
 
@@ -212,13 +157,7 @@ def _encode_InitProducerIdRequest_2(m0: Any) -> list[Buffer]:
         raise not_in_version("enable2_pc", m0.enable2_pc)
     if m0.keep_prepared_txn:
         raise not_in_version("keep_prepared_txn", m0.keep_prepared_txn)
-    if m0.transactional_id is None:
-        out += b"\0"
-    else:
-        text = m0.transactional_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.transactional_id)
     out += pack_iz(m0.transaction_timeout_ms)
     return [out]
 
@@ -229,26 +168,14 @@ def _encode_InitProducerIdRequest_3(m0: Any) -> list[Buffer]:
         raise not_in_version("enable2_pc", m0.enable2_pc)
     if m0.keep_prepared_txn:
         raise not_in_version("keep_prepared_txn", m0.keep_prepared_txn)
-    if m0.transactional_id is None:
-        out += b"\0"
-    else:
-        text = m0.transactional_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.transactional_id)
     out += pack_iqhz(m0.transaction_timeout_ms, m0.producer_id, m0.producer_epoch)
     return [out]
 
 
 def _encode_InitProducerIdRequest_6(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.transactional_id is None:
-        out += b"\0"
-    else:
-        text = m0.transactional_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.transactional_id)
     out += pack_iqhttz(m0.transaction_timeout_ms, m0.producer_id, m0.producer_epoch, m0.enable2_pc, m0.keep_prepared_txn)
     return [out]
 
@@ -305,7 +232,6 @@ _InitProducerIdResponse = InitProducerIdResponse
 
 def _decode_InitProducerIdResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdResponse)
     m0.ongoing_txn_producer_id = -1
     m0.ongoing_txn_producer_epoch = -1
@@ -316,25 +242,21 @@ def _decode_InitProducerIdResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_InitProducerIdResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdResponse)
     m0.ongoing_txn_producer_id = -1
     m0.ongoing_txn_producer_epoch = -1
-    m0.throttle_time_ms, m0.error_code, m0.producer_id, m0.producer_epoch, n = unpack_ihqhc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code, m0.producer_id, m0.producer_epoch = unpack_ihqh(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_InitProducerIdResponse_6(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_InitProducerIdResponse)
-    m0.throttle_time_ms, m0.error_code, m0.producer_id, m0.producer_epoch, m0.ongoing_txn_producer_id, m0.ongoing_txn_producer_epoch, n = unpack_ihqhqhc(data, at)
-    at += 27
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code, m0.producer_id, m0.producer_epoch, m0.ongoing_txn_producer_id, m0.ongoing_txn_producer_epoch = unpack_ihqhqh(data, at)
+    at += 26
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -11,30 +11,25 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    put_string,
+    read_compact_count,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_string,
 )
 
-pack_h = Struct_(">h").pack
 pack_hiiq = Struct_(">hiiq").pack
 pack_hiiqz = Struct_(">hiiqx").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 pack_iii = Struct_(">iii").pack
 pack_iiiz = Struct_(">iiix").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_hiiq = Struct_(">hiiq").unpack_from
-unpack_hiiqc = Struct_(">hiiqB").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 unpack_iii = Struct_(">iii").unpack_from
-unpack_iiic = Struct_(">iiiB").unpack_from
 
 
 class OffsetForLeaderEpochRequest(Message):
@@ -87,28 +82,15 @@ _OffsetForLeaderEpochRequest = OffsetForLeaderEpochRequest
 
 def _decode_OffsetForLeaderEpochRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetForLeaderEpochRequest)
     m0.replica_id = -2
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("topic", n)
-        m1.topic = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 12 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic, at = read_string(data, at, "topic")
+        n, at = read_count(data, at, 12, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -122,27 +104,16 @@ def _decode_OffsetForLeaderEpochRequest_2(data: Any, at: int) -> tuple[Any, int]
 
 def _decode_OffsetForLeaderEpochRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetForLeaderEpochRequest)
-    m0.replica_id, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    (m0.replica_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("topic", n)
-        m1.topic = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 12 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic, at = read_string(data, at, "topic")
+        n, at = read_count(data, at, 12, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -156,53 +127,27 @@ def _decode_OffsetForLeaderEpochRequest_3(data: Any, at: int) -> tuple[Any, int]
 
 def _decode_OffsetForLeaderEpochRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetForLeaderEpochRequest)
-    m0.replica_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.replica_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderTopic)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic", n - 1)
-        m1.topic = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 13 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic, at = read_compact_string(data, at, "topic")
+        n, at = read_compact_count(data, at, 13, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochRequest_OffsetForLeaderPartition)
-            m2.partition, m2.current_leader_epoch, m2.leader_epoch, n = unpack_iiic(data, at)
-            at += 13
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition, m2.current_leader_epoch, m2.leader_epoch = unpack_iii(data, at)
+            at += 12
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -218,9 +163,7 @@ def _encode_OffsetForLeaderEpochRequest_2(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.topic.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.topic)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -233,9 +176,7 @@ def _encode_OffsetForLeaderEpochRequest_3(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_ii(m0.replica_id, len(items1))
     for m1 in items1:
-        text = m1.topic.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.topic)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -247,16 +188,11 @@ def _encode_OffsetForLeaderEpochRequest_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_i(m0.replica_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_iiiz(m2.partition, m2.current_leader_epoch, m2.leader_epoch)
         out += b"\0"
@@ -328,27 +264,16 @@ _OffsetForLeaderEpochResponse = OffsetForLeaderEpochResponse
 
 def _decode_OffsetForLeaderEpochResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetForLeaderEpochResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochResponse_OffsetForLeaderTopicResult)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("topic", n)
-        m1.topic = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 18 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic, at = read_string(data, at, "topic")
+        n, at = read_count(data, at, 18, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -362,53 +287,27 @@ def _decode_OffsetForLeaderEpochResponse_2(data: Any, at: int) -> tuple[Any, int
 
 def _decode_OffsetForLeaderEpochResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetForLeaderEpochResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetForLeaderEpochResponse_OffsetForLeaderTopicResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic", n - 1)
-        m1.topic = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 19 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic, at = read_compact_string(data, at, "topic")
+        n, at = read_compact_count(data, at, 19, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_OffsetForLeaderEpochResponse_EpochEndOffset)
-            m2.error_code, m2.partition, m2.leader_epoch, m2.end_offset, n = unpack_hiiqc(data, at)
-            at += 19
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.error_code, m2.partition, m2.leader_epoch, m2.end_offset = unpack_hiiq(data, at)
+            at += 18
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -424,9 +323,7 @@ def _encode_OffsetForLeaderEpochResponse_2(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = m1.topic.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.topic)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -438,16 +335,11 @@ def _encode_OffsetForLeaderEpochResponse_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_hiiqz(m2.error_code, m2.partition, m2.leader_epoch, m2.end_offset)
         out += b"\0"

@@ -9,18 +9,13 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Int64, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_string, put_string, read_compact_string, read_no_tags, read_string
 
-pack_h = Struct_(">h").pack
 pack_ih = Struct_(">ih").pack
 pack_ihz = Struct_(">ihx").pack
 pack_qh = Struct_(">qh").pack
-pack_qhh = Struct_(">qhh").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_qhc = Struct_(">qhB").unpack_from
-unpack_qhh = Struct_(">qhh").unpack_from
+unpack_qh = Struct_(">qh").unpack_from
 
 
 class AddOffsetsToTxnRequest(Message):
@@ -52,51 +47,22 @@ _AddOffsetsToTxnRequest = AddOffsetsToTxnRequest
 
 def _decode_AddOffsetsToTxnRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddOffsetsToTxnRequest)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
-    m0.producer_id, m0.producer_epoch, n = unpack_qhh(data, at)
-    at += 12
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
+    m0.transactional_id, at = read_string(data, at, "transactional_id")
+    m0.producer_id, m0.producer_epoch = unpack_qh(data, at)
+    at += 10
+    m0.group_id, at = read_string(data, at, "group_id")
     return m0, at
 
 
 def _decode_AddOffsetsToTxnRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddOffsetsToTxnRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n - 1)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
-    m0.producer_id, m0.producer_epoch, n = unpack_qhc(data, at)
-    at += 11
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.transactional_id, at = read_compact_string(data, at, "transactional_id")
+    m0.producer_id, m0.producer_epoch = unpack_qh(data, at)
+    at += 10
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -111,26 +77,17 @@ AddOffsetsToTxnRequest.DECODERS = {
 
 def _encode_AddOffsetsToTxnRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.transactional_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.group_id.encode()
-    out += pack_qhh(m0.producer_id, m0.producer_epoch, len(text))
-    out += text
+    put_string(out, m0.transactional_id)
+    out += pack_qh(m0.producer_id, m0.producer_epoch)
+    put_string(out, m0.group_id)
     return [out]
 
 
 def _encode_AddOffsetsToTxnRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.transactional_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.transactional_id)
     out += pack_qh(m0.producer_id, m0.producer_epoch)
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     out += b"\0"
     return [out]
 
@@ -164,7 +121,6 @@ _AddOffsetsToTxnResponse = AddOffsetsToTxnResponse
 
 def _decode_AddOffsetsToTxnResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddOffsetsToTxnResponse)
     m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
     at += 6
@@ -173,12 +129,10 @@ def _decode_AddOffsetsToTxnResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_AddOffsetsToTxnResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddOffsetsToTxnResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    at = read_no_tags(data, at)
     return m0, at
 
 

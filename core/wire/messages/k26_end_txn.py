@@ -9,20 +9,16 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Int64, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_string, put_string, read_compact_string, read_no_tags, read_string
 
-pack_h = Struct_(">h").pack
 pack_ih = Struct_(">ih").pack
 pack_ihqhz = Struct_(">ihqhx").pack
 pack_ihz = Struct_(">ihx").pack
 pack_qht = Struct_(">qh?").pack
 pack_qhtz = Struct_(">qh?x").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihqhc = Struct_(">ihqhB").unpack_from
+unpack_ihqh = Struct_(">ihqh").unpack_from
 unpack_qht = Struct_(">qh?").unpack_from
-unpack_qhtc = Struct_(">qh?B").unpack_from
 
 
 class EndTxnRequest(Message):
@@ -54,15 +50,8 @@ _EndTxnRequest = EndTxnRequest
 
 def _decode_EndTxnRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTxnRequest)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
+    m0.transactional_id, at = read_string(data, at, "transactional_id")
     m0.producer_id, m0.producer_epoch, m0.committed = unpack_qht(data, at)
     at += 11
     return m0, at
@@ -70,21 +59,11 @@ def _decode_EndTxnRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_EndTxnRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTxnRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n - 1)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
-    m0.producer_id, m0.producer_epoch, m0.committed, n = unpack_qhtc(data, at)
-    at += 12
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.transactional_id, at = read_compact_string(data, at, "transactional_id")
+    m0.producer_id, m0.producer_epoch, m0.committed = unpack_qht(data, at)
+    at += 11
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -100,19 +79,14 @@ EndTxnRequest.DECODERS = {
 
 def _encode_EndTxnRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.transactional_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.transactional_id)
     out += pack_qht(m0.producer_id, m0.producer_epoch, m0.committed)
     return [out]
 
 
 def _encode_EndTxnRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.transactional_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.transactional_id)
     out += pack_qhtz(m0.producer_id, m0.producer_epoch, m0.committed)
     return [out]
 
@@ -157,7 +131,6 @@ _EndTxnResponse = EndTxnResponse
 
 def _decode_EndTxnResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTxnResponse)
     m0.producer_id = -1
     m0.producer_epoch = -1
@@ -168,25 +141,21 @@ def _decode_EndTxnResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_EndTxnResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTxnResponse)
     m0.producer_id = -1
     m0.producer_epoch = -1
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_EndTxnResponse_5(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EndTxnResponse)
-    m0.throttle_time_ms, m0.error_code, m0.producer_id, m0.producer_epoch, n = unpack_ihqhc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code, m0.producer_id, m0.producer_epoch = unpack_ihqh(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -11,36 +11,34 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
 pack_ihz = Struct_(">ihx").pack
 pack_ii = Struct_(">ii").pack
-pack_iqh = Struct_(">iqh").pack
+pack_iq = Struct_(">iq").pack
 pack_iqi = Struct_(">iqi").pack
-pack_iqih = Struct_(">iqih").pack
 pack_qhi = Struct_(">qhi").pack
-unpack_h = Struct_(">h").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
-unpack_iqh = Struct_(">iqh").unpack_from
-unpack_iqic = Struct_(">iqiB").unpack_from
-unpack_iqih = Struct_(">iqih").unpack_from
+unpack_iq = Struct_(">iq").unpack_from
+unpack_iqi = Struct_(">iqi").unpack_from
+unpack_qh = Struct_(">qh").unpack_from
 unpack_qhi = Struct_(">qhi").unpack_from
-unpack_qhic = Struct_(">qhiB").unpack_from
 
 
 class TxnOffsetCommitRequest(Message):
@@ -123,59 +121,29 @@ _TxnOffsetCommitRequest = TxnOffsetCommitRequest
 
 def _decode_TxnOffsetCommitRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_TxnOffsetCommitRequest)
     m0.generation_id = -1
     m0.member_id = ""
     m0.group_instance_id = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.producer_id, m0.producer_epoch, n = unpack_qhi(data, at)
-    at += 14
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    m0.transactional_id, at = read_string(data, at, "transactional_id")
+    m0.group_id, at = read_string(data, at, "group_id")
+    m0.producer_id, m0.producer_epoch = unpack_qh(data, at)
+    at += 10
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 14, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestPartition)
             m2.committed_leader_epoch = -1
-            m2.partition_index, m2.committed_offset, n = unpack_iqh(data, at)
-            at += 14
-            if n < 0:
-                m2.committed_metadata = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("committed_metadata", n)
-                m2.committed_metadata = data[at:stop].decode()
-                at = stop
+            m2.partition_index, m2.committed_offset = unpack_iq(data, at)
+            at += 12
+            m2.committed_metadata, at = read_nullable_string(data, at, "committed_metadata")
             add2(m2)
         add1(m1)
     return m0, at
@@ -183,58 +151,28 @@ def _decode_TxnOffsetCommitRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_TxnOffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_TxnOffsetCommitRequest)
     m0.generation_id = -1
     m0.member_id = ""
     m0.group_instance_id = None
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.producer_id, m0.producer_epoch, n = unpack_qhi(data, at)
-    at += 14
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    m0.transactional_id, at = read_string(data, at, "transactional_id")
+    m0.group_id, at = read_string(data, at, "group_id")
+    m0.producer_id, m0.producer_epoch = unpack_qh(data, at)
+    at += 10
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 18 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 18, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestPartition)
-            m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqih(data, at)
-            at += 18
-            if n < 0:
-                m2.committed_metadata = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("committed_metadata", n)
-                m2.committed_metadata = data[at:stop].decode()
-                at = stop
+            m2.partition_index, m2.committed_offset, m2.committed_leader_epoch = unpack_iqi(data, at)
+            at += 16
+            m2.committed_metadata, at = read_nullable_string(data, at, "committed_metadata")
             add2(m2)
         add1(m1)
     return m0, at
@@ -242,104 +180,32 @@ def _decode_TxnOffsetCommitRequest_2(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_TxnOffsetCommitRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_TxnOffsetCommitRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("transactional_id", n - 1)
-    m0.transactional_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    m0.producer_id, m0.producer_epoch, m0.generation_id, n = unpack_qhic(data, at)
-    at += 15
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_instance_id", n - 1)
-        m0.group_instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.transactional_id, at = read_compact_string(data, at, "transactional_id")
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    m0.producer_id, m0.producer_epoch, m0.generation_id = unpack_qhi(data, at)
+    at += 14
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.group_instance_id, at = read_compact_nullable_string(data, at, "group_instance_id")
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestTopic)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 18 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_compact_string(data, at, "name")
+        n, at = read_compact_count(data, at, 18, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitRequest_TxnOffsetCommitRequestPartition)
-            m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, n = unpack_iqic(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.committed_metadata = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("committed_metadata", n - 1)
-                m2.committed_metadata = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.committed_offset, m2.committed_leader_epoch = unpack_iqi(data, at)
+            at += 16
+            m2.committed_metadata, at = read_compact_nullable_string(data, at, "committed_metadata")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -361,24 +227,17 @@ def _encode_TxnOffsetCommitRequest_0(m0: Any) -> list[Buffer]:
         raise not_in_version("member_id", m0.member_id)
     if m0.group_instance_id is not None:
         raise not_in_version("group_instance_id", m0.group_instance_id)
-    text = m0.transactional_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.transactional_id)
+    put_string(out, m0.group_id)
     items1 = m0.topics
     out += pack_qhi(m0.producer_id, m0.producer_epoch, len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
-            text = b"" if m2.committed_metadata is None else m2.committed_metadata.encode()
-            out += pack_iqh(m2.partition_index, m2.committed_offset, -1 if m2.committed_metadata is None else len(text))
-            out += text
+            out += pack_iq(m2.partition_index, m2.committed_offset)
+            put_nullable_string(out, m2.committed_metadata)
     return [out]
 
 
@@ -390,69 +249,36 @@ def _encode_TxnOffsetCommitRequest_2(m0: Any) -> list[Buffer]:
         raise not_in_version("member_id", m0.member_id)
     if m0.group_instance_id is not None:
         raise not_in_version("group_instance_id", m0.group_instance_id)
-    text = m0.transactional_id.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.transactional_id)
+    put_string(out, m0.group_id)
     items1 = m0.topics
     out += pack_qhi(m0.producer_id, m0.producer_epoch, len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
-            text = b"" if m2.committed_metadata is None else m2.committed_metadata.encode()
-            out += pack_iqih(m2.partition_index, m2.committed_offset, m2.committed_leader_epoch, -1 if m2.committed_metadata is None else len(text))
-            out += text
+            out += pack_iqi(m2.partition_index, m2.committed_offset, m2.committed_leader_epoch)
+            put_nullable_string(out, m2.committed_metadata)
     return [out]
 
 
 def _encode_TxnOffsetCommitRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.transactional_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.transactional_id)
+    put_compact_string(out, m0.group_id)
     out += pack_qhi(m0.producer_id, m0.producer_epoch, m0.generation_id)
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    if m0.group_instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_string(out, m0.member_id)
+    put_compact_nullable_string(out, m0.group_instance_id)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_iqi(m2.partition_index, m2.committed_offset, m2.committed_leader_epoch)
-            if m2.committed_metadata is None:
-                out += b"\0"
-            else:
-                text = m2.committed_metadata.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.committed_metadata)
             out += b"\0"
         out += b"\0"
     out += b"\0"
@@ -517,27 +343,16 @@ _TxnOffsetCommitResponse = TxnOffsetCommitResponse
 
 def _decode_TxnOffsetCommitResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_TxnOffsetCommitResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponseTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 6, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -551,53 +366,27 @@ def _decode_TxnOffsetCommitResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_TxnOffsetCommitResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_TxnOffsetCommitResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponseTopic)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 7 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_compact_string(data, at, "name")
+        n, at = read_compact_count(data, at, 7, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_TxnOffsetCommitResponse_TxnOffsetCommitResponsePartition)
-            m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.error_code = unpack_ih(data, at)
+            at += 6
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -616,9 +405,7 @@ def _encode_TxnOffsetCommitResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -630,16 +417,11 @@ def _encode_TxnOffsetCommitResponse_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ihz(m2.partition_index, m2.error_code)
         out += b"\0"

@@ -11,33 +11,29 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
 pack_bb = Struct_(">bb").pack
 pack_bbz = Struct_(">bbx").pack
-pack_bh = Struct_(">bh").pack
 pack_bi = Struct_(">bi").pack
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
-pack_ihh = Struct_(">ihh").pack
+unpack_b = Struct_(">b").unpack_from
 unpack_bb = Struct_(">bb").unpack_from
-unpack_bbc = Struct_(">bbB").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bh = Struct_(">bh").unpack_from
-unpack_bi = Struct_(">bi").unpack_from
-unpack_h = Struct_(">h").unpack_from
-unpack_i = Struct_(">i").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihh = Struct_(">ihh").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 
 
 class DescribeAclsRequest(Message):
@@ -83,38 +79,14 @@ _DescribeAclsRequest = DescribeAclsRequest
 
 def _decode_DescribeAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeAclsRequest)
-    m0.resource_type_filter, n = unpack_bh(data, at)
-    at += 3
-    if n < 0:
-        m0.resource_name_filter = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name_filter", n)
-        m0.resource_name_filter = data[at:stop].decode()
-        at = stop
-    m0.pattern_type_filter, n = unpack_bh(data, at)
-    at += 3
-    if n < 0:
-        m0.principal_filter = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("principal_filter", n)
-        m0.principal_filter = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.host_filter = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("host_filter", n)
-        m0.host_filter = data[at:stop].decode()
-        at = stop
+    (m0.resource_type_filter,) = unpack_b(data, at)
+    at += 1
+    m0.resource_name_filter, at = read_nullable_string(data, at, "resource_name_filter")
+    (m0.pattern_type_filter,) = unpack_b(data, at)
+    at += 1
+    m0.principal_filter, at = read_nullable_string(data, at, "principal_filter")
+    m0.host_filter, at = read_nullable_string(data, at, "host_filter")
     m0.operation, m0.permission_type = unpack_bb(data, at)
     at += 2
     return m0, at
@@ -122,48 +94,17 @@ def _decode_DescribeAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeAclsRequest)
-    m0.resource_type_filter, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.resource_name_filter = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name_filter", n - 1)
-        m0.resource_name_filter = data[at:stop].decode()
-        at = stop
-    m0.pattern_type_filter, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.principal_filter = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_filter", n - 1)
-        m0.principal_filter = data[at:stop].decode()
-        at = stop
-    n = data[at]
+    (m0.resource_type_filter,) = unpack_b(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.host_filter = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host_filter", n - 1)
-        m0.host_filter = data[at:stop].decode()
-        at = stop
-    m0.operation, m0.permission_type, n = unpack_bbc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.resource_name_filter, at = read_compact_nullable_string(data, at, "resource_name_filter")
+    (m0.pattern_type_filter,) = unpack_b(data, at)
+    at += 1
+    m0.principal_filter, at = read_compact_nullable_string(data, at, "principal_filter")
+    m0.host_filter, at = read_compact_nullable_string(data, at, "host_filter")
+    m0.operation, m0.permission_type = unpack_bb(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -176,15 +117,11 @@ DescribeAclsRequest.DECODERS = {
 
 def _encode_DescribeAclsRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.resource_name_filter is None else m0.resource_name_filter.encode()
-    out += pack_bh(m0.resource_type_filter, -1 if m0.resource_name_filter is None else len(text))
-    out += text
-    text = b"" if m0.principal_filter is None else m0.principal_filter.encode()
-    out += pack_bh(m0.pattern_type_filter, -1 if m0.principal_filter is None else len(text))
-    out += text
-    text = b"" if m0.host_filter is None else m0.host_filter.encode()
-    out += pack_h(-1 if m0.host_filter is None else len(text))
-    out += text
+    out += pack_b(m0.resource_type_filter)
+    put_nullable_string(out, m0.resource_name_filter)
+    out += pack_b(m0.pattern_type_filter)
+    put_nullable_string(out, m0.principal_filter)
+    put_nullable_string(out, m0.host_filter)
     out += pack_bb(m0.operation, m0.permission_type)
     return [out]
 
@@ -192,28 +129,10 @@ def _encode_DescribeAclsRequest_1(m0: Any) -> list[Buffer]:
 def _encode_DescribeAclsRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_b(m0.resource_type_filter)
-    if m0.resource_name_filter is None:
-        out += b"\0"
-    else:
-        text = m0.resource_name_filter.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.resource_name_filter)
     out += pack_b(m0.pattern_type_filter)
-    if m0.principal_filter is None:
-        out += b"\0"
-    else:
-        text = m0.principal_filter.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.host_filter is None:
-        out += b"\0"
-    else:
-        text = m0.host_filter.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.principal_filter)
+    put_compact_nullable_string(out, m0.host_filter)
     out += pack_bbz(m0.operation, m0.permission_type)
     return [out]
 
@@ -290,55 +209,27 @@ _DescribeAclsResponse = DescribeAclsResponse
 
 def _decode_DescribeAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeAclsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihh(data, at)
-    at += 8
-    if n < 0:
-        m0.error_message = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("error_message", n)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("resources", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_nullable_string(data, at, "error_message")
+    n, at = read_count(data, at, 8, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeAclsResponse_DescribeAclsResource)
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        m1.pattern_type, n = unpack_bi(data, at)
-        at += 5
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("acls", n)
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        (m1.pattern_type,) = unpack_b(data, at)
+        at += 1
+        n, at = read_count(data, at, 6, "acls")
         m1.acls = []
         add2 = m1.acls.append
         for _ in range(n):
             m2 = new(_DescribeAclsResponse_AclDescription)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal", n)
-            m2.principal = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("host", n)
-            m2.host = data[at:stop].decode()
-            at = stop
+            m2.principal, at = read_string(data, at, "principal")
+            m2.host, at = read_string(data, at, "host")
             m2.operation, m2.permission_type = unpack_bb(data, at)
             at += 2
             add2(m2)
@@ -348,83 +239,34 @@ def _decode_DescribeAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeAclsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("resources", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_count(data, at, 5, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeAclsResponse_DescribeAclsResource)
-        m1.resource_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        m1.pattern_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 5 <= size - at:
-            raise bad_length("acls", n)
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        (m1.pattern_type,) = unpack_b(data, at)
+        at += 1
+        n, at = read_compact_count(data, at, 5, "acls")
         m1.acls = []
         add2 = m1.acls.append
         for _ in range(n):
             m2 = new(_DescribeAclsResponse_AclDescription)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal", n - 1)
-            m2.principal = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("host", n - 1)
-            m2.host = data[at:stop].decode()
-            at = stop
-            m2.operation, m2.permission_type, n = unpack_bbc(data, at)
-            at += 3
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.principal, at = read_compact_string(data, at, "principal")
+            m2.host, at = read_compact_string(data, at, "host")
+            m2.operation, m2.permission_type = unpack_bb(data, at)
+            at += 2
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -437,24 +279,18 @@ DescribeAclsResponse.DECODERS = {
 
 def _encode_DescribeAclsResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.error_message is None else m0.error_message.encode()
-    out += pack_ihh(m0.throttle_time_ms, m0.error_code, -1 if m0.error_message is None else len(text))
-    out += text
+    out += pack_ih(m0.throttle_time_ms, m0.error_code)
+    put_nullable_string(out, m0.error_message)
     items1 = m0.resources
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
         items2 = m1.acls
         out += pack_bi(m1.pattern_type, len(items2))
         for m2 in items2:
-            text = m2.principal.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.host.encode()
-            out += pack_h(len(text))
-            out += text
+            put_string(out, m2.principal)
+            put_string(out, m2.host)
             out += pack_bb(m2.operation, m2.permission_type)
     return [out]
 
@@ -462,35 +298,18 @@ def _encode_DescribeAclsResponse_1(m0: Any) -> list[Buffer]:
 def _encode_DescribeAclsResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.resources
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_b(m1.resource_type)
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         items2 = m1.acls
         out += pack_b(m1.pattern_type)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.principal.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.host.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.principal)
+            put_compact_string(out, m2.host)
             out += pack_bbz(m2.operation, m2.permission_type)
         out += b"\0"
     out += b"\0"

@@ -11,33 +11,30 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
 pack_bb = Struct_(">bb").pack
 pack_bbz = Struct_(">bbx").pack
-pack_bh = Struct_(">bh").pack
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
+unpack_b = Struct_(">b").unpack_from
 unpack_bb = Struct_(">bb").unpack_from
-unpack_bbc = Struct_(">bbB").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bh = Struct_(">bh").unpack_from
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 
 
 class CreateAclsRequest(Message):
@@ -91,37 +88,19 @@ _CreateAclsRequest = CreateAclsRequest
 
 def _decode_CreateAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateAclsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 10 <= size - at:
-        raise bad_length("creations", n)
+    n, at = read_count(data, at, 10, "creations")
     m0.creations = []
     add1 = m0.creations.append
     for _ in range(n):
         m1 = new(_CreateAclsRequest_AclCreation)
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        m1.resource_pattern_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("principal", n)
-        m1.principal = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("host", n)
-        m1.host = data[at:stop].decode()
-        at = stop
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        (m1.resource_pattern_type,) = unpack_b(data, at)
+        at += 1
+        m1.principal, at = read_string(data, at, "principal")
+        m1.host, at = read_string(data, at, "host")
         m1.operation, m1.permission_type = unpack_bb(data, at)
         at += 2
         add1(m1)
@@ -130,55 +109,24 @@ def _decode_CreateAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_CreateAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateAclsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("creations", n)
+    n, at = read_compact_count(data, at, 8, "creations")
     m0.creations = []
     add1 = m0.creations.append
     for _ in range(n):
         m1 = new(_CreateAclsRequest_AclCreation)
-        m1.resource_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        m1.resource_pattern_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal", n - 1)
-        m1.principal = data[at:stop].decode()
-        at = stop
-        n = data[at]
+        (m1.resource_type,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.operation, m1.permission_type, n = unpack_bbc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        (m1.resource_pattern_type,) = unpack_b(data, at)
+        at += 1
+        m1.principal, at = read_compact_string(data, at, "principal")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.operation, m1.permission_type = unpack_bb(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -194,15 +142,11 @@ def _encode_CreateAclsRequest_1(m0: Any) -> list[Buffer]:
     items1 = m0.creations
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
-        text = m1.principal.encode()
-        out += pack_bh(m1.resource_pattern_type, len(text))
-        out += text
-        text = m1.host.encode()
-        out += pack_h(len(text))
-        out += text
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
+        out += pack_b(m1.resource_pattern_type)
+        put_string(out, m1.principal)
+        put_string(out, m1.host)
         out += pack_bb(m1.operation, m1.permission_type)
     return [out]
 
@@ -210,23 +154,13 @@ def _encode_CreateAclsRequest_1(m0: Any) -> list[Buffer]:
 def _encode_CreateAclsRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.creations
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_b(m1.resource_type)
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         out += pack_b(m1.resource_pattern_type)
-        text = m1.principal.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.principal)
+        put_compact_string(out, m1.host)
         out += pack_bbz(m1.operation, m1.permission_type)
     out += b"\0"
     return [out]
@@ -273,66 +207,37 @@ _CreateAclsResponse = CreateAclsResponse
 
 def _decode_CreateAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateAclsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 4, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_CreateAclsResponse_AclCreationResult)
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        if n < 0:
-            m1.error_message = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("error_message", n)
-            m1.error_message = data[at:stop].decode()
-            at = stop
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_nullable_string(data, at, "error_message")
         add1(m1)
     return m0, at
 
 
 def _decode_CreateAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateAclsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 4, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_CreateAclsResponse_AclCreationResult)
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -348,9 +253,8 @@ def _encode_CreateAclsResponse_1(m0: Any) -> list[Buffer]:
     items1 = m0.results
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = b"" if m1.error_message is None else m1.error_message.encode()
-        out += pack_hh(m1.error_code, -1 if m1.error_message is None else len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_nullable_string(out, m1.error_message)
     return [out]
 
 
@@ -358,17 +262,10 @@ def _encode_CreateAclsResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]

@@ -11,33 +11,30 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
 pack_bb = Struct_(">bb").pack
 pack_bbz = Struct_(">bbx").pack
-pack_bh = Struct_(">bh").pack
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
+unpack_b = Struct_(">b").unpack_from
 unpack_bb = Struct_(">bb").unpack_from
-unpack_bbc = Struct_(">bbB").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bh = Struct_(">bh").unpack_from
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 
 
 class DeleteAclsRequest(Message):
@@ -91,46 +88,19 @@ _DeleteAclsRequest = DeleteAclsRequest
 
 def _decode_DeleteAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteAclsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 10 <= size - at:
-        raise bad_length("filters", n)
+    n, at = read_count(data, at, 10, "filters")
     m0.filters = []
     add1 = m0.filters.append
     for _ in range(n):
         m1 = new(_DeleteAclsRequest_DeleteAclsFilter)
-        m1.resource_type_filter, n = unpack_bh(data, at)
-        at += 3
-        if n < 0:
-            m1.resource_name_filter = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("resource_name_filter", n)
-            m1.resource_name_filter = data[at:stop].decode()
-            at = stop
-        m1.pattern_type_filter, n = unpack_bh(data, at)
-        at += 3
-        if n < 0:
-            m1.principal_filter = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal_filter", n)
-            m1.principal_filter = data[at:stop].decode()
-            at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        if n < 0:
-            m1.host_filter = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("host_filter", n)
-            m1.host_filter = data[at:stop].decode()
-            at = stop
+        (m1.resource_type_filter,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name_filter, at = read_nullable_string(data, at, "resource_name_filter")
+        (m1.pattern_type_filter,) = unpack_b(data, at)
+        at += 1
+        m1.principal_filter, at = read_nullable_string(data, at, "principal_filter")
+        m1.host_filter, at = read_nullable_string(data, at, "host_filter")
         m1.operation, m1.permission_type = unpack_bb(data, at)
         at += 2
         add1(m1)
@@ -139,64 +109,24 @@ def _decode_DeleteAclsRequest_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteAclsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteAclsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("filters", n)
+    n, at = read_compact_count(data, at, 8, "filters")
     m0.filters = []
     add1 = m0.filters.append
     for _ in range(n):
         m1 = new(_DeleteAclsRequest_DeleteAclsFilter)
-        m1.resource_type_filter, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.resource_name_filter = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("resource_name_filter", n - 1)
-            m1.resource_name_filter = data[at:stop].decode()
-            at = stop
-        m1.pattern_type_filter, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.principal_filter = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_filter", n - 1)
-            m1.principal_filter = data[at:stop].decode()
-            at = stop
-        n = data[at]
+        (m1.resource_type_filter,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.host_filter = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("host_filter", n - 1)
-            m1.host_filter = data[at:stop].decode()
-            at = stop
-        m1.operation, m1.permission_type, n = unpack_bbc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.resource_name_filter, at = read_compact_nullable_string(data, at, "resource_name_filter")
+        (m1.pattern_type_filter,) = unpack_b(data, at)
+        at += 1
+        m1.principal_filter, at = read_compact_nullable_string(data, at, "principal_filter")
+        m1.host_filter, at = read_compact_nullable_string(data, at, "host_filter")
+        m1.operation, m1.permission_type = unpack_bb(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -212,15 +142,11 @@ def _encode_DeleteAclsRequest_1(m0: Any) -> list[Buffer]:
     items1 = m0.filters
     out += pack_i(len(items1))
     for m1 in items1:
-        text = b"" if m1.resource_name_filter is None else m1.resource_name_filter.encode()
-        out += pack_bh(m1.resource_type_filter, -1 if m1.resource_name_filter is None else len(text))
-        out += text
-        text = b"" if m1.principal_filter is None else m1.principal_filter.encode()
-        out += pack_bh(m1.pattern_type_filter, -1 if m1.principal_filter is None else len(text))
-        out += text
-        text = b"" if m1.host_filter is None else m1.host_filter.encode()
-        out += pack_h(-1 if m1.host_filter is None else len(text))
-        out += text
+        out += pack_b(m1.resource_type_filter)
+        put_nullable_string(out, m1.resource_name_filter)
+        out += pack_b(m1.pattern_type_filter)
+        put_nullable_string(out, m1.principal_filter)
+        put_nullable_string(out, m1.host_filter)
         out += pack_bb(m1.operation, m1.permission_type)
     return [out]
 
@@ -228,32 +154,13 @@ def _encode_DeleteAclsRequest_1(m0: Any) -> list[Buffer]:
 def _encode_DeleteAclsRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_b(m1.resource_type_filter)
-        if m1.resource_name_filter is None:
-            out += b"\0"
-        else:
-            text = m1.resource_name_filter.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.resource_name_filter)
         out += pack_b(m1.pattern_type_filter)
-        if m1.principal_filter is None:
-            out += b"\0"
-        else:
-            text = m1.principal_filter.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-        if m1.host_filter is None:
-            out += b"\0"
-        else:
-            text = m1.host_filter.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.principal_filter)
+        put_compact_nullable_string(out, m1.host_filter)
         out += pack_bbz(m1.operation, m1.permission_type)
     out += b"\0"
     return [out]
@@ -345,65 +252,32 @@ _DeleteAclsResponse = DeleteAclsResponse
 
 def _decode_DeleteAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteAclsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("filter_results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 8, "filter_results")
     m0.filter_results = []
     add1 = m0.filter_results.append
     for _ in range(n):
         m1 = new(_DeleteAclsResponse_DeleteAclsFilterResult)
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        if n < 0:
-            m1.error_message = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("error_message", n)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("matching_acls", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_nullable_string(data, at, "error_message")
+        n, at = read_count(data, at, 14, "matching_acls")
         m1.matching_acls = []
         add2 = m1.matching_acls.append
         for _ in range(n):
             m2 = new(_DeleteAclsResponse_DeleteAclsMatchingAcl)
-            m2.error_code, n = unpack_hh(data, at)
-            at += 4
-            if n < 0:
-                m2.error_message = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n)
-                m2.error_message = data[at:stop].decode()
-                at = stop
-            m2.resource_type, n = unpack_bh(data, at)
-            at += 3
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("resource_name", n)
-            m2.resource_name = data[at:stop].decode()
-            at = stop
-            m2.pattern_type, n = unpack_bh(data, at)
-            at += 3
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal", n)
-            m2.principal = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
+            (m2.error_code,) = unpack_h(data, at)
             at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("host", n)
-            m2.host = data[at:stop].decode()
-            at = stop
+            m2.error_message, at = read_nullable_string(data, at, "error_message")
+            (m2.resource_type,) = unpack_b(data, at)
+            at += 1
+            m2.resource_name, at = read_string(data, at, "resource_name")
+            (m2.pattern_type,) = unpack_b(data, at)
+            at += 1
+            m2.principal, at = read_string(data, at, "principal")
+            m2.host, at = read_string(data, at, "host")
             m2.operation, m2.permission_type = unpack_bb(data, at)
             at += 2
             add2(m2)
@@ -413,95 +287,39 @@ def _decode_DeleteAclsResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteAclsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteAclsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("filter_results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 5, "filter_results")
     m0.filter_results = []
     add1 = m0.filter_results.append
     for _ in range(n):
         m1 = new(_DeleteAclsResponse_DeleteAclsFilterResult)
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 11 <= size - at:
-            raise bad_length("matching_acls", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        n, at = read_compact_count(data, at, 11, "matching_acls")
         m1.matching_acls = []
         add2 = m1.matching_acls.append
         for _ in range(n):
             m2 = new(_DeleteAclsResponse_DeleteAclsMatchingAcl)
-            m2.error_code, n = unpack_hc(data, at)
-            at += 3
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
-            m2.resource_type, n = unpack_bc(data, at)
+            (m2.error_code,) = unpack_h(data, at)
             at += 2
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("resource_name", n - 1)
-            m2.resource_name = data[at:stop].decode()
-            at = stop
-            m2.pattern_type, n = unpack_bc(data, at)
-            at += 2
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal", n - 1)
-            m2.principal = data[at:stop].decode()
-            at = stop
-            n = data[at]
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
+            (m2.resource_type,) = unpack_b(data, at)
             at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("host", n - 1)
-            m2.host = data[at:stop].decode()
-            at = stop
-            m2.operation, m2.permission_type, n = unpack_bbc(data, at)
-            at += 3
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.resource_name, at = read_compact_string(data, at, "resource_name")
+            (m2.pattern_type,) = unpack_b(data, at)
+            at += 1
+            m2.principal, at = read_compact_string(data, at, "principal")
+            m2.host, at = read_compact_string(data, at, "host")
+            m2.operation, m2.permission_type = unpack_bb(data, at)
+            at += 2
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -517,24 +335,18 @@ def _encode_DeleteAclsResponse_1(m0: Any) -> list[Buffer]:
     items1 = m0.filter_results
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = b"" if m1.error_message is None else m1.error_message.encode()
-        out += pack_hh(m1.error_code, -1 if m1.error_message is None else len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_nullable_string(out, m1.error_message)
         items2 = m1.matching_acls
         out += pack_i(len(items2))
         for m2 in items2:
-            text = b"" if m2.error_message is None else m2.error_message.encode()
-            out += pack_hh(m2.error_code, -1 if m2.error_message is None else len(text))
-            out += text
-            text = m2.resource_name.encode()
-            out += pack_bh(m2.resource_type, len(text))
-            out += text
-            text = m2.principal.encode()
-            out += pack_bh(m2.pattern_type, len(text))
-            out += text
-            text = m2.host.encode()
-            out += pack_h(len(text))
-            out += text
+            out += pack_h(m2.error_code)
+            put_nullable_string(out, m2.error_message)
+            out += pack_b(m2.resource_type)
+            put_string(out, m2.resource_name)
+            out += pack_b(m2.pattern_type)
+            put_string(out, m2.principal)
+            put_string(out, m2.host)
             out += pack_bb(m2.operation, m2.permission_type)
     return [out]
 
@@ -543,43 +355,20 @@ def _encode_DeleteAclsResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.filter_results
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         items2 = m1.matching_acls
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_h(m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             out += pack_b(m2.resource_type)
-            text = m2.resource_name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.resource_name)
             out += pack_b(m2.pattern_type)
-            text = m2.principal.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.host.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.principal)
+            put_compact_string(out, m2.host)
             out += pack_bbz(m2.operation, m2.permission_type)
         out += b"\0"
     out += b"\0"

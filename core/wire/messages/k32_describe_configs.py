@@ -11,21 +11,27 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_count,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
-pack_bh = Struct_(">bh").pack
 pack_bz = Struct_(">bx").pack
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 pack_t = Struct_(">?").pack
@@ -34,19 +40,11 @@ pack_tbti = Struct_(">?b?i").pack
 pack_tt = Struct_(">??").pack
 pack_ttz = Struct_(">??x").pack
 unpack_b = Struct_(">b").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bh = Struct_(">bh").unpack_from
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 unpack_t = Struct_(">?").unpack_from
-unpack_tbtc = Struct_(">?b?B").unpack_from
-unpack_tbti = Struct_(">?b?i").unpack_from
+unpack_tbt = Struct_(">?b?").unpack_from
 unpack_tt = Struct_(">??").unpack_from
-unpack_ttc = Struct_(">??B").unpack_from
 
 
 class DescribeConfigsRequest(Message):
@@ -93,41 +91,25 @@ _DescribeConfigsRequest = DescribeConfigsRequest
 
 def _decode_DescribeConfigsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeConfigsRequest)
     m0.include_documentation = False
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("resources", n)
+    n, at = read_count(data, at, 7, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeConfigsRequest_DescribeConfigsResource)
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        n, at = read_nullable_count(data, at, 2, "configuration_keys")
         if n < 0:
             m1.configuration_keys = None
         else:
-            if not 0 <= n * 2 <= size - at:
-                raise bad_length("configuration_keys", n)
             m1.configuration_keys = []
             add2 = m1.configuration_keys.append
             for _ in range(n):
-                (n,) = unpack_h(data, at)
-                at += 2
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("configuration_keys", n)
-                add2(data[at:stop].decode())
-                at = stop
+                text, at = read_string(data, at, "configuration_keys")
+                add2(text)
         add1(m1)
     (m0.include_synonyms,) = unpack_t(data, at)
     at += 1
@@ -136,40 +118,24 @@ def _decode_DescribeConfigsRequest_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeConfigsRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeConfigsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("resources", n)
+    n, at = read_count(data, at, 7, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeConfigsRequest_DescribeConfigsResource)
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        n, at = read_nullable_count(data, at, 2, "configuration_keys")
         if n < 0:
             m1.configuration_keys = None
         else:
-            if not 0 <= n * 2 <= size - at:
-                raise bad_length("configuration_keys", n)
             m1.configuration_keys = []
             add2 = m1.configuration_keys.append
             for _ in range(n):
-                (n,) = unpack_h(data, at)
-                at += 2
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("configuration_keys", n)
-                add2(data[at:stop].decode())
-                at = stop
+                text, at = read_string(data, at, "configuration_keys")
+                add2(text)
         add1(m1)
     m0.include_synonyms, m0.include_documentation = unpack_tt(data, at)
     at += 2
@@ -178,59 +144,29 @@ def _decode_DescribeConfigsRequest_3(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeConfigsRequest_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeConfigsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("resources", n)
+    n, at = read_compact_count(data, at, 4, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_DescribeConfigsRequest_DescribeConfigsResource)
-        m1.resource_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
+        (m1.resource_type,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        if n == 0:
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        n, at = read_compact_nullable_count(data, at, 1, "configuration_keys")
+        if n < 0:
             m1.configuration_keys = None
         else:
-            n -= 1
-            if not 0 <= n <= size - at:
-                raise bad_length("configuration_keys", n)
             m1.configuration_keys = []
             add2 = m1.configuration_keys.append
             for _ in range(n):
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("configuration_keys", n - 1)
-                add2(data[at:stop].decode())
-                at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+                text, at = read_compact_string(data, at, "configuration_keys")
+                add2(text)
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.include_synonyms, m0.include_documentation, n = unpack_ttc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.include_synonyms, m0.include_documentation = unpack_tt(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -249,15 +185,12 @@ def _encode_DescribeConfigsRequest_1(m0: Any) -> list[Buffer]:
     items1 = m0.resources
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
         items2 = m1.configuration_keys
         out += pack_i(-1 if items2 is None else len(items2))
         for m2 in items2 or ():
-            text = m2.encode()
-            out += pack_h(len(text))
-            out += text
+            put_string(out, m2)
     out += pack_t(m0.include_synonyms)
     return [out]
 
@@ -267,15 +200,12 @@ def _encode_DescribeConfigsRequest_3(m0: Any) -> list[Buffer]:
     items1 = m0.resources
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
         items2 = m1.configuration_keys
         out += pack_i(-1 if items2 is None else len(items2))
         for m2 in items2 or ():
-            text = m2.encode()
-            out += pack_h(len(text))
-            out += text
+            put_string(out, m2)
     out += pack_tt(m0.include_synonyms, m0.include_documentation)
     return [out]
 
@@ -283,22 +213,14 @@ def _encode_DescribeConfigsRequest_3(m0: Any) -> list[Buffer]:
 def _encode_DescribeConfigsRequest_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.resources
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_b(m1.resource_type)
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         items2 = m1.configuration_keys
-        n = 0 if items2 is None else len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_nullable_count(out, items2)
         for m2 in items2 or ():
-            text = m2.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2)
         out += b"\0"
     out += pack_ttz(m0.include_synonyms, m0.include_documentation)
     return [out]
@@ -404,85 +326,38 @@ _DescribeConfigsResponse = DescribeConfigsResponse
 
 def _decode_DescribeConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeConfigsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 11, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeConfigsResponse_DescribeConfigsResult)
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        if n < 0:
-            m1.error_message = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("error_message", n)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 11 <= size - at:
-            raise bad_length("configs", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_nullable_string(data, at, "error_message")
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        n, at = read_count(data, at, 11, "configs")
         m1.configs = []
         add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_DescribeConfigsResponse_DescribeConfigsResourceResult)
             m2.config_type = 0
             m2.documentation = ""
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("name", n)
-            m2.name = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            if n < 0:
-                m2.value = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("value", n)
-                m2.value = data[at:stop].decode()
-                at = stop
-            m2.read_only, m2.config_source, m2.is_sensitive, n = unpack_tbti(data, at)
-            at += 7
-            if not 0 <= n * 5 <= size - at:
-                raise bad_length("synonyms", n)
+            m2.name, at = read_string(data, at, "name")
+            m2.value, at = read_nullable_string(data, at, "value")
+            m2.read_only, m2.config_source, m2.is_sensitive = unpack_tbt(data, at)
+            at += 3
+            n, at = read_count(data, at, 5, "synonyms")
             m2.synonyms = []
             add3 = m2.synonyms.append
             for _ in range(n):
                 m3 = new(_DescribeConfigsResponse_DescribeConfigsSynonym)
-                (n,) = unpack_h(data, at)
-                at += 2
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("name", n)
-                m3.name = data[at:stop].decode()
-                at = stop
-                (n,) = unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    m3.value = None
-                else:
-                    stop = at + n
-                    if not at <= stop <= size:
-                        raise bad_length("value", n)
-                    m3.value = data[at:stop].decode()
-                    at = stop
+                m3.name, at = read_string(data, at, "name")
+                m3.value, at = read_nullable_string(data, at, "value")
                 (m3.source,) = unpack_b(data, at)
                 at += 1
                 add3(m3)
@@ -493,96 +368,42 @@ def _decode_DescribeConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeConfigsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 11, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeConfigsResponse_DescribeConfigsResult)
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        if n < 0:
-            m1.error_message = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("error_message", n)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("configs", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_nullable_string(data, at, "error_message")
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        n, at = read_count(data, at, 14, "configs")
         m1.configs = []
         add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_DescribeConfigsResponse_DescribeConfigsResourceResult)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("name", n)
-            m2.name = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            if n < 0:
-                m2.value = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("value", n)
-                m2.value = data[at:stop].decode()
-                at = stop
-            m2.read_only, m2.config_source, m2.is_sensitive, n = unpack_tbti(data, at)
-            at += 7
-            if not 0 <= n * 5 <= size - at:
-                raise bad_length("synonyms", n)
+            m2.name, at = read_string(data, at, "name")
+            m2.value, at = read_nullable_string(data, at, "value")
+            m2.read_only, m2.config_source, m2.is_sensitive = unpack_tbt(data, at)
+            at += 3
+            n, at = read_count(data, at, 5, "synonyms")
             m2.synonyms = []
             add3 = m2.synonyms.append
             for _ in range(n):
                 m3 = new(_DescribeConfigsResponse_DescribeConfigsSynonym)
-                (n,) = unpack_h(data, at)
-                at += 2
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("name", n)
-                m3.name = data[at:stop].decode()
-                at = stop
-                (n,) = unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    m3.value = None
-                else:
-                    stop = at + n
-                    if not at <= stop <= size:
-                        raise bad_length("value", n)
-                    m3.value = data[at:stop].decode()
-                    at = stop
+                m3.name, at = read_string(data, at, "name")
+                m3.value, at = read_nullable_string(data, at, "value")
                 (m3.source,) = unpack_b(data, at)
                 at += 1
                 add3(m3)
-            m2.config_type, n = unpack_bh(data, at)
-            at += 3
-            if n < 0:
-                m2.documentation = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("documentation", n)
-                m2.documentation = data[at:stop].decode()
-                at = stop
+            (m2.config_type,) = unpack_b(data, at)
+            at += 1
+            m2.documentation, at = read_nullable_string(data, at, "documentation")
             add2(m2)
         add1(m1)
     return m0, at
@@ -590,135 +411,48 @@ def _decode_DescribeConfigsResponse_3(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DescribeConfigsResponse_4(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeConfigsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 7, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeConfigsResponse_DescribeConfigsResult)
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        m1.resource_type, n = unpack_bc(data, at)
+        (m1.error_code,) = unpack_h(data, at)
         at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        (m1.resource_type,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_length("configs", n)
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        n, at = read_compact_count(data, at, 9, "configs")
         m1.configs = []
         add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_DescribeConfigsResponse_DescribeConfigsResourceResult)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m2.name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.value = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("value", n - 1)
-                m2.value = data[at:stop].decode()
-                at = stop
-            m2.read_only, m2.config_source, m2.is_sensitive, n = unpack_tbtc(data, at)
-            at += 4
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("synonyms", n)
+            m2.name, at = read_compact_string(data, at, "name")
+            m2.value, at = read_compact_nullable_string(data, at, "value")
+            m2.read_only, m2.config_source, m2.is_sensitive = unpack_tbt(data, at)
+            at += 3
+            n, at = read_compact_count(data, at, 4, "synonyms")
             m2.synonyms = []
             add3 = m2.synonyms.append
             for _ in range(n):
                 m3 = new(_DescribeConfigsResponse_DescribeConfigsSynonym)
-                n = data[at]
+                m3.name, at = read_compact_string(data, at, "name")
+                m3.value, at = read_compact_nullable_string(data, at, "value")
+                (m3.source,) = unpack_b(data, at)
                 at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("name", n - 1)
-                m3.name = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                if n == 0:
-                    m3.value = None
-                else:
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("value", n - 1)
-                    m3.value = data[at:stop].decode()
-                    at = stop
-                m3.source, n = unpack_bc(data, at)
-                at += 2
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            m2.config_type, n = unpack_bc(data, at)
-            at += 2
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.documentation = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("documentation", n - 1)
-                m2.documentation = data[at:stop].decode()
-                at = stop
-            n = data[at]
+            (m2.config_type,) = unpack_b(data, at)
             at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.documentation, at = read_compact_nullable_string(data, at, "documentation")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -735,30 +469,20 @@ def _encode_DescribeConfigsResponse_1(m0: Any) -> list[Buffer]:
     items1 = m0.results
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = b"" if m1.error_message is None else m1.error_message.encode()
-        out += pack_hh(m1.error_code, -1 if m1.error_message is None else len(text))
-        out += text
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_nullable_string(out, m1.error_message)
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
         items2 = m1.configs
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.name.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.value is None else m2.value.encode()
-            out += pack_h(-1 if m2.value is None else len(text))
-            out += text
+            put_string(out, m2.name)
+            put_nullable_string(out, m2.value)
             items3 = m2.synonyms
             out += pack_tbti(m2.read_only, m2.config_source, m2.is_sensitive, len(items3))
             for m3 in items3:
-                text = m3.name.encode()
-                out += pack_h(len(text))
-                out += text
-                text = b"" if m3.value is None else m3.value.encode()
-                out += pack_h(-1 if m3.value is None else len(text))
-                out += text
+                put_string(out, m3.name)
+                put_nullable_string(out, m3.value)
                 out += pack_b(m3.source)
     return [out]
 
@@ -768,34 +492,23 @@ def _encode_DescribeConfigsResponse_3(m0: Any) -> list[Buffer]:
     items1 = m0.results
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = b"" if m1.error_message is None else m1.error_message.encode()
-        out += pack_hh(m1.error_code, -1 if m1.error_message is None else len(text))
-        out += text
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_nullable_string(out, m1.error_message)
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
         items2 = m1.configs
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.name.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.value is None else m2.value.encode()
-            out += pack_h(-1 if m2.value is None else len(text))
-            out += text
+            put_string(out, m2.name)
+            put_nullable_string(out, m2.value)
             items3 = m2.synonyms
             out += pack_tbti(m2.read_only, m2.config_source, m2.is_sensitive, len(items3))
             for m3 in items3:
-                text = m3.name.encode()
-                out += pack_h(len(text))
-                out += text
-                text = b"" if m3.value is None else m3.value.encode()
-                out += pack_h(-1 if m3.value is None else len(text))
-                out += text
+                put_string(out, m3.name)
+                put_nullable_string(out, m3.value)
                 out += pack_b(m3.source)
-            text = b"" if m2.documentation is None else m2.documentation.encode()
-            out += pack_bh(m2.config_type, -1 if m2.documentation is None else len(text))
-            out += text
+            out += pack_b(m2.config_type)
+            put_nullable_string(out, m2.documentation)
     return [out]
 
 
@@ -803,62 +516,26 @@ def _encode_DescribeConfigsResponse_4(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += pack_b(m1.resource_type)
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         items2 = m1.configs
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            if m2.value is None:
-                out += b"\0"
-            else:
-                text = m2.value.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_string(out, m2.name)
+            put_compact_nullable_string(out, m2.value)
             items3 = m2.synonyms
             out += pack_tbt(m2.read_only, m2.config_source, m2.is_sensitive)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.name.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
-                if m3.value is None:
-                    out += b"\0"
-                else:
-                    text = m3.value.encode()
-                    n = len(text) + 1
-                    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                    out += text
+                put_compact_string(out, m3.name)
+                put_compact_nullable_string(out, m3.value)
                 out += pack_bz(m3.source)
             out += pack_b(m2.config_type)
-            if m2.documentation is None:
-                out += b"\0"
-            else:
-                text = m2.documentation.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.documentation)
             out += b"\0"
         out += b"\0"
     out += b"\0"

@@ -11,25 +11,22 @@ from typing import Any
 from ..message import Int16, Int64, Message, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_nullable_string,
+    put_nullable_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_nullable_string,
+    read_no_tags,
+    read_nullable_string,
 )
 
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
-pack_i = Struct_(">i").pack
 pack_q = Struct_(">q").pack
 pack_qz = Struct_(">qx").pack
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
-unpack_i = Struct_(">i").unpack_from
+unpack_h = Struct_(">h").unpack_from
 unpack_q = Struct_(">q").unpack_from
-unpack_qc = Struct_(">qB").unpack_from
 
 
 class SaslAuthenticateRequest(Message):
@@ -51,35 +48,16 @@ _SaslAuthenticateRequest = SaslAuthenticateRequest
 
 def _decode_SaslAuthenticateRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslAuthenticateRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("auth_bytes", n)
-    m0.auth_bytes = data[at:stop]
-    at = stop
+    m0.auth_bytes, at = read_bytes(data, at, "auth_bytes")
     return m0, at
 
 
 def _decode_SaslAuthenticateRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslAuthenticateRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("auth_bytes", n - 1)
-    m0.auth_bytes = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.auth_bytes, at = read_compact_bytes(data, at, "auth_bytes")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -92,18 +70,13 @@ SaslAuthenticateRequest.DECODERS = {
 
 def _encode_SaslAuthenticateRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.auth_bytes
-    out += pack_i(len(text))
-    out += text
+    put_bytes(out, m0.auth_bytes)
     return [out]
 
 
 def _encode_SaslAuthenticateRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.auth_bytes
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_bytes(out, m0.auth_bytes)
     out += b"\0"
     return [out]
 
@@ -145,50 +118,22 @@ _SaslAuthenticateResponse = SaslAuthenticateResponse
 
 def _decode_SaslAuthenticateResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslAuthenticateResponse)
     m0.session_lifetime_ms = 0
-    m0.error_code, n = unpack_hh(data, at)
-    at += 4
-    if n < 0:
-        m0.error_message = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("error_message", n)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("auth_bytes", n)
-    m0.auth_bytes = data[at:stop]
-    at = stop
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.error_message, at = read_nullable_string(data, at, "error_message")
+    m0.auth_bytes, at = read_bytes(data, at, "auth_bytes")
     return m0, at
 
 
 def _decode_SaslAuthenticateResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslAuthenticateResponse)
-    m0.error_code, n = unpack_hh(data, at)
-    at += 4
-    if n < 0:
-        m0.error_message = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("error_message", n)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("auth_bytes", n)
-    m0.auth_bytes = data[at:stop]
-    at = stop
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.error_message, at = read_nullable_string(data, at, "error_message")
+    m0.auth_bytes, at = read_bytes(data, at, "auth_bytes")
     (m0.session_lifetime_ms,) = unpack_q(data, at)
     at += 8
     return m0, at
@@ -196,33 +141,14 @@ def _decode_SaslAuthenticateResponse_1(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_SaslAuthenticateResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_SaslAuthenticateResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("auth_bytes", n - 1)
-    m0.auth_bytes = data[at:stop]
-    at = stop
-    m0.session_lifetime_ms, n = unpack_qc(data, at)
-    at += 9
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    m0.auth_bytes, at = read_compact_bytes(data, at, "auth_bytes")
+    (m0.session_lifetime_ms,) = unpack_q(data, at)
+    at += 8
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -235,23 +161,17 @@ SaslAuthenticateResponse.DECODERS = {
 
 def _encode_SaslAuthenticateResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.error_message is None else m0.error_message.encode()
-    out += pack_hh(m0.error_code, -1 if m0.error_message is None else len(text))
-    out += text
-    text = m0.auth_bytes
-    out += pack_i(len(text))
-    out += text
+    out += pack_h(m0.error_code)
+    put_nullable_string(out, m0.error_message)
+    put_bytes(out, m0.auth_bytes)
     return [out]
 
 
 def _encode_SaslAuthenticateResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.error_message is None else m0.error_message.encode()
-    out += pack_hh(m0.error_code, -1 if m0.error_message is None else len(text))
-    out += text
-    text = m0.auth_bytes
-    out += pack_i(len(text))
-    out += text
+    out += pack_h(m0.error_code)
+    put_nullable_string(out, m0.error_message)
+    put_bytes(out, m0.auth_bytes)
     out += pack_q(m0.session_lifetime_ms)
     return [out]
 
@@ -259,17 +179,8 @@ def _encode_SaslAuthenticateResponse_1(m0: Any) -> list[Buffer]:
 def _encode_SaslAuthenticateResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_h(m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.auth_bytes
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.error_message)
+    put_compact_bytes(out, m0.auth_bytes)
     out += pack_qz(m0.session_lifetime_ms)
     return [out]
 

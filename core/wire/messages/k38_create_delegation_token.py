@@ -11,33 +11,33 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_iz = Struct_(">ix").pack
 pack_q = Struct_(">q").pack
 pack_qqq = Struct_(">qqq").pack
-pack_qqqh = Struct_(">qqqh").pack
 pack_qz = Struct_(">qx").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 unpack_q = Struct_(">q").unpack_from
-unpack_qc = Struct_(">qB").unpack_from
-unpack_qqqc = Struct_(">qqqB").unpack_from
-unpack_qqqh = Struct_(">qqqh").unpack_from
+unpack_qqq = Struct_(">qqq").unpack_from
 
 
 class CreateDelegationTokenRequest(Message):
@@ -79,32 +79,16 @@ _CreateDelegationTokenRequest = CreateDelegationTokenRequest
 
 def _decode_CreateDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateDelegationTokenRequest)
     m0.owner_principal_type = ""
     m0.owner_principal_name = ""
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("renewers", n)
+    n, at = read_count(data, at, 4, "renewers")
     m0.renewers = []
     add1 = m0.renewers.append
     for _ in range(n):
         m1 = new(_CreateDelegationTokenRequest_CreatableRenewers)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("principal_type", n)
-        m1.principal_type = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("principal_name", n)
-        m1.principal_name = data[at:stop].decode()
-        at = stop
+        m1.principal_type, at = read_string(data, at, "principal_type")
+        m1.principal_name, at = read_string(data, at, "principal_name")
         add1(m1)
     (m0.max_lifetime_ms,) = unpack_q(data, at)
     at += 8
@@ -113,117 +97,41 @@ def _decode_CreateDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int
 
 def _decode_CreateDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateDelegationTokenRequest)
     m0.owner_principal_type = ""
     m0.owner_principal_name = ""
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("renewers", n)
+    n, at = read_compact_count(data, at, 3, "renewers")
     m0.renewers = []
     add1 = m0.renewers.append
     for _ in range(n):
         m1 = new(_CreateDelegationTokenRequest_CreatableRenewers)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_type", n - 1)
-        m1.principal_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_name", n - 1)
-        m1.principal_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.principal_type, at = read_compact_string(data, at, "principal_type")
+        m1.principal_name, at = read_compact_string(data, at, "principal_name")
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.max_lifetime_ms, n = unpack_qc(data, at)
-    at += 9
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.max_lifetime_ms,) = unpack_q(data, at)
+    at += 8
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_CreateDelegationTokenRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateDelegationTokenRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.owner_principal_type = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("owner_principal_type", n - 1)
-        m0.owner_principal_type = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.owner_principal_name = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("owner_principal_name", n - 1)
-        m0.owner_principal_name = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("renewers", n)
+    m0.owner_principal_type, at = read_compact_nullable_string(data, at, "owner_principal_type")
+    m0.owner_principal_name, at = read_compact_nullable_string(data, at, "owner_principal_name")
+    n, at = read_compact_count(data, at, 3, "renewers")
     m0.renewers = []
     add1 = m0.renewers.append
     for _ in range(n):
         m1 = new(_CreateDelegationTokenRequest_CreatableRenewers)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_type", n - 1)
-        m1.principal_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_name", n - 1)
-        m1.principal_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.principal_type, at = read_compact_string(data, at, "principal_type")
+        m1.principal_name, at = read_compact_string(data, at, "principal_name")
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.max_lifetime_ms, n = unpack_qc(data, at)
-    at += 9
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.max_lifetime_ms,) = unpack_q(data, at)
+    at += 8
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -243,12 +151,8 @@ def _encode_CreateDelegationTokenRequest_1(m0: Any) -> list[Buffer]:
     items1 = m0.renewers
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.principal_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.principal_name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.principal_type)
+        put_string(out, m1.principal_name)
     out += pack_q(m0.max_lifetime_ms)
     return [out]
 
@@ -260,17 +164,10 @@ def _encode_CreateDelegationTokenRequest_2(m0: Any) -> list[Buffer]:
     if m0.owner_principal_name != "":
         raise not_in_version("owner_principal_name", m0.owner_principal_name)
     items1 = m0.renewers
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.principal_type)
+        put_compact_string(out, m1.principal_name)
         out += b"\0"
     out += pack_qz(m0.max_lifetime_ms)
     return [out]
@@ -278,32 +175,13 @@ def _encode_CreateDelegationTokenRequest_2(m0: Any) -> list[Buffer]:
 
 def _encode_CreateDelegationTokenRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.owner_principal_type is None:
-        out += b"\0"
-    else:
-        text = m0.owner_principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.owner_principal_name is None:
-        out += b"\0"
-    else:
-        text = m0.owner_principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.owner_principal_type)
+    put_compact_nullable_string(out, m0.owner_principal_name)
     items1 = m0.renewers
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.principal_type)
+        put_compact_string(out, m1.principal_name)
         out += b"\0"
     out += pack_qz(m0.max_lifetime_ms)
     return [out]
@@ -372,38 +250,17 @@ _CreateDelegationTokenResponse = CreateDelegationTokenResponse
 
 def _decode_CreateDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateDelegationTokenResponse)
     m0.token_requester_principal_type = ""
     m0.token_requester_principal_name = ""
-    m0.error_code, n = unpack_hh(data, at)
-    at += 4
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("principal_type", n)
-    m0.principal_type = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_h(data, at)
+    (m0.error_code,) = unpack_h(data, at)
     at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("principal_name", n)
-    m0.principal_name = data[at:stop].decode()
-    at = stop
-    m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms, n = unpack_qqqh(data, at)
-    at += 26
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("token_id", n)
-    m0.token_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("hmac", n)
-    m0.hmac = data[at:stop]
-    at = stop
+    m0.principal_type, at = read_string(data, at, "principal_type")
+    m0.principal_name, at = read_string(data, at, "principal_name")
+    m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms = unpack_qqq(data, at)
+    at += 24
+    m0.token_id, at = read_string(data, at, "token_id")
+    m0.hmac, at = read_bytes(data, at, "hmac")
     (m0.throttle_time_ms,) = unpack_i(data, at)
     at += 4
     return m0, at
@@ -411,115 +268,39 @@ def _decode_CreateDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, in
 
 def _decode_CreateDelegationTokenResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateDelegationTokenResponse)
     m0.token_requester_principal_type = ""
     m0.token_requester_principal_name = ""
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("principal_type", n - 1)
-    m0.principal_type = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("principal_name", n - 1)
-    m0.principal_name = data[at:stop].decode()
-    at = stop
-    m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms, n = unpack_qqqc(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("token_id", n - 1)
-    m0.token_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("hmac", n - 1)
-    m0.hmac = data[at:stop]
-    at = stop
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.principal_type, at = read_compact_string(data, at, "principal_type")
+    m0.principal_name, at = read_compact_string(data, at, "principal_name")
+    m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms = unpack_qqq(data, at)
+    at += 24
+    m0.token_id, at = read_compact_string(data, at, "token_id")
+    m0.hmac, at = read_compact_bytes(data, at, "hmac")
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_CreateDelegationTokenResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_CreateDelegationTokenResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("principal_type", n - 1)
-    m0.principal_type = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("principal_name", n - 1)
-    m0.principal_name = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("token_requester_principal_type", n - 1)
-    m0.token_requester_principal_type = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("token_requester_principal_name", n - 1)
-    m0.token_requester_principal_name = data[at:stop].decode()
-    at = stop
-    m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms, n = unpack_qqqc(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("token_id", n - 1)
-    m0.token_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("hmac", n - 1)
-    m0.hmac = data[at:stop]
-    at = stop
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.principal_type, at = read_compact_string(data, at, "principal_type")
+    m0.principal_name, at = read_compact_string(data, at, "principal_name")
+    m0.token_requester_principal_type, at = read_compact_string(data, at, "token_requester_principal_type")
+    m0.token_requester_principal_name, at = read_compact_string(data, at, "token_requester_principal_name")
+    m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms = unpack_qqq(data, at)
+    at += 24
+    m0.token_id, at = read_compact_string(data, at, "token_id")
+    m0.hmac, at = read_compact_bytes(data, at, "hmac")
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -536,18 +317,12 @@ def _encode_CreateDelegationTokenResponse_1(m0: Any) -> list[Buffer]:
         raise not_in_version("token_requester_principal_type", m0.token_requester_principal_type)
     if m0.token_requester_principal_name != "":
         raise not_in_version("token_requester_principal_name", m0.token_requester_principal_name)
-    text = m0.principal_type.encode()
-    out += pack_hh(m0.error_code, len(text))
-    out += text
-    text = m0.principal_name.encode()
-    out += pack_h(len(text))
-    out += text
-    text = m0.token_id.encode()
-    out += pack_qqqh(m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms, len(text))
-    out += text
-    text = m0.hmac
-    out += pack_i(len(text))
-    out += text
+    out += pack_h(m0.error_code)
+    put_string(out, m0.principal_type)
+    put_string(out, m0.principal_name)
+    out += pack_qqq(m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms)
+    put_string(out, m0.token_id)
+    put_bytes(out, m0.hmac)
     out += pack_i(m0.throttle_time_ms)
     return [out]
 
@@ -559,23 +334,11 @@ def _encode_CreateDelegationTokenResponse_2(m0: Any) -> list[Buffer]:
     if m0.token_requester_principal_name != "":
         raise not_in_version("token_requester_principal_name", m0.token_requester_principal_name)
     out += pack_h(m0.error_code)
-    text = m0.principal_type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.principal_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.principal_type)
+    put_compact_string(out, m0.principal_name)
     out += pack_qqq(m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms)
-    text = m0.token_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.hmac
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_string(out, m0.token_id)
+    put_compact_bytes(out, m0.hmac)
     out += pack_iz(m0.throttle_time_ms)
     return [out]
 
@@ -583,31 +346,13 @@ def _encode_CreateDelegationTokenResponse_2(m0: Any) -> list[Buffer]:
 def _encode_CreateDelegationTokenResponse_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_h(m0.error_code)
-    text = m0.principal_type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.principal_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.token_requester_principal_type.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.token_requester_principal_name.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.principal_type)
+    put_compact_string(out, m0.principal_name)
+    put_compact_string(out, m0.token_requester_principal_type)
+    put_compact_string(out, m0.token_requester_principal_name)
     out += pack_qqq(m0.issue_timestamp_ms, m0.expiry_timestamp_ms, m0.max_timestamp_ms)
-    text = m0.token_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.hmac
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_string(out, m0.token_id)
+    put_compact_bytes(out, m0.hmac)
     out += pack_iz(m0.throttle_time_ms)
     return [out]
 

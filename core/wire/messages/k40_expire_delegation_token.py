@@ -9,18 +9,14 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Int64, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_uvarint, skip_tags, uvarint
+from ..primitives import Buffer, put_bytes, put_compact_bytes, read_bytes, read_compact_bytes, read_no_tags
 
 pack_hqi = Struct_(">hqi").pack
 pack_hqiz = Struct_(">hqix").pack
-pack_i = Struct_(">i").pack
 pack_q = Struct_(">q").pack
 pack_qz = Struct_(">qx").pack
 unpack_hqi = Struct_(">hqi").unpack_from
-unpack_hqic = Struct_(">hqiB").unpack_from
-unpack_i = Struct_(">i").unpack_from
 unpack_q = Struct_(">q").unpack_from
-unpack_qc = Struct_(">qB").unpack_from
 
 
 class ExpireDelegationTokenRequest(Message):
@@ -43,15 +39,8 @@ _ExpireDelegationTokenRequest = ExpireDelegationTokenRequest
 
 def _decode_ExpireDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ExpireDelegationTokenRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("hmac", n)
-    m0.hmac = data[at:stop]
-    at = stop
+    m0.hmac, at = read_bytes(data, at, "hmac")
     (m0.expiry_time_period_ms,) = unpack_q(data, at)
     at += 8
     return m0, at
@@ -59,21 +48,11 @@ def _decode_ExpireDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int
 
 def _decode_ExpireDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ExpireDelegationTokenRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("hmac", n - 1)
-    m0.hmac = data[at:stop]
-    at = stop
-    m0.expiry_time_period_ms, n = unpack_qc(data, at)
-    at += 9
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.hmac, at = read_compact_bytes(data, at, "hmac")
+    (m0.expiry_time_period_ms,) = unpack_q(data, at)
+    at += 8
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -85,19 +64,14 @@ ExpireDelegationTokenRequest.DECODERS = {
 
 def _encode_ExpireDelegationTokenRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.hmac
-    out += pack_i(len(text))
-    out += text
+    put_bytes(out, m0.hmac)
     out += pack_q(m0.expiry_time_period_ms)
     return [out]
 
 
 def _encode_ExpireDelegationTokenRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.hmac
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_bytes(out, m0.hmac)
     out += pack_qz(m0.expiry_time_period_ms)
     return [out]
 
@@ -129,7 +103,6 @@ _ExpireDelegationTokenResponse = ExpireDelegationTokenResponse
 
 def _decode_ExpireDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ExpireDelegationTokenResponse)
     m0.error_code, m0.expiry_timestamp_ms, m0.throttle_time_ms = unpack_hqi(data, at)
     at += 14
@@ -138,12 +111,10 @@ def _decode_ExpireDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, in
 
 def _decode_ExpireDelegationTokenResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ExpireDelegationTokenResponse)
-    m0.error_code, m0.expiry_timestamp_ms, m0.throttle_time_ms, n = unpack_hqic(data, at)
-    at += 15
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.error_code, m0.expiry_timestamp_ms, m0.throttle_time_ms = unpack_hqi(data, at)
+    at += 14
+    at = read_no_tags(data, at)
     return m0, at
 
 

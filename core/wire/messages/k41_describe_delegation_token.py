@@ -11,14 +11,22 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_bytes,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_count,
+    put_compact_string,
+    put_string,
+    read_bytes,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_count,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_count,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
@@ -26,14 +34,9 @@ pack_hi = Struct_(">hi").pack
 pack_i = Struct_(">i").pack
 pack_iz = Struct_(">ix").pack
 pack_qqq = Struct_(">qqq").pack
-pack_qqqh = Struct_(">qqqh").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_qqqc = Struct_(">qqqB").unpack_from
-unpack_qqqh = Struct_(">qqqh").unpack_from
+unpack_qqq = Struct_(">qqq").unpack_from
 
 
 class DescribeDelegationTokenRequest(Message):
@@ -68,82 +71,37 @@ _DescribeDelegationTokenRequest = DescribeDelegationTokenRequest
 
 def _decode_DescribeDelegationTokenRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeDelegationTokenRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
+    n, at = read_nullable_count(data, at, 4, "owners")
     if n < 0:
         m0.owners = None
     else:
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("owners", n)
         m0.owners = []
         add1 = m0.owners.append
         for _ in range(n):
             m1 = new(_DescribeDelegationTokenRequest_DescribeDelegationTokenOwner)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal_type", n)
-            m1.principal_type = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal_name", n)
-            m1.principal_name = data[at:stop].decode()
-            at = stop
+            m1.principal_type, at = read_string(data, at, "principal_type")
+            m1.principal_name, at = read_string(data, at, "principal_name")
             add1(m1)
     return m0, at
 
 
 def _decode_DescribeDelegationTokenRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeDelegationTokenRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "owners")
+    if n < 0:
         m0.owners = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("owners", n)
         m0.owners = []
         add1 = m0.owners.append
         for _ in range(n):
             m1 = new(_DescribeDelegationTokenRequest_DescribeDelegationTokenOwner)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_type", n - 1)
-            m1.principal_type = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_name", n - 1)
-            m1.principal_name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m1.principal_type, at = read_compact_string(data, at, "principal_type")
+            m1.principal_name, at = read_compact_string(data, at, "principal_name")
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -159,29 +117,18 @@ def _encode_DescribeDelegationTokenRequest_1(m0: Any) -> list[Buffer]:
     items1 = m0.owners
     out += pack_i(-1 if items1 is None else len(items1))
     for m1 in items1 or ():
-        text = m1.principal_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.principal_name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.principal_type)
+        put_string(out, m1.principal_name)
     return [out]
 
 
 def _encode_DescribeDelegationTokenRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.owners
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.principal_type)
+        put_compact_string(out, m1.principal_name)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -272,68 +219,29 @@ _DescribeDelegationTokenResponse = DescribeDelegationTokenResponse
 
 def _decode_DescribeDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeDelegationTokenResponse)
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    if not 0 <= n * 38 <= size - at:
-        raise bad_length("tokens", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_count(data, at, 38, "tokens")
     m0.tokens = []
     add1 = m0.tokens.append
     for _ in range(n):
         m1 = new(_DescribeDelegationTokenResponse_DescribedDelegationToken)
         m1.token_requester_principal_type = ""
         m1.token_requester_principal_name = ""
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("principal_type", n)
-        m1.principal_type = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("principal_name", n)
-        m1.principal_name = data[at:stop].decode()
-        at = stop
-        m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp, n = unpack_qqqh(data, at)
-        at += 26
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("token_id", n)
-        m1.token_id = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("hmac", n)
-        m1.hmac = data[at:stop]
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("renewers", n)
+        m1.principal_type, at = read_string(data, at, "principal_type")
+        m1.principal_name, at = read_string(data, at, "principal_name")
+        m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp = unpack_qqq(data, at)
+        at += 24
+        m1.token_id, at = read_string(data, at, "token_id")
+        m1.hmac, at = read_bytes(data, at, "hmac")
+        n, at = read_count(data, at, 4, "renewers")
         m1.renewers = []
         add2 = m1.renewers.append
         for _ in range(n):
             m2 = new(_DescribeDelegationTokenResponse_DescribedDelegationTokenRenewer)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal_type", n)
-            m2.principal_type = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("principal_name", n)
-            m2.principal_name = data[at:stop].decode()
-            at = stop
+            m2.principal_type, at = read_string(data, at, "principal_type")
+            m2.principal_name, at = read_string(data, at, "principal_name")
             add2(m2)
         add1(m1)
     (m0.throttle_time_ms,) = unpack_i(data, at)
@@ -343,215 +251,71 @@ def _decode_DescribeDelegationTokenResponse_1(data: Any, at: int) -> tuple[Any, 
 
 def _decode_DescribeDelegationTokenResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeDelegationTokenResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 30 <= size - at:
-        raise bad_length("tokens", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 30, "tokens")
     m0.tokens = []
     add1 = m0.tokens.append
     for _ in range(n):
         m1 = new(_DescribeDelegationTokenResponse_DescribedDelegationToken)
         m1.token_requester_principal_type = ""
         m1.token_requester_principal_name = ""
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_type", n - 1)
-        m1.principal_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_name", n - 1)
-        m1.principal_name = data[at:stop].decode()
-        at = stop
-        m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp, n = unpack_qqqc(data, at)
-        at += 25
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("token_id", n - 1)
-        m1.token_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("hmac", n - 1)
-        m1.hmac = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("renewers", n)
+        m1.principal_type, at = read_compact_string(data, at, "principal_type")
+        m1.principal_name, at = read_compact_string(data, at, "principal_name")
+        m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp = unpack_qqq(data, at)
+        at += 24
+        m1.token_id, at = read_compact_string(data, at, "token_id")
+        m1.hmac, at = read_compact_bytes(data, at, "hmac")
+        n, at = read_compact_count(data, at, 3, "renewers")
         m1.renewers = []
         add2 = m1.renewers.append
         for _ in range(n):
             m2 = new(_DescribeDelegationTokenResponse_DescribedDelegationTokenRenewer)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_type", n - 1)
-            m2.principal_type = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_name", n - 1)
-            m2.principal_name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.principal_type, at = read_compact_string(data, at, "principal_type")
+            m2.principal_name, at = read_compact_string(data, at, "principal_name")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeDelegationTokenResponse_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeDelegationTokenResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 32 <= size - at:
-        raise bad_length("tokens", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 32, "tokens")
     m0.tokens = []
     add1 = m0.tokens.append
     for _ in range(n):
         m1 = new(_DescribeDelegationTokenResponse_DescribedDelegationToken)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_type", n - 1)
-        m1.principal_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("principal_name", n - 1)
-        m1.principal_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("token_requester_principal_type", n - 1)
-        m1.token_requester_principal_type = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("token_requester_principal_name", n - 1)
-        m1.token_requester_principal_name = data[at:stop].decode()
-        at = stop
-        m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp, n = unpack_qqqc(data, at)
-        at += 25
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("token_id", n - 1)
-        m1.token_id = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("hmac", n - 1)
-        m1.hmac = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("renewers", n)
+        m1.principal_type, at = read_compact_string(data, at, "principal_type")
+        m1.principal_name, at = read_compact_string(data, at, "principal_name")
+        m1.token_requester_principal_type, at = read_compact_string(data, at, "token_requester_principal_type")
+        m1.token_requester_principal_name, at = read_compact_string(data, at, "token_requester_principal_name")
+        m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp = unpack_qqq(data, at)
+        at += 24
+        m1.token_id, at = read_compact_string(data, at, "token_id")
+        m1.hmac, at = read_compact_bytes(data, at, "hmac")
+        n, at = read_compact_count(data, at, 3, "renewers")
         m1.renewers = []
         add2 = m1.renewers.append
         for _ in range(n):
             m2 = new(_DescribeDelegationTokenResponse_DescribedDelegationTokenRenewer)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_type", n - 1)
-            m2.principal_type = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("principal_name", n - 1)
-            m2.principal_name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.principal_type, at = read_compact_string(data, at, "principal_type")
+            m2.principal_name, at = read_compact_string(data, at, "principal_name")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -571,27 +335,16 @@ def _encode_DescribeDelegationTokenResponse_1(m0: Any) -> list[Buffer]:
             raise not_in_version("token_requester_principal_type", m1.token_requester_principal_type)
         if m1.token_requester_principal_name != "":
             raise not_in_version("token_requester_principal_name", m1.token_requester_principal_name)
-        text = m1.principal_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.principal_name.encode()
-        out += pack_h(len(text))
-        out += text
-        text = m1.token_id.encode()
-        out += pack_qqqh(m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp, len(text))
-        out += text
-        text = m1.hmac
-        out += pack_i(len(text))
-        out += text
+        put_string(out, m1.principal_type)
+        put_string(out, m1.principal_name)
+        out += pack_qqq(m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp)
+        put_string(out, m1.token_id)
+        put_bytes(out, m1.hmac)
         items2 = m1.renewers
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.principal_type.encode()
-            out += pack_h(len(text))
-            out += text
-            text = m2.principal_name.encode()
-            out += pack_h(len(text))
-            out += text
+            put_string(out, m2.principal_type)
+            put_string(out, m2.principal_name)
     out += pack_i(m0.throttle_time_ms)
     return [out]
 
@@ -600,42 +353,22 @@ def _encode_DescribeDelegationTokenResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.tokens
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.token_requester_principal_type != "":
             raise not_in_version("token_requester_principal_type", m1.token_requester_principal_type)
         if m1.token_requester_principal_name != "":
             raise not_in_version("token_requester_principal_name", m1.token_requester_principal_name)
-        text = m1.principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.principal_type)
+        put_compact_string(out, m1.principal_name)
         out += pack_qqq(m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp)
-        text = m1.token_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.hmac
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.token_id)
+        put_compact_bytes(out, m1.hmac)
         items2 = m1.renewers
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.principal_type.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.principal_name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.principal_type)
+            put_compact_string(out, m2.principal_name)
             out += b"\0"
         out += b"\0"
     out += pack_iz(m0.throttle_time_ms)
@@ -646,46 +379,20 @@ def _encode_DescribeDelegationTokenResponse_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.tokens
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.token_requester_principal_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.token_requester_principal_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.principal_type)
+        put_compact_string(out, m1.principal_name)
+        put_compact_string(out, m1.token_requester_principal_type)
+        put_compact_string(out, m1.token_requester_principal_name)
         out += pack_qqq(m1.issue_timestamp, m1.expiry_timestamp, m1.max_timestamp)
-        text = m1.token_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.hmac
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_string(out, m1.token_id)
+        put_compact_bytes(out, m1.hmac)
         items2 = m1.renewers
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.principal_type.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.principal_name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.principal_type)
+            put_compact_string(out, m2.principal_name)
             out += b"\0"
         out += b"\0"
     out += pack_iz(m0.throttle_time_ms)

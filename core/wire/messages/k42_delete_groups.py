@@ -11,13 +11,14 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    put_string,
+    read_compact_count,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_string,
 )
 
 pack_h = Struct_(">h").pack
@@ -25,10 +26,7 @@ pack_hz = Struct_(">hx").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 
 
 class DeleteGroupsRequest(Message):
@@ -50,52 +48,26 @@ _DeleteGroupsRequest = DeleteGroupsRequest
 
 def _decode_DeleteGroupsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteGroupsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("groups_names", n)
+    n, at = read_count(data, at, 2, "groups_names")
     m0.groups_names = []
     add1 = m0.groups_names.append
     for _ in range(n):
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("groups_names", n)
-        add1(data[at:stop].decode())
-        at = stop
+        text, at = read_string(data, at, "groups_names")
+        add1(text)
     return m0, at
 
 
 def _decode_DeleteGroupsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteGroupsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("groups_names", n)
+    n, at = read_compact_count(data, at, 1, "groups_names")
     m0.groups_names = []
     add1 = m0.groups_names.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("groups_names", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "groups_names")
+        add1(text)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -111,22 +83,16 @@ def _encode_DeleteGroupsRequest_0(m0: Any) -> list[Buffer]:
     items1 = m0.groups_names
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1)
     return [out]
 
 
 def _encode_DeleteGroupsRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.groups_names
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += b"\0"
     return [out]
 
@@ -172,23 +138,15 @@ _DeleteGroupsResponse = DeleteGroupsResponse
 
 def _decode_DeleteGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 4, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DeleteGroupsResponse_DeletableGroupResult)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("group_id", n)
-        m1.group_id = data[at:stop].decode()
-        at = stop
+        m1.group_id, at = read_string(data, at, "group_id")
         (m1.error_code,) = unpack_h(data, at)
         at += 2
         add1(m1)
@@ -197,37 +155,20 @@ def _decode_DeleteGroupsResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_DeleteGroupsResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteGroupsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 4, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DeleteGroupsResponse_DeletableGroupResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m1.group_id = data[at:stop].decode()
-        at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.group_id, at = read_compact_string(data, at, "group_id")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -243,9 +184,7 @@ def _encode_DeleteGroupsResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.results
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = m1.group_id.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.group_id)
         out += pack_h(m1.error_code)
     return [out]
 
@@ -254,13 +193,9 @@ def _encode_DeleteGroupsResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.group_id)
         out += pack_hz(m1.error_code)
     out += b"\0"
     return [out]

@@ -11,33 +11,30 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
-pack_bh = Struct_(">bh").pack
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 pack_t = Struct_(">?").pack
 pack_tz = Struct_(">?x").pack
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bh = Struct_(">bh").unpack_from
+unpack_b = Struct_(">b").unpack_from
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 unpack_t = Struct_(">?").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
 
 
 class IncrementalAlterConfigsRequest(Message):
@@ -91,48 +88,24 @@ _IncrementalAlterConfigsRequest = IncrementalAlterConfigsRequest
 
 def _decode_IncrementalAlterConfigsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_IncrementalAlterConfigsRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("resources", n)
+    n, at = read_count(data, at, 7, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_IncrementalAlterConfigsRequest_AlterConfigsResource)
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 5 <= size - at:
-            raise bad_length("configs", n)
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
+        n, at = read_count(data, at, 5, "configs")
         m1.configs = []
         add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_IncrementalAlterConfigsRequest_AlterableConfig)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("name", n)
-            m2.name = data[at:stop].decode()
-            at = stop
-            m2.config_operation, n = unpack_bh(data, at)
-            at += 3
-            if n < 0:
-                m2.value = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("value", n)
-                m2.value = data[at:stop].decode()
-                at = stop
+            m2.name, at = read_string(data, at, "name")
+            (m2.config_operation,) = unpack_b(data, at)
+            at += 1
+            m2.value, at = read_nullable_string(data, at, "value")
             add2(m2)
         add1(m1)
     (m0.validate_only,) = unpack_t(data, at)
@@ -142,74 +115,31 @@ def _decode_IncrementalAlterConfigsRequest_0(data: Any, at: int) -> tuple[Any, i
 
 def _decode_IncrementalAlterConfigsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_IncrementalAlterConfigsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("resources", n)
+    n, at = read_compact_count(data, at, 4, "resources")
     m0.resources = []
     add1 = m0.resources.append
     for _ in range(n):
         m1 = new(_IncrementalAlterConfigsRequest_AlterConfigsResource)
-        m1.resource_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
+        (m1.resource_type,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("configs", n)
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        n, at = read_compact_count(data, at, 4, "configs")
         m1.configs = []
         add2 = m1.configs.append
         for _ in range(n):
             m2 = new(_IncrementalAlterConfigsRequest_AlterableConfig)
-            n = data[at]
+            m2.name, at = read_compact_string(data, at, "name")
+            (m2.config_operation,) = unpack_b(data, at)
             at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m2.name = data[at:stop].decode()
-            at = stop
-            m2.config_operation, n = unpack_bc(data, at)
-            at += 2
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.value = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("value", n - 1)
-                m2.value = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.value, at = read_compact_nullable_string(data, at, "value")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.validate_only, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.validate_only,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -224,18 +154,14 @@ def _encode_IncrementalAlterConfigsRequest_0(m0: Any) -> list[Buffer]:
     items1 = m0.resources
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
         items2 = m1.configs
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.name.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.value is None else m2.value.encode()
-            out += pack_bh(m2.config_operation, -1 if m2.value is None else len(text))
-            out += text
+            put_string(out, m2.name)
+            out += pack_b(m2.config_operation)
+            put_nullable_string(out, m2.value)
     out += pack_t(m0.validate_only)
     return [out]
 
@@ -243,30 +169,16 @@ def _encode_IncrementalAlterConfigsRequest_0(m0: Any) -> list[Buffer]:
 def _encode_IncrementalAlterConfigsRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.resources
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_b(m1.resource_type)
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         items2 = m1.configs
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.name)
             out += pack_b(m2.config_operation)
-            if m2.value is None:
-                out += b"\0"
-            else:
-                text = m2.value.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.value)
             out += b"\0"
         out += b"\0"
     out += pack_tz(m0.validate_only)
@@ -322,82 +234,43 @@ _IncrementalAlterConfigsResponse = IncrementalAlterConfigsResponse
 
 def _decode_IncrementalAlterConfigsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_IncrementalAlterConfigsResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("responses", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 7, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_IncrementalAlterConfigsResponse_AlterConfigsResourceResponse)
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        if n < 0:
-            m1.error_message = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("error_message", n)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        m1.resource_type, n = unpack_bh(data, at)
-        at += 3
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_nullable_string(data, at, "error_message")
+        (m1.resource_type,) = unpack_b(data, at)
+        at += 1
+        m1.resource_name, at = read_string(data, at, "resource_name")
         add1(m1)
     return m0, at
 
 
 def _decode_IncrementalAlterConfigsResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_IncrementalAlterConfigsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("responses", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 6, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_IncrementalAlterConfigsResponse_AlterConfigsResourceResponse)
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        m1.resource_type, n = unpack_bc(data, at)
+        (m1.error_code,) = unpack_h(data, at)
         at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        (m1.resource_type,) = unpack_b(data, at)
         at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -412,12 +285,10 @@ def _encode_IncrementalAlterConfigsResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.responses
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = b"" if m1.error_message is None else m1.error_message.encode()
-        out += pack_hh(m1.error_code, -1 if m1.error_message is None else len(text))
-        out += text
-        text = m1.resource_name.encode()
-        out += pack_bh(m1.resource_type, len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_nullable_string(out, m1.error_message)
+        out += pack_b(m1.resource_type)
+        put_string(out, m1.resource_name)
     return [out]
 
 
@@ -425,22 +296,12 @@ def _encode_IncrementalAlterConfigsResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.responses
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += pack_b(m1.resource_type)
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         out += b"\0"
     out += b"\0"
     return [out]

@@ -9,14 +9,12 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Message, Struct, UNSET, new
-from ..primitives import Buffer, bad_length
+from ..primitives import Buffer, put_string, read_count, read_string
 
-pack_h = Struct_(">h").pack
 pack_hii = Struct_(">hii").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
-unpack_h = Struct_(">h").unpack_from
-unpack_hii = Struct_(">hii").unpack_from
+unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
 unpack_ih = Struct_(">ih").unpack_from
 
@@ -68,34 +66,15 @@ _OffsetDeleteRequest = OffsetDeleteRequest
 
 def _decode_OffsetDeleteRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetDeleteRequest)
-    (n,) = unpack_h(data, at)
-    at += 2
-    stop = at + n
-    if not at <= stop <= size:
-        raise bad_length("group_id", n)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_string(data, at, "group_id")
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetDeleteRequest_OffsetDeleteRequestTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 4, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -114,15 +93,11 @@ OffsetDeleteRequest.DECODERS = {
 
 def _encode_OffsetDeleteRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    out += pack_h(len(text))
-    out += text
+    put_string(out, m0.group_id)
     items1 = m0.topics
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -185,27 +160,16 @@ _OffsetDeleteResponse = OffsetDeleteResponse
 
 def _decode_OffsetDeleteResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_OffsetDeleteResponse)
-    m0.error_code, m0.throttle_time_ms, n = unpack_hii(data, at)
-    at += 10
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    m0.error_code, m0.throttle_time_ms = unpack_hi(data, at)
+    at += 6
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_OffsetDeleteResponse_OffsetDeleteResponseTopic)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("name", n)
-        m1.name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_string(data, at, "name")
+        n, at = read_count(data, at, 6, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -227,9 +191,7 @@ def _encode_OffsetDeleteResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_hii(m0.error_code, m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = m1.name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:

@@ -11,35 +11,34 @@ from typing import Any
 from ..message import Float64, Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_count,
+    read_nullable_string,
+    read_string,
 )
 
 pack_b = Struct_(">b").pack
-pack_bh = Struct_(">bh").pack
 pack_d = Struct_(">d").pack
 pack_dz = Struct_(">dx").pack
-pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
-pack_ihh = Struct_(">ihh").pack
 pack_t = Struct_(">?").pack
 pack_tz = Struct_(">?x").pack
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bh = Struct_(">bh").unpack_from
+unpack_b = Struct_(">b").unpack_from
 unpack_d = Struct_(">d").unpack_from
-unpack_dc = Struct_(">dB").unpack_from
-unpack_h = Struct_(">h").unpack_from
-unpack_i = Struct_(">i").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihh = Struct_(">ihh").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 unpack_t = Struct_(">?").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
 
 
 class DescribeClientQuotasRequest(Message):
@@ -77,33 +76,16 @@ _DescribeClientQuotasRequest = DescribeClientQuotasRequest
 
 def _decode_DescribeClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClientQuotasRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("components", n)
+    n, at = read_count(data, at, 5, "components")
     m0.components = []
     add1 = m0.components.append
     for _ in range(n):
         m1 = new(_DescribeClientQuotasRequest_ComponentData)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("entity_type", n)
-        m1.entity_type = data[at:stop].decode()
-        at = stop
-        m1.match_type, n = unpack_bh(data, at)
-        at += 3
-        if n < 0:
-            m1.match = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("match", n)
-            m1.match = data[at:stop].decode()
-            at = stop
+        m1.entity_type, at = read_string(data, at, "entity_type")
+        (m1.match_type,) = unpack_b(data, at)
+        at += 1
+        m1.match, at = read_nullable_string(data, at, "match")
         add1(m1)
     (m0.strict,) = unpack_t(data, at)
     at += 1
@@ -112,49 +94,21 @@ def _decode_DescribeClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]
 
 def _decode_DescribeClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClientQuotasRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 4 <= size - at:
-        raise bad_length("components", n)
+    n, at = read_compact_count(data, at, 4, "components")
     m0.components = []
     add1 = m0.components.append
     for _ in range(n):
         m1 = new(_DescribeClientQuotasRequest_ComponentData)
-        n = data[at]
+        m1.entity_type, at = read_compact_string(data, at, "entity_type")
+        (m1.match_type,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("entity_type", n - 1)
-        m1.entity_type = data[at:stop].decode()
-        at = stop
-        m1.match_type, n = unpack_bc(data, at)
-        at += 2
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.match = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("match", n - 1)
-            m1.match = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.match, at = read_compact_nullable_string(data, at, "match")
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.strict, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.strict,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -169,12 +123,9 @@ def _encode_DescribeClientQuotasRequest_0(m0: Any) -> list[Buffer]:
     items1 = m0.components
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.entity_type.encode()
-        out += pack_h(len(text))
-        out += text
-        text = b"" if m1.match is None else m1.match.encode()
-        out += pack_bh(m1.match_type, -1 if m1.match is None else len(text))
-        out += text
+        put_string(out, m1.entity_type)
+        out += pack_b(m1.match_type)
+        put_nullable_string(out, m1.match)
     out += pack_t(m0.strict)
     return [out]
 
@@ -182,21 +133,11 @@ def _encode_DescribeClientQuotasRequest_0(m0: Any) -> list[Buffer]:
 def _encode_DescribeClientQuotasRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.components
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.entity_type.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.entity_type)
         out += pack_b(m1.match_type)
-        if m1.match is None:
-            out += b"\0"
-        else:
-            text = m1.match.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.match)
         out += b"\0"
     out += pack_tz(m0.strict)
     return [out]
@@ -269,70 +210,32 @@ _DescribeClientQuotasResponse = DescribeClientQuotasResponse
 
 def _decode_DescribeClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClientQuotasResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihh(data, at)
-    at += 8
-    if n < 0:
-        m0.error_message = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("error_message", n)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_nullable_string(data, at, "error_message")
+    n, at = read_nullable_count(data, at, 8, "entries")
     if n < 0:
         m0.entries = None
     else:
-        if not 0 <= n * 8 <= size - at:
-            raise bad_length("entries", n)
         m0.entries = []
         add1 = m0.entries.append
         for _ in range(n):
             m1 = new(_DescribeClientQuotasResponse_EntryData)
-            (n,) = unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("entity", n)
+            n, at = read_count(data, at, 4, "entity")
             m1.entity = []
             add2 = m1.entity.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_EntityData)
-                (n,) = unpack_h(data, at)
-                at += 2
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("entity_type", n)
-                m2.entity_type = data[at:stop].decode()
-                at = stop
-                (n,) = unpack_h(data, at)
-                at += 2
-                if n < 0:
-                    m2.entity_name = None
-                else:
-                    stop = at + n
-                    if not at <= stop <= size:
-                        raise bad_length("entity_name", n)
-                    m2.entity_name = data[at:stop].decode()
-                    at = stop
+                m2.entity_type, at = read_string(data, at, "entity_type")
+                m2.entity_name, at = read_nullable_string(data, at, "entity_name")
                 add2(m2)
-            (n,) = unpack_i(data, at)
-            at += 4
-            if not 0 <= n * 10 <= size - at:
-                raise bad_length("values", n)
+            n, at = read_count(data, at, 10, "values")
             m1.values = []
             add2 = m1.values.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_ValueData)
-                (n,) = unpack_h(data, at)
-                at += 2
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("key", n)
-                m2.key = data[at:stop].decode()
-                at = stop
+                m2.key, at = read_string(data, at, "key")
                 (m2.value,) = unpack_d(data, at)
                 at += 8
                 add2(m2)
@@ -342,105 +245,40 @@ def _decode_DescribeClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int
 
 def _decode_DescribeClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClientQuotasResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_nullable_count(data, at, 3, "entries")
+    if n < 0:
         m0.entries = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("entries", n)
         m0.entries = []
         add1 = m0.entries.append
         for _ in range(n):
             m1 = new(_DescribeClientQuotasResponse_EntryData)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_length("entity", n)
+            n, at = read_compact_count(data, at, 3, "entity")
             m1.entity = []
             add2 = m1.entity.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_EntityData)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("entity_type", n - 1)
-                m2.entity_type = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                if n == 0:
-                    m2.entity_name = None
-                else:
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("entity_name", n - 1)
-                    m2.entity_name = data[at:stop].decode()
-                    at = stop
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m2.entity_type, at = read_compact_string(data, at, "entity_type")
+                m2.entity_name, at = read_compact_nullable_string(data, at, "entity_name")
+                at = read_no_tags(data, at)
                 add2(m2)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 10 <= size - at:
-                raise bad_length("values", n)
+            n, at = read_compact_count(data, at, 10, "values")
             m1.values = []
             add2 = m1.values.append
             for _ in range(n):
                 m2 = new(_DescribeClientQuotasResponse_ValueData)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("key", n - 1)
-                m2.key = data[at:stop].decode()
-                at = stop
-                m2.value, n = unpack_dc(data, at)
-                at += 9
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m2.key, at = read_compact_string(data, at, "key")
+                (m2.value,) = unpack_d(data, at)
+                at += 8
+                at = read_no_tags(data, at)
                 add2(m2)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -452,27 +290,20 @@ DescribeClientQuotasResponse.DECODERS = {
 
 def _encode_DescribeClientQuotasResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.error_message is None else m0.error_message.encode()
-    out += pack_ihh(m0.throttle_time_ms, m0.error_code, -1 if m0.error_message is None else len(text))
-    out += text
+    out += pack_ih(m0.throttle_time_ms, m0.error_code)
+    put_nullable_string(out, m0.error_message)
     items1 = m0.entries
     out += pack_i(-1 if items1 is None else len(items1))
     for m1 in items1 or ():
         items2 = m1.entity
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.entity_type.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.entity_name is None else m2.entity_name.encode()
-            out += pack_h(-1 if m2.entity_name is None else len(text))
-            out += text
+            put_string(out, m2.entity_type)
+            put_nullable_string(out, m2.entity_name)
         items2 = m1.values
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.key.encode()
-            out += pack_h(len(text))
-            out += text
+            put_string(out, m2.key)
             out += pack_d(m2.value)
     return [out]
 
@@ -480,41 +311,20 @@ def _encode_DescribeClientQuotasResponse_0(m0: Any) -> list[Buffer]:
 def _encode_DescribeClientQuotasResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.entries
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
         items2 = m1.entity
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.entity_type.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            if m2.entity_name is None:
-                out += b"\0"
-            else:
-                text = m2.entity_name.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_string(out, m2.entity_type)
+            put_compact_nullable_string(out, m2.entity_name)
             out += b"\0"
         items2 = m1.values
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.key.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.key)
             out += pack_dz(m2.value)
         out += b"\0"
     out += b"\0"

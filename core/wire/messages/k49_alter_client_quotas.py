@@ -11,33 +11,31 @@ from typing import Any
 from ..message import Float64, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
 )
 
 pack_dt = Struct_(">d?").pack
 pack_dtz = Struct_(">d?x").pack
 pack_h = Struct_(">h").pack
-pack_hh = Struct_(">hh").pack
 pack_i = Struct_(">i").pack
 pack_ii = Struct_(">ii").pack
 pack_t = Struct_(">?").pack
 pack_tz = Struct_(">?x").pack
 unpack_dt = Struct_(">d?").unpack_from
-unpack_dtc = Struct_(">d?B").unpack_from
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hh = Struct_(">hh").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ii = Struct_(">ii").unpack_from
 unpack_t = Struct_(">?").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
 
 
 class AlterClientQuotasRequest(Message):
@@ -98,57 +96,26 @@ _AlterClientQuotasRequest = AlterClientQuotasRequest
 
 def _decode_AlterClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AlterClientQuotasRequest)
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("entries", n)
+    n, at = read_count(data, at, 8, "entries")
     m0.entries = []
     add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasRequest_EntryData)
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("entity", n)
+        n, at = read_count(data, at, 4, "entity")
         m1.entity = []
         add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_EntityData)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("entity_type", n)
-            m2.entity_type = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            if n < 0:
-                m2.entity_name = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("entity_name", n)
-                m2.entity_name = data[at:stop].decode()
-                at = stop
+            m2.entity_type, at = read_string(data, at, "entity_type")
+            m2.entity_name, at = read_nullable_string(data, at, "entity_name")
             add2(m2)
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 11 <= size - at:
-            raise bad_length("ops", n)
+        n, at = read_count(data, at, 11, "ops")
         m1.ops = []
         add2 = m1.ops.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_OpData)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("key", n)
-            m2.key = data[at:stop].decode()
-            at = stop
+            m2.key, at = read_string(data, at, "key")
             m2.value, m2.remove = unpack_dt(data, at)
             at += 9
             add2(m2)
@@ -160,90 +127,36 @@ def _decode_AlterClientQuotasRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_AlterClientQuotasRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AlterClientQuotasRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("entries", n)
+    n, at = read_compact_count(data, at, 3, "entries")
     m0.entries = []
     add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasRequest_EntryData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("entity", n)
+        n, at = read_compact_count(data, at, 3, "entity")
         m1.entity = []
         add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_EntityData)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("entity_type", n - 1)
-            m2.entity_type = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.entity_name = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("entity_name", n - 1)
-                m2.entity_name = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.entity_type, at = read_compact_string(data, at, "entity_type")
+            m2.entity_name, at = read_compact_nullable_string(data, at, "entity_name")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 11 <= size - at:
-            raise bad_length("ops", n)
+        n, at = read_compact_count(data, at, 11, "ops")
         m1.ops = []
         add2 = m1.ops.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasRequest_OpData)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("key", n - 1)
-            m2.key = data[at:stop].decode()
-            at = stop
-            m2.value, m2.remove, n = unpack_dtc(data, at)
-            at += 10
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.key, at = read_compact_string(data, at, "key")
+            m2.value, m2.remove = unpack_dt(data, at)
+            at += 9
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.validate_only, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.validate_only,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -261,18 +174,12 @@ def _encode_AlterClientQuotasRequest_0(m0: Any) -> list[Buffer]:
         items2 = m1.entity
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.entity_type.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.entity_name is None else m2.entity_name.encode()
-            out += pack_h(-1 if m2.entity_name is None else len(text))
-            out += text
+            put_string(out, m2.entity_type)
+            put_nullable_string(out, m2.entity_name)
         items2 = m1.ops
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.key.encode()
-            out += pack_h(len(text))
-            out += text
+            put_string(out, m2.key)
             out += pack_dt(m2.value, m2.remove)
     out += pack_t(m0.validate_only)
     return [out]
@@ -281,33 +188,18 @@ def _encode_AlterClientQuotasRequest_0(m0: Any) -> list[Buffer]:
 def _encode_AlterClientQuotasRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.entries
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         items2 = m1.entity
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.entity_type.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            if m2.entity_name is None:
-                out += b"\0"
-            else:
-                text = m2.entity_name.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_string(out, m2.entity_type)
+            put_compact_nullable_string(out, m2.entity_name)
             out += b"\0"
         items2 = m1.ops
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.key.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.key)
             out += pack_dtz(m2.value, m2.remove)
         out += b"\0"
     out += pack_tz(m0.validate_only)
@@ -370,51 +262,24 @@ _AlterClientQuotasResponse = AlterClientQuotasResponse
 
 def _decode_AlterClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AlterClientQuotasResponse)
-    m0.throttle_time_ms, n = unpack_ii(data, at)
-    at += 8
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("entries", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_count(data, at, 8, "entries")
     m0.entries = []
     add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasResponse_EntryData)
-        m1.error_code, n = unpack_hh(data, at)
-        at += 4
-        if n < 0:
-            m1.error_message = None
-        else:
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("error_message", n)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("entity", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_nullable_string(data, at, "error_message")
+        n, at = read_count(data, at, 4, "entity")
         m1.entity = []
         add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasResponse_EntityData)
-            (n,) = unpack_h(data, at)
-            at += 2
-            stop = at + n
-            if not at <= stop <= size:
-                raise bad_length("entity_type", n)
-            m2.entity_type = data[at:stop].decode()
-            at = stop
-            (n,) = unpack_h(data, at)
-            at += 2
-            if n < 0:
-                m2.entity_name = None
-            else:
-                stop = at + n
-                if not at <= stop <= size:
-                    raise bad_length("entity_name", n)
-                m2.entity_name = data[at:stop].decode()
-                at = stop
+            m2.entity_type, at = read_string(data, at, "entity_type")
+            m2.entity_name, at = read_nullable_string(data, at, "entity_name")
             add2(m2)
         add1(m1)
     return m0, at
@@ -422,77 +287,29 @@ def _decode_AlterClientQuotasResponse_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_AlterClientQuotasResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AlterClientQuotasResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("entries", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 5, "entries")
     m0.entries = []
     add1 = m0.entries.append
     for _ in range(n):
         m1 = new(_AlterClientQuotasResponse_EntryData)
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("entity", n)
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        n, at = read_compact_count(data, at, 3, "entity")
         m1.entity = []
         add2 = m1.entity.append
         for _ in range(n):
             m2 = new(_AlterClientQuotasResponse_EntityData)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("entity_type", n - 1)
-            m2.entity_type = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.entity_name = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("entity_name", n - 1)
-                m2.entity_name = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.entity_type, at = read_compact_string(data, at, "entity_type")
+            m2.entity_name, at = read_compact_nullable_string(data, at, "entity_name")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -507,18 +324,13 @@ def _encode_AlterClientQuotasResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.entries
     out += pack_ii(m0.throttle_time_ms, len(items1))
     for m1 in items1:
-        text = b"" if m1.error_message is None else m1.error_message.encode()
-        out += pack_hh(m1.error_code, -1 if m1.error_message is None else len(text))
-        out += text
+        out += pack_h(m1.error_code)
+        put_nullable_string(out, m1.error_message)
         items2 = m1.entity
         out += pack_i(len(items2))
         for m2 in items2:
-            text = m2.entity_type.encode()
-            out += pack_h(len(text))
-            out += text
-            text = b"" if m2.entity_name is None else m2.entity_name.encode()
-            out += pack_h(-1 if m2.entity_name is None else len(text))
-            out += text
+            put_string(out, m2.entity_type)
+            put_nullable_string(out, m2.entity_name)
     return [out]
 
 
@@ -526,32 +338,15 @@ def _encode_AlterClientQuotasResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.entries
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         items2 = m1.entity
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.entity_type.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            if m2.entity_name is None:
-                out += b"\0"
-            else:
-                text = m2.entity_name.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_string(out, m2.entity_type)
+            put_compact_nullable_string(out, m2.entity_name)
             out += b"\0"
         out += b"\0"
     out += b"\0"

@@ -11,21 +11,23 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_biz = Struct_(">bix").pack
 pack_h = Struct_(">h").pack
 pack_ih = Struct_(">ih").pack
-unpack_bic = Struct_(">biB").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
+unpack_bi = Struct_(">bi").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 
 
 class DescribeUserScramCredentialsRequest(Message):
@@ -55,40 +57,19 @@ _DescribeUserScramCredentialsRequest = DescribeUserScramCredentialsRequest
 
 def _decode_DescribeUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeUserScramCredentialsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 2, "users")
+    if n < 0:
         m0.users = None
     else:
-        n -= 1
-        if not 0 <= n * 2 <= size - at:
-            raise bad_length("users", n)
         m0.users = []
         add1 = m0.users.append
         for _ in range(n):
             m1 = new(_DescribeUserScramCredentialsRequest_UserName)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m1.name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m1.name, at = read_compact_string(data, at, "name")
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -100,13 +81,9 @@ DescribeUserScramCredentialsRequest.DECODERS = {
 def _encode_DescribeUserScramCredentialsRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.users
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -173,77 +150,31 @@ _DescribeUserScramCredentialsResponse = DescribeUserScramCredentialsResponse
 
 def _decode_DescribeUserScramCredentialsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeUserScramCredentialsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("results", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_count(data, at, 6, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_DescribeUserScramCredentialsResponse_DescribeUserScramCredentialsResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("user", n - 1)
-        m1.user = data[at:stop].decode()
-        at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("credential_infos", n)
+        m1.user, at = read_compact_string(data, at, "user")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        n, at = read_compact_count(data, at, 6, "credential_infos")
         m1.credential_infos = []
         add2 = m1.credential_infos.append
         for _ in range(n):
             m2 = new(_DescribeUserScramCredentialsResponse_CredentialInfo)
-            m2.mechanism, m2.iterations, n = unpack_bic(data, at)
-            at += 6
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.mechanism, m2.iterations = unpack_bi(data, at)
+            at += 5
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -255,32 +186,15 @@ DescribeUserScramCredentialsResponse.DECODERS = {
 def _encode_DescribeUserScramCredentialsResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.results
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.user.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.user)
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         items2 = m1.credential_infos
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_biz(m2.mechanism, m2.iterations)
         out += b"\0"

@@ -11,23 +11,25 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_bytes,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_bytes,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_bi = Struct_(">bi").pack
 pack_bz = Struct_(">bx").pack
 pack_h = Struct_(">h").pack
 pack_i = Struct_(">i").pack
-unpack_bc = Struct_(">bB").unpack_from
-unpack_bic = Struct_(">biB").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
+unpack_b = Struct_(">b").unpack_from
+unpack_bi = Struct_(">bi").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_i = Struct_(">i").unpack_from
 
 
 class AlterUserScramCredentialsRequest(Message):
@@ -84,80 +86,30 @@ _AlterUserScramCredentialsRequest = AlterUserScramCredentialsRequest
 
 def _decode_AlterUserScramCredentialsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AlterUserScramCredentialsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("deletions", n)
+    n, at = read_compact_count(data, at, 3, "deletions")
     m0.deletions = []
     add1 = m0.deletions.append
     for _ in range(n):
         m1 = new(_AlterUserScramCredentialsRequest_ScramCredentialDeletion)
-        n = data[at]
+        m1.name, at = read_compact_string(data, at, "name")
+        (m1.mechanism,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.mechanism, n = unpack_bc(data, at)
-        at += 2
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 9 <= size - at:
-        raise bad_length("upsertions", n)
+    n, at = read_compact_count(data, at, 9, "upsertions")
     m0.upsertions = []
     add1 = m0.upsertions.append
     for _ in range(n):
         m1 = new(_AlterUserScramCredentialsRequest_ScramCredentialUpsertion)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.mechanism, m1.iterations, n = unpack_bic(data, at)
-        at += 6
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("salt", n - 1)
-        m1.salt = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("salted_password", n - 1)
-        m1.salted_password = data[at:stop]
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.mechanism, m1.iterations = unpack_bi(data, at)
+        at += 5
+        m1.salt, at = read_compact_bytes(data, at, "salt")
+        m1.salted_password, at = read_compact_bytes(data, at, "salted_password")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -169,31 +121,17 @@ AlterUserScramCredentialsRequest.DECODERS = {
 def _encode_AlterUserScramCredentialsRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.deletions
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_bz(m1.mechanism)
     items1 = m0.upsertions
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_bi(m1.mechanism, m1.iterations)
-        text = m1.salt
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
-        text = m1.salted_password
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+        put_compact_bytes(out, m1.salt)
+        put_compact_bytes(out, m1.salted_password)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -239,49 +177,21 @@ _AlterUserScramCredentialsResponse = AlterUserScramCredentialsResponse
 
 def _decode_AlterUserScramCredentialsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AlterUserScramCredentialsResponse)
-    m0.throttle_time_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("results", n)
+    (m0.throttle_time_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 5, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_AlterUserScramCredentialsResponse_AlterUserScramCredentialsResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("user", n - 1)
-        m1.user = data[at:stop].decode()
-        at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.user, at = read_compact_string(data, at, "user")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -294,21 +204,11 @@ def _encode_AlterUserScramCredentialsResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
     out += pack_i(m0.throttle_time_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.user.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.user)
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]

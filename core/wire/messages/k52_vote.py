@@ -11,15 +11,18 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
@@ -30,13 +33,13 @@ pack_ihiitz = Struct_(">ihii?x").pack
 pack_iiiiqz = Struct_(">iiiiqx").pack
 pack_iiiuuiqtz = Struct_(">iii16s16siq?x").pack
 pack_iiiuuiqz = Struct_(">iii16s16siqx").pack
-unpack_Hc = Struct_(">HB").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihiitc = Struct_(">ihii?B").unpack_from
-unpack_iiiiqc = Struct_(">iiiiqB").unpack_from
-unpack_iiiuuiqc = Struct_(">iii16s16siqB").unpack_from
-unpack_iiiuuiqtc = Struct_(">iii16s16siq?B").unpack_from
+unpack_H = Struct_(">H").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ihiit = Struct_(">ihii?").unpack_from
+unpack_iiiiq = Struct_(">iiiiq").unpack_from
+unpack_iiiuuiq = Struct_(">iii16s16siq").unpack_from
+unpack_iiiuuiqt = Struct_(">iii16s16siq?").unpack_from
 
 
 class VoteRequest(Message):
@@ -112,48 +115,16 @@ _VoteRequest = VoteRequest
 
 def _decode_VoteRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_VoteRequest)
     m0.voter_id = -1
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteRequest_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 25 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 25, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -161,149 +132,68 @@ def _decode_VoteRequest_0(data: Any, at: int) -> tuple[Any, int]:
             m2.replica_directory_id = ZERO_UUID
             m2.voter_directory_id = ZERO_UUID
             m2.pre_vote = False
-            m2.partition_index, m2.replica_epoch, m2.replica_id, m2.last_offset_epoch, m2.last_offset, n = unpack_iiiiqc(data, at)
-            at += 25
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.replica_epoch, m2.replica_id, m2.last_offset_epoch, m2.last_offset = unpack_iiiiq(data, at)
+            at += 24
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_VoteRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_VoteRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.voter_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    (m0.voter_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteRequest_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 57 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 57, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteRequest_PartitionData)
             m2.pre_vote = False
-            m2.partition_index, m2.replica_epoch, m2.replica_id, m2.replica_directory_id, m2.voter_directory_id, m2.last_offset_epoch, m2.last_offset, n = unpack_iiiuuiqc(data, at)
-            at += 57
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.replica_epoch, m2.replica_id, m2.replica_directory_id, m2.voter_directory_id, m2.last_offset_epoch, m2.last_offset = unpack_iiiuuiq(data, at)
+            at += 56
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_VoteRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_VoteRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.voter_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    (m0.voter_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteRequest_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 58 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 58, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteRequest_PartitionData)
-            m2.partition_index, m2.replica_epoch, m2.replica_id, m2.replica_directory_id, m2.voter_directory_id, m2.last_offset_epoch, m2.last_offset, m2.pre_vote, n = unpack_iiiuuiqtc(data, at)
-            at += 58
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.replica_epoch, m2.replica_id, m2.replica_directory_id, m2.voter_directory_id, m2.last_offset_epoch, m2.last_offset, m2.pre_vote = unpack_iiiuuiqt(data, at)
+            at += 57
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -316,24 +206,13 @@ VoteRequest.DECODERS = {
 
 def _encode_VoteRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if m2.pre_vote:
                 raise not_in_version("pre_vote", m2.pre_vote)
@@ -345,25 +224,14 @@ def _encode_VoteRequest_0(m0: Any) -> list[Buffer]:
 
 def _encode_VoteRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     items1 = m0.topics
     out += pack_i(m0.voter_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if m2.pre_vote:
                 raise not_in_version("pre_vote", m2.pre_vote)
@@ -379,25 +247,14 @@ def _encode_VoteRequest_1(m0: Any) -> list[Buffer]:
 
 def _encode_VoteRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     items1 = m0.topics
     out += pack_i(m0.voter_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if len(m2.replica_directory_id) != 16:
                 raise bad_uuid("replica_directory_id", m2.replica_directory_id)
@@ -484,54 +341,28 @@ _VoteResponse = VoteResponse
 
 def _decode_VoteResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_VoteResponse)
     m0.node_endpoints = []
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteResponse_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 16 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 16, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteResponse_PartitionData)
-            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted, n = unpack_ihiitc(data, at)
-            at += 16
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted = unpack_ihiit(data, at)
+            at += 15
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -539,46 +370,24 @@ def _decode_VoteResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_VoteResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_VoteResponse_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 16 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 16, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_VoteResponse_PartitionData)
-            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted, n = unpack_ihiitc(data, at)
-            at += 16
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted = unpack_ihiit(data, at)
+            at += 15
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
     n = data[at]
     at += 1
@@ -593,30 +402,17 @@ def _decode_VoteResponse_1(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 8 <= size - at:
-                    raise bad_length("node_endpoints", n)
+                n, at = read_compact_count(data, at, 8, "node_endpoints")
                 m0.node_endpoints = []
                 add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_VoteResponse_NodeEndpoint)
-                    m1.node_id, n = unpack_ic(data, at)
-                    at += 5
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("host", n - 1)
-                    m1.host = data[at:stop].decode()
-                    at = stop
-                    m1.port, n = unpack_Hc(data, at)
-                    at += 3
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    (m1.node_id,) = unpack_i(data, at)
+                    at += 4
+                    m1.host, at = read_compact_string(data, at, "host")
+                    (m1.port,) = unpack_H(data, at)
+                    at += 2
+                    at = read_no_tags(data, at)
                     add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
@@ -638,16 +434,11 @@ def _encode_VoteResponse_0(m0: Any) -> list[Buffer]:
         raise not_in_version("node_endpoints", m0.node_endpoints)
     items1 = m0.topics
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ihiitz(m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted)
         out += b"\0"
@@ -659,20 +450,15 @@ def _encode_VoteResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ihiitz(m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.vote_granted)
         out += b"\0"
-    if not (m0.node_endpoints != []):
+    if m0.node_endpoints == []:
         out += b"\0"
     else:
         count0 = 0
@@ -680,14 +466,10 @@ def _encode_VoteResponse_1(m0: Any) -> list[Buffer]:
         if m0.node_endpoints != []:
             body0 = bytearray()
             items1 = m0.node_endpoints
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             for m1 in items1:
                 body0 += pack_i(m1.node_id)
-                text = m1.host.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+                put_compact_string(body0, m1.host)
                 body0 += pack_Hz(m1.port)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0

@@ -11,15 +11,23 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    put_nullable_string,
+    put_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_count,
     read_long_uvarint,
+    read_no_tags,
+    read_nullable_string,
+    read_string,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
@@ -31,16 +39,12 @@ pack_ihii = Struct_(">ihii").pack
 pack_ihiiz = Struct_(">ihiix").pack
 pack_iii = Struct_(">iii").pack
 pack_iuiiz = Struct_(">i16siix").pack
-unpack_Hc = Struct_(">HB").unpack_from
+unpack_H = Struct_(">H").unpack_from
 unpack_h = Struct_(">h").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_hi = Struct_(">hi").unpack_from
 unpack_i = Struct_(">i").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
 unpack_ihii = Struct_(">ihii").unpack_from
-unpack_ihiic = Struct_(">ihiiB").unpack_from
 unpack_iii = Struct_(">iii").unpack_from
-unpack_iuiic = Struct_(">i16siiB").unpack_from
+unpack_iuii = Struct_(">i16sii").unpack_from
 
 
 class BeginQuorumEpochRequest(Message):
@@ -117,39 +121,17 @@ _BeginQuorumEpochRequest = BeginQuorumEpochRequest
 
 def _decode_BeginQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BeginQuorumEpochRequest)
     m0.voter_id = -1
     m0.leader_endpoints = []
-    (n,) = unpack_h(data, at)
-    at += 2
-    if n < 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    (n,) = unpack_i(data, at)
-    at += 4
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    m0.cluster_id, at = read_nullable_string(data, at, "cluster_id")
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochRequest_TopicData)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 12 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_string(data, at, "topic_name")
+        n, at = read_count(data, at, 12, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -164,99 +146,39 @@ def _decode_BeginQuorumEpochRequest_0(data: Any, at: int) -> tuple[Any, int]:
 
 def _decode_BeginQuorumEpochRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BeginQuorumEpochRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.voter_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    (m0.voter_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochRequest_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 29 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 29, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_BeginQuorumEpochRequest_PartitionData)
-            m2.partition_index, m2.voter_directory_id, m2.leader_id, m2.leader_epoch, n = unpack_iuiic(data, at)
-            at += 29
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.voter_directory_id, m2.leader_id, m2.leader_epoch = unpack_iuii(data, at)
+            at += 28
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("leader_endpoints", n)
+    n, at = read_compact_count(data, at, 5, "leader_endpoints")
     m0.leader_endpoints = []
     add1 = m0.leader_endpoints.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochRequest_LeaderEndpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_Hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_H(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -268,15 +190,11 @@ BeginQuorumEpochRequest.DECODERS = {
 
 def _encode_BeginQuorumEpochRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = b"" if m0.cluster_id is None else m0.cluster_id.encode()
-    out += pack_h(-1 if m0.cluster_id is None else len(text))
-    out += text
+    put_nullable_string(out, m0.cluster_id)
     items1 = m0.topics
     out += pack_i(len(items1))
     for m1 in items1:
-        text = m1.topic_name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.topic_name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -286,42 +204,24 @@ def _encode_BeginQuorumEpochRequest_0(m0: Any) -> list[Buffer]:
 
 def _encode_BeginQuorumEpochRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     items1 = m0.topics
     out += pack_i(m0.voter_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if len(m2.voter_directory_id) != 16:
                 raise bad_uuid("voter_directory_id", m2.voter_directory_id)
             out += pack_iuiiz(m2.partition_index, m2.voter_directory_id, m2.leader_id, m2.leader_epoch)
         out += b"\0"
     items1 = m0.leader_endpoints
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hz(m1.port)
     out += b"\0"
     return [out]
@@ -404,28 +304,17 @@ _BeginQuorumEpochResponse = BeginQuorumEpochResponse
 
 def _decode_BeginQuorumEpochResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BeginQuorumEpochResponse)
     m0.node_endpoints = []
-    m0.error_code, n = unpack_hi(data, at)
-    at += 6
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_count(data, at, 6, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochResponse_TopicData)
-        (n,) = unpack_h(data, at)
-        at += 2
-        stop = at + n
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        (n,) = unpack_i(data, at)
-        at += 4
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_string(data, at, "topic_name")
+        n, at = read_count(data, at, 14, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -441,46 +330,24 @@ def _decode_BeginQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_BeginQuorumEpochResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_BeginQuorumEpochResponse_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 15 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 15, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_BeginQuorumEpochResponse_PartitionData)
-            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, n = unpack_ihiic(data, at)
-            at += 15
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch = unpack_ihii(data, at)
+            at += 14
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
     n = data[at]
     at += 1
@@ -495,30 +362,17 @@ def _decode_BeginQuorumEpochResponse_1(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 8 <= size - at:
-                    raise bad_length("node_endpoints", n)
+                n, at = read_compact_count(data, at, 8, "node_endpoints")
                 m0.node_endpoints = []
                 add1 = m0.node_endpoints.append
                 for _ in range(n):
                     m1 = new(_BeginQuorumEpochResponse_NodeEndpoint)
-                    m1.node_id, n = unpack_ic(data, at)
-                    at += 5
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("host", n - 1)
-                    m1.host = data[at:stop].decode()
-                    at = stop
-                    m1.port, n = unpack_Hc(data, at)
-                    at += 3
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    (m1.node_id,) = unpack_i(data, at)
+                    at += 4
+                    m1.host, at = read_compact_string(data, at, "host")
+                    (m1.port,) = unpack_H(data, at)
+                    at += 2
+                    at = read_no_tags(data, at)
                     add1(m1)
                 if at != end0:
                     raise bad_length("node_endpoints", n)
@@ -540,9 +394,7 @@ def _encode_BeginQuorumEpochResponse_0(m0: Any) -> list[Buffer]:
     items1 = m0.topics
     out += pack_hi(m0.error_code, len(items1))
     for m1 in items1:
-        text = m1.topic_name.encode()
-        out += pack_h(len(text))
-        out += text
+        put_string(out, m1.topic_name)
         items2 = m1.partitions
         out += pack_i(len(items2))
         for m2 in items2:
@@ -554,20 +406,15 @@ def _encode_BeginQuorumEpochResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ihiiz(m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch)
         out += b"\0"
-    if not (m0.node_endpoints != []):
+    if m0.node_endpoints == []:
         out += b"\0"
     else:
         count0 = 0
@@ -575,14 +422,10 @@ def _encode_BeginQuorumEpochResponse_1(m0: Any) -> list[Buffer]:
         if m0.node_endpoints != []:
             body0 = bytearray()
             items1 = m0.node_endpoints
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             for m1 in items1:
                 body0 += pack_i(m1.node_id)
-                text = m1.host.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+                put_compact_string(body0, m1.host)
                 body0 += pack_Hz(m1.port)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0

@@ -11,15 +11,15 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hz = Struct_(">Hx").pack
@@ -32,15 +32,15 @@ pack_iqqqz = Struct_(">iqqqx").pack
 pack_iqz = Struct_(">iqx").pack
 pack_iuqqqz = Struct_(">i16sqqqx").pack
 pack_iz = Struct_(">ix").pack
-unpack_Hc = Struct_(">HB").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_ihiiqc = Struct_(">ihiiqB").unpack_from
-unpack_iiqc = Struct_(">iiqB").unpack_from
-unpack_iqc = Struct_(">iqB").unpack_from
-unpack_iqqqc = Struct_(">iqqqB").unpack_from
-unpack_iuqqqc = Struct_(">i16sqqqB").unpack_from
+unpack_H = Struct_(">H").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_ihiiq = Struct_(">ihiiq").unpack_from
+unpack_iiq = Struct_(">iiq").unpack_from
+unpack_iq = Struct_(">iq").unpack_from
+unpack_iqqq = Struct_(">iqqq").unpack_from
+unpack_iuqqq = Struct_(">i16sqqq").unpack_from
 
 
 class DescribeQuorumRequest(Message):
@@ -84,53 +84,25 @@ _DescribeQuorumRequest = DescribeQuorumRequest
 
 def _decode_DescribeQuorumRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeQuorumRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumRequest_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 5 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 5, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumRequest_PartitionData)
-            m2.partition_index, n = unpack_ic(data, at)
-            at += 5
-            if n:
-                at = skip_tags(data, at, n, size)
+            (m2.partition_index,) = unpack_i(data, at)
+            at += 4
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -144,16 +116,11 @@ DescribeQuorumRequest.DECODERS = {
 def _encode_DescribeQuorumRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_iz(m2.partition_index)
         out += b"\0"
@@ -296,49 +263,26 @@ _DescribeQuorumResponse = DescribeQuorumResponse
 
 def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeQuorumResponse)
     m0.error_message = ""
     m0.nodes = []
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 25 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 25, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_PartitionData)
             m2.error_message = ""
-            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.high_watermark, n = unpack_ihiiqc(data, at)
-            at += 23
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 13 <= size - at:
-                raise bad_length("current_voters", n)
+            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.high_watermark = unpack_ihiiq(data, at)
+            at += 22
+            n, at = read_compact_count(data, at, 13, "current_voters")
             m2.current_voters = []
             add3 = m2.current_voters.append
             for _ in range(n):
@@ -346,18 +290,11 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 m3.replica_directory_id = ZERO_UUID
                 m3.last_fetch_timestamp = -1
                 m3.last_caught_up_timestamp = -1
-                m3.replica_id, m3.log_end_offset, n = unpack_iqc(data, at)
-                at += 13
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.replica_id, m3.log_end_offset = unpack_iq(data, at)
+                at += 12
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 13 <= size - at:
-                raise bad_length("observers", n)
+            n, at = read_compact_count(data, at, 13, "observers")
             m2.observers = []
             add3 = m2.observers.append
             for _ in range(n):
@@ -365,272 +302,132 @@ def _decode_DescribeQuorumResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 m3.replica_directory_id = ZERO_UUID
                 m3.last_fetch_timestamp = -1
                 m3.last_caught_up_timestamp = -1
-                m3.replica_id, m3.log_end_offset, n = unpack_iqc(data, at)
-                at += 13
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.replica_id, m3.log_end_offset = unpack_iq(data, at)
+                at += 12
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeQuorumResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeQuorumResponse)
     m0.error_message = ""
     m0.nodes = []
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 25 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 25, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_PartitionData)
             m2.error_message = ""
-            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.high_watermark, n = unpack_ihiiqc(data, at)
-            at += 23
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 29 <= size - at:
-                raise bad_length("current_voters", n)
+            m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.high_watermark = unpack_ihiiq(data, at)
+            at += 22
+            n, at = read_compact_count(data, at, 29, "current_voters")
             m2.current_voters = []
             add3 = m2.current_voters.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_directory_id = ZERO_UUID
-                m3.replica_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp, n = unpack_iqqqc(data, at)
-                at += 29
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.replica_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp = unpack_iqqq(data, at)
+                at += 28
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 29 <= size - at:
-                raise bad_length("observers", n)
+            n, at = read_compact_count(data, at, 29, "observers")
             m2.observers = []
             add3 = m2.observers.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
                 m3.replica_directory_id = ZERO_UUID
-                m3.replica_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp, n = unpack_iqqqc(data, at)
-                at += 29
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.replica_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp = unpack_iqqq(data, at)
+                at += 28
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeQuorumResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeQuorumResponse)
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_TopicData)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 26 <= size - at:
-            raise bad_length("partitions", n)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        n, at = read_compact_count(data, at, 26, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_PartitionData)
-            m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
-            m2.leader_id, m2.leader_epoch, m2.high_watermark, n = unpack_iiqc(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 45 <= size - at:
-                raise bad_length("current_voters", n)
+            m2.partition_index, m2.error_code = unpack_ih(data, at)
+            at += 6
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
+            m2.leader_id, m2.leader_epoch, m2.high_watermark = unpack_iiq(data, at)
+            at += 16
+            n, at = read_compact_count(data, at, 45, "current_voters")
             m2.current_voters = []
             add3 = m2.current_voters.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
-                m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp, n = unpack_iuqqqc(data, at)
-                at += 45
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp = unpack_iuqqq(data, at)
+                at += 44
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 45 <= size - at:
-                raise bad_length("observers", n)
+            n, at = read_compact_count(data, at, 45, "observers")
             m2.observers = []
             add3 = m2.observers.append
             for _ in range(n):
                 m3 = new(_DescribeQuorumResponse_ReplicaState)
-                m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp, n = unpack_iuqqqc(data, at)
-                at += 45
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp = unpack_iuqqq(data, at)
+                at += 44
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("nodes", n)
+    n, at = read_compact_count(data, at, 6, "nodes")
     m0.nodes = []
     add1 = m0.nodes.append
     for _ in range(n):
         m1 = new(_DescribeQuorumResponse_Node)
-        m1.node_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 5 <= size - at:
-            raise bad_length("listeners", n)
+        (m1.node_id,) = unpack_i(data, at)
+        at += 4
+        n, at = read_compact_count(data, at, 5, "listeners")
         m1.listeners = []
         add2 = m1.listeners.append
         for _ in range(n):
             m2 = new(_DescribeQuorumResponse_Listener)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("name", n - 1)
-            m2.name = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("host", n - 1)
-            m2.host = data[at:stop].decode()
-            at = stop
-            m2.port, n = unpack_Hc(data, at)
-            at += 3
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.name, at = read_compact_string(data, at, "name")
+            m2.host, at = read_compact_string(data, at, "host")
+            (m2.port,) = unpack_H(data, at)
+            at += 2
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -647,28 +444,21 @@ def _encode_DescribeQuorumResponse_0(m0: Any) -> list[Buffer]:
         raise not_in_version("nodes", m0.nodes)
     items1 = m0.topics
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.current_voters
             out += pack_ihiiq(m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.high_watermark)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 if m3.replica_directory_id != ZERO_UUID:
                     raise not_in_version("replica_directory_id", m3.replica_directory_id)
                 out += pack_iqz(m3.replica_id, m3.log_end_offset)
             items3 = m2.observers
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 if m3.replica_directory_id != ZERO_UUID:
                     raise not_in_version("replica_directory_id", m3.replica_directory_id)
@@ -685,28 +475,21 @@ def _encode_DescribeQuorumResponse_1(m0: Any) -> list[Buffer]:
         raise not_in_version("nodes", m0.nodes)
     items1 = m0.topics
     out += pack_h(m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.current_voters
             out += pack_ihiiq(m2.partition_index, m2.error_code, m2.leader_id, m2.leader_epoch, m2.high_watermark)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 if m3.replica_directory_id != ZERO_UUID:
                     raise not_in_version("replica_directory_id", m3.replica_directory_id)
                 out += pack_iqqqz(m3.replica_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp)
             items3 = m2.observers
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 if m3.replica_directory_id != ZERO_UUID:
                     raise not_in_version("replica_directory_id", m3.replica_directory_id)
@@ -720,44 +503,25 @@ def _encode_DescribeQuorumResponse_1(m0: Any) -> list[Buffer]:
 def _encode_DescribeQuorumResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_h(m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ih(m2.partition_index, m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             items3 = m2.current_voters
             out += pack_iiq(m2.leader_id, m2.leader_epoch, m2.high_watermark)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 if len(m3.replica_directory_id) != 16:
                     raise bad_uuid("replica_directory_id", m3.replica_directory_id)
                 out += pack_iuqqqz(m3.replica_id, m3.replica_directory_id, m3.log_end_offset, m3.last_fetch_timestamp, m3.last_caught_up_timestamp)
             items3 = m2.observers
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 if len(m3.replica_directory_id) != 16:
                     raise bad_uuid("replica_directory_id", m3.replica_directory_id)
@@ -765,22 +529,14 @@ def _encode_DescribeQuorumResponse_2(m0: Any) -> list[Buffer]:
             out += b"\0"
         out += b"\0"
     items1 = m0.nodes
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         items2 = m1.listeners
         out += pack_i(m1.node_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.name.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
-            text = m2.host.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.name)
+            put_compact_string(out, m2.host)
             out += pack_Hz(m2.port)
         out += b"\0"
     out += b"\0"

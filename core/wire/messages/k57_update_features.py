@@ -11,14 +11,14 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_h = Struct_(">h").pack
@@ -27,12 +27,12 @@ pack_htz = Struct_(">h?x").pack
 pack_i = Struct_(">i").pack
 pack_ih = Struct_(">ih").pack
 pack_tz = Struct_(">?x").pack
-unpack_hbc = Struct_(">hbB").unpack_from
-unpack_hc = Struct_(">hB").unpack_from
-unpack_htc = Struct_(">h?B").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
+unpack_h = Struct_(">h").unpack_from
+unpack_hb = Struct_(">hb").unpack_from
+unpack_ht = Struct_(">h?").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_t = Struct_(">?").unpack_from
 
 
 class UpdateFeaturesRequest(Message):
@@ -82,76 +82,44 @@ _UpdateFeaturesRequest = UpdateFeaturesRequest
 
 def _decode_UpdateFeaturesRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UpdateFeaturesRequest)
     m0.validate_only = False
-    m0.timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("feature_updates", n)
+    (m0.timeout_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 5, "feature_updates")
     m0.feature_updates = []
     add1 = m0.feature_updates.append
     for _ in range(n):
         m1 = new(_UpdateFeaturesRequest_FeatureUpdateKey)
         m1.upgrade_type = 1
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("feature", n - 1)
-        m1.feature = data[at:stop].decode()
-        at = stop
-        m1.max_version_level, m1.allow_downgrade, n = unpack_htc(data, at)
-        at += 4
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.feature, at = read_compact_string(data, at, "feature")
+        m1.max_version_level, m1.allow_downgrade = unpack_ht(data, at)
+        at += 3
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_UpdateFeaturesRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UpdateFeaturesRequest)
-    m0.timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("feature_updates", n)
+    (m0.timeout_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 5, "feature_updates")
     m0.feature_updates = []
     add1 = m0.feature_updates.append
     for _ in range(n):
         m1 = new(_UpdateFeaturesRequest_FeatureUpdateKey)
         m1.allow_downgrade = False
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("feature", n - 1)
-        m1.feature = data[at:stop].decode()
-        at = stop
-        m1.max_version_level, m1.upgrade_type, n = unpack_hbc(data, at)
-        at += 4
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.feature, at = read_compact_string(data, at, "feature")
+        m1.max_version_level, m1.upgrade_type = unpack_hb(data, at)
+        at += 3
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.validate_only, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.validate_only,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -168,15 +136,11 @@ def _encode_UpdateFeaturesRequest_0(m0: Any) -> list[Buffer]:
         raise not_in_version("validate_only", m0.validate_only)
     items1 = m0.feature_updates
     out += pack_i(m0.timeout_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.upgrade_type != 1:
             raise not_in_version("upgrade_type", m1.upgrade_type)
-        text = m1.feature.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.feature)
         out += pack_htz(m1.max_version_level, m1.allow_downgrade)
     out += b"\0"
     return [out]
@@ -186,15 +150,11 @@ def _encode_UpdateFeaturesRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.feature_updates
     out += pack_i(m0.timeout_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.allow_downgrade:
             raise not_in_version("allow_downgrade", m1.allow_downgrade)
-        text = m1.feature.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.feature)
         out += pack_hbz(m1.max_version_level, m1.upgrade_type)
     out += pack_tz(m0.validate_only)
     return [out]
@@ -247,85 +207,33 @@ _UpdateFeaturesResponse = UpdateFeaturesResponse
 
 def _decode_UpdateFeaturesResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UpdateFeaturesResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("results", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_count(data, at, 5, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_UpdateFeaturesResponse_UpdatableFeatureResult)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("feature", n - 1)
-        m1.feature = data[at:stop].decode()
-        at = stop
-        m1.error_code, n = unpack_hc(data, at)
-        at += 3
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.feature, at = read_compact_string(data, at, "feature")
+        (m1.error_code,) = unpack_h(data, at)
+        at += 2
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_UpdateFeaturesResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UpdateFeaturesResponse)
     m0.results = []
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -339,29 +247,13 @@ UpdateFeaturesResponse.DECODERS = {
 def _encode_UpdateFeaturesResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.results
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.feature.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.feature)
         out += pack_h(m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -370,13 +262,7 @@ def _encode_UpdateFeaturesResponse_0(m0: Any) -> list[Buffer]:
 def _encode_UpdateFeaturesResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += b"\0"
     return [out]
 

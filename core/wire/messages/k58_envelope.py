@@ -9,10 +9,17 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_uvarint, skip_tags, uvarint
+from ..primitives import (
+    Buffer,
+    put_compact_bytes,
+    put_compact_nullable_bytes,
+    read_compact_bytes,
+    read_compact_nullable_bytes,
+    read_no_tags,
+)
 
 pack_hz = Struct_(">hx").pack
-unpack_hc = Struct_(">hB").unpack_from
+unpack_h = Struct_(">h").unpack_from
 
 
 class EnvelopeRequest(Message):
@@ -42,42 +49,11 @@ _EnvelopeRequest = EnvelopeRequest
 
 def _decode_EnvelopeRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EnvelopeRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("request_data", n - 1)
-    m0.request_data = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
-        m0.request_principal = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("request_principal", n - 1)
-        m0.request_principal = data[at:stop]
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("client_host_address", n - 1)
-    m0.client_host_address = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.request_data, at = read_compact_bytes(data, at, "request_data")
+    m0.request_principal, at = read_compact_nullable_bytes(data, at, "request_principal")
+    m0.client_host_address, at = read_compact_bytes(data, at, "client_host_address")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -88,21 +64,9 @@ EnvelopeRequest.DECODERS = {
 
 def _encode_EnvelopeRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.request_data
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
-    if m0.request_principal is None:
-        out += b"\0"
-    else:
-        text = m0.request_principal
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
-    text = m0.client_host_address
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_bytes(out, m0.request_data)
+    put_compact_nullable_bytes(out, m0.request_principal)
+    put_compact_bytes(out, m0.client_host_address)
     out += b"\0"
     return [out]
 
@@ -132,24 +96,11 @@ _EnvelopeResponse = EnvelopeResponse
 
 def _decode_EnvelopeResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_EnvelopeResponse)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
-        m0.response_data = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("response_data", n - 1)
-        m0.response_data = data[at:stop]
-        at = stop
-    m0.error_code, n = unpack_hc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.response_data, at = read_compact_nullable_bytes(data, at, "response_data")
+    (m0.error_code,) = unpack_h(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -160,13 +111,7 @@ EnvelopeResponse.DECODERS = {
 
 def _encode_EnvelopeResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.response_data is None:
-        out += b"\0"
-    else:
-        text = m0.response_data
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
-        out += text
+    put_compact_nullable_bytes(out, m0.response_data)
     out += pack_hz(m0.error_code)
     return [out]
 

@@ -17,8 +17,15 @@ from ..primitives import (
     bad_uuid,
     buffer_list,
     not_in_version,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
     read_long_string_length,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
     skip_tags,
     string_uvarint,
@@ -40,7 +47,9 @@ unpack_ih = Struct_(">ih").unpack_from
 unpack_ihc = Struct_(">ihB").unpack_from
 unpack_ii = Struct_(">ii").unpack_from
 unpack_iic = Struct_(">iiB").unpack_from
+unpack_q = Struct_(">q").unpack_from
 unpack_qc = Struct_(">qB").unpack_from
+unpack_qi = Struct_(">qi").unpack_from
 unpack_qic = Struct_(">qiB").unpack_from
 unpack_qqc = Struct_(">qqB").unpack_from
 unpack_u = Struct_(">16s").unpack_from
@@ -117,33 +126,15 @@ def _decode_FetchSnapshotRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_FetchSnapshotRequest)
-    m0.replica_id, m0.max_bytes, n = unpack_iic(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.replica_id, m0.max_bytes = unpack_ii(data, at)
+    at += 8
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchSnapshotRequest_TopicSnapshot)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 30 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_compact_string(data, at, "name")
+        n, at = read_compact_count(data, at, 30, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -152,20 +143,15 @@ def _decode_FetchSnapshotRequest_0(data: Any, at: int) -> tuple[Any, int]:
             m2.partition, m2.current_leader_epoch = unpack_ii(data, at)
             at += 8
             m3 = new(_FetchSnapshotRequest_SnapshotId)
-            m3.end_offset, m3.epoch, n = unpack_qic(data, at)
-            at += 13
-            if n:
-                at = skip_tags(data, at, n, size)
+            m3.end_offset, m3.epoch = unpack_qi(data, at)
+            at += 12
+            at = read_no_tags(data, at)
             m2.snapshot_id = m3
-            m2.position, n = unpack_qc(data, at)
-            at += 9
-            if n:
-                at = skip_tags(data, at, n, size)
+            (m2.position,) = unpack_q(data, at)
+            at += 8
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
     n = data[at]
     at += 1
@@ -180,18 +166,7 @@ def _decode_FetchSnapshotRequest_0(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                if n == 0:
-                    m0.cluster_id = None
-                else:
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("cluster_id", n - 1)
-                    m0.cluster_id = data[at:stop].decode()
-                    at = stop
+                m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
                 if at != end0:
                     raise bad_length("cluster_id", n)
             else:
@@ -203,33 +178,15 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
     size = len(data)
     m0 = new(_FetchSnapshotRequest)
-    m0.replica_id, m0.max_bytes, n = unpack_iic(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("topics", n)
+    m0.replica_id, m0.max_bytes = unpack_ii(data, at)
+    at += 8
+    n, at = read_compact_count(data, at, 3, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_FetchSnapshotRequest_TopicSnapshot)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 30 <= size - at:
-            raise bad_length("partitions", n)
+        m1.name, at = read_compact_string(data, at, "name")
+        n, at = read_compact_count(data, at, 30, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
@@ -237,10 +194,9 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
             m2.partition, m2.current_leader_epoch = unpack_ii(data, at)
             at += 8
             m3 = new(_FetchSnapshotRequest_SnapshotId)
-            m3.end_offset, m3.epoch, n = unpack_qic(data, at)
-            at += 13
-            if n:
-                at = skip_tags(data, at, n, size)
+            m3.end_offset, m3.epoch = unpack_qi(data, at)
+            at += 12
+            at = read_no_tags(data, at)
             m2.snapshot_id = m3
             m2.position, n = unpack_qc(data, at)
             at += 9
@@ -262,10 +218,7 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
                     else:
                         at = end2
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
     n = data[at]
     at += 1
@@ -280,18 +233,7 @@ def _decode_FetchSnapshotRequest_1(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                if n == 0:
-                    m0.cluster_id = None
-                else:
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("cluster_id", n - 1)
-                    m0.cluster_id = data[at:stop].decode()
-                    at = stop
+                m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
                 if at != end0:
                     raise bad_length("cluster_id", n)
             else:
@@ -309,35 +251,24 @@ def _encode_FetchSnapshotRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_ii(m0.replica_id, m0.max_bytes)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ii(m2.partition, m2.current_leader_epoch)
             m3 = m2.snapshot_id
             out += pack_qizqz(m3.end_offset, m3.epoch, m2.position)
         out += b"\0"
-    if not (m0.cluster_id is not None):
+    if m0.cluster_id is None:
         out += b"\0"
     else:
         count0 = 0
         section0 = bytearray()
         if m0.cluster_id is not None:
             body0 = bytearray()
-            if m0.cluster_id is None:
-                body0 += b"\0"
-            else:
-                text = m0.cluster_id.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+            put_compact_nullable_string(body0, m0.cluster_id)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0
         out += uvarint(count0)
@@ -349,21 +280,16 @@ def _encode_FetchSnapshotRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.topics
     out += pack_ii(m0.replica_id, m0.max_bytes)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ii(m2.partition, m2.current_leader_epoch)
             m3 = m2.snapshot_id
             out += pack_qizq(m3.end_offset, m3.epoch, m2.position)
-            if not (m2.replica_directory_id != ZERO_UUID):
+            if m2.replica_directory_id == ZERO_UUID:
                 out += b"\0"
             else:
                 count2 = 0
@@ -378,20 +304,14 @@ def _encode_FetchSnapshotRequest_1(m0: Any) -> list[Buffer]:
                 out += uvarint(count2)
                 out += section2
         out += b"\0"
-    if not (m0.cluster_id is not None):
+    if m0.cluster_id is None:
         out += b"\0"
     else:
         count0 = 0
         section0 = bytearray()
         if m0.cluster_id is not None:
             body0 = bytearray()
-            if m0.cluster_id is None:
-                body0 += b"\0"
-            else:
-                text = m0.cluster_id.encode()
-                n = len(text) + 1
-                body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-                body0 += text
+            put_compact_nullable_string(body0, m0.cluster_id)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0
         out += uvarint(count0)
@@ -525,7 +445,7 @@ def _decode_FetchSnapshotResponse_0(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("name", n - 1)
-        m1.name = str(data[at:stop], "utf-8")
+        m1.name = data[at:stop].tobytes().decode()
         at = stop
         n = data[at]
         at += 1
@@ -613,7 +533,7 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("name", n - 1)
-        m1.name = str(data[at:stop], "utf-8")
+        m1.name = data[at:stop].tobytes().decode()
         at = stop
         n = data[at]
         at += 1
@@ -703,7 +623,7 @@ def _decode_FetchSnapshotResponse_1(data: Any, at: int) -> tuple[Any, int]:
                     stop = at + n - 1
                     if not at <= stop <= size:
                         raise bad_length("host", n - 1)
-                    m1.host = str(data[at:stop], "utf-8")
+                    m1.host = data[at:stop].tobytes().decode()
                     at = stop
                     m1.port, n = unpack_Hc(data, at)
                     at += 3
@@ -748,12 +668,12 @@ def _encode_FetchSnapshotResponse_0(m0: Any) -> list[Buffer]:
             if records is None:
                 raise TypeError("records must not be None")
             else:
-                buffers = buffer_list(records)
+                buffers = records if type(records) is list else buffer_list(records)
                 out += uvarint(sum(map(len, buffers)) + 1)
                 parts.append(out)
                 parts += buffers
                 out = bytearray()
-            if not (differs(m2.current_leader, _DEFAULT_FetchSnapshotResponse_LeaderIdAndEpoch)):
+            if m2.current_leader is _DEFAULT_FetchSnapshotResponse_LeaderIdAndEpoch:
                 out += b"\0"
             else:
                 count2 = 0
@@ -796,12 +716,12 @@ def _encode_FetchSnapshotResponse_1(m0: Any) -> list[Buffer]:
             if records is None:
                 raise TypeError("records must not be None")
             else:
-                buffers = buffer_list(records)
+                buffers = records if type(records) is list else buffer_list(records)
                 out += uvarint(sum(map(len, buffers)) + 1)
                 parts.append(out)
                 parts += buffers
                 out = bytearray()
-            if not (differs(m2.current_leader, _DEFAULT_FetchSnapshotResponse_LeaderIdAndEpoch)):
+            if m2.current_leader is _DEFAULT_FetchSnapshotResponse_LeaderIdAndEpoch:
                 out += b"\0"
             else:
                 count2 = 0
@@ -815,7 +735,7 @@ def _encode_FetchSnapshotResponse_1(m0: Any) -> list[Buffer]:
                 out += uvarint(count2)
                 out += section2
         out += b"\0"
-    if not (m0.node_endpoints != []):
+    if m0.node_endpoints == []:
         out += b"\0"
     else:
         count0 = 0

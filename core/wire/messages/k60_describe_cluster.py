@@ -11,14 +11,14 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_b = Struct_(">b").pack
@@ -28,12 +28,12 @@ pack_iz = Struct_(">ix").pack
 pack_tbtz = Struct_(">?b?x").pack
 pack_tbz = Struct_(">?bx").pack
 pack_tz = Struct_(">?x").pack
-unpack_bc = Struct_(">bB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_tbc = Struct_(">?bB").unpack_from
-unpack_tbtc = Struct_(">?b?B").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
+unpack_b = Struct_(">b").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_t = Struct_(">?").unpack_from
+unpack_tb = Struct_(">?b").unpack_from
+unpack_tbt = Struct_(">?b?").unpack_from
 
 
 class DescribeClusterRequest(Message):
@@ -64,37 +64,31 @@ _DescribeClusterRequest = DescribeClusterRequest
 
 def _decode_DescribeClusterRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClusterRequest)
     m0.endpoint_type = 1
     m0.include_fenced_brokers = False
-    m0.include_cluster_authorized_operations, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.include_cluster_authorized_operations,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeClusterRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClusterRequest)
     m0.include_fenced_brokers = False
-    m0.include_cluster_authorized_operations, m0.endpoint_type, n = unpack_tbc(data, at)
-    at += 3
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.include_cluster_authorized_operations, m0.endpoint_type = unpack_tb(data, at)
+    at += 2
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeClusterRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClusterRequest)
-    m0.include_cluster_authorized_operations, m0.endpoint_type, m0.include_fenced_brokers, n = unpack_tbtc(data, at)
-    at += 4
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.include_cluster_authorized_operations, m0.endpoint_type, m0.include_fenced_brokers = unpack_tbt(data, at)
+    at += 3
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -204,211 +198,94 @@ _DescribeClusterResponse = DescribeClusterResponse
 
 def _decode_DescribeClusterResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClusterResponse)
     m0.endpoint_type = 1
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.controller_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("brokers", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.controller_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 11, "brokers")
     m0.brokers = []
     add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_DescribeClusterResponse_DescribeClusterBroker)
         m1.is_fenced = False
-        m1.broker_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.rack = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("rack", n - 1)
-            m1.rack = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.broker_id,) = unpack_i(data, at)
+        at += 4
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_i(data, at)
+        at += 4
+        m1.rack, at = read_compact_nullable_string(data, at, "rack")
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.cluster_authorized_operations, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.cluster_authorized_operations,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeClusterResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClusterResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    m0.endpoint_type, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.controller_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("brokers", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    (m0.endpoint_type,) = unpack_b(data, at)
+    at += 1
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.controller_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 11, "brokers")
     m0.brokers = []
     add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_DescribeClusterResponse_DescribeClusterBroker)
         m1.is_fenced = False
-        m1.broker_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.rack = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("rack", n - 1)
-            m1.rack = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.broker_id,) = unpack_i(data, at)
+        at += 4
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_i(data, at)
+        at += 4
+        m1.rack, at = read_compact_nullable_string(data, at, "rack")
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.cluster_authorized_operations, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.cluster_authorized_operations,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_DescribeClusterResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DescribeClusterResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    m0.endpoint_type, n = unpack_bc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.controller_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 12 <= size - at:
-        raise bad_length("brokers", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    (m0.endpoint_type,) = unpack_b(data, at)
+    at += 1
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.controller_id,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 12, "brokers")
     m0.brokers = []
     add1 = m0.brokers.append
     for _ in range(n):
         m1 = new(_DescribeClusterResponse_DescribeClusterBroker)
-        m1.broker_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.rack = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("rack", n - 1)
-            m1.rack = data[at:stop].decode()
-            at = stop
-        m1.is_fenced, n = unpack_tc(data, at)
-        at += 2
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.broker_id,) = unpack_i(data, at)
+        at += 4
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_i(data, at)
+        at += 4
+        m1.rack, at = read_compact_nullable_string(data, at, "rack")
+        (m1.is_fenced,) = unpack_t(data, at)
+        at += 1
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.cluster_authorized_operations, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.cluster_authorized_operations,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -424,37 +301,18 @@ def _encode_DescribeClusterResponse_0(m0: Any) -> list[Buffer]:
     if m0.endpoint_type != 1:
         raise not_in_version("endpoint_type", m0.endpoint_type)
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.error_message)
+    put_compact_string(out, m0.cluster_id)
     items1 = m0.brokers
     out += pack_i(m0.controller_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.is_fenced:
             raise not_in_version("is_fenced", m1.is_fenced)
         out += pack_i(m1.broker_id)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_i(m1.port)
-        if m1.rack is None:
-            out += b"\0"
-        else:
-            text = m1.rack.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.rack)
         out += b"\0"
     out += pack_iz(m0.cluster_authorized_operations)
     return [out]
@@ -463,38 +321,19 @@ def _encode_DescribeClusterResponse_0(m0: Any) -> list[Buffer]:
 def _encode_DescribeClusterResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += pack_b(m0.endpoint_type)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     items1 = m0.brokers
     out += pack_i(m0.controller_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if m1.is_fenced:
             raise not_in_version("is_fenced", m1.is_fenced)
         out += pack_i(m1.broker_id)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_i(m1.port)
-        if m1.rack is None:
-            out += b"\0"
-        else:
-            text = m1.rack.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.rack)
         out += b"\0"
     out += pack_iz(m0.cluster_authorized_operations)
     return [out]
@@ -503,36 +342,17 @@ def _encode_DescribeClusterResponse_1(m0: Any) -> list[Buffer]:
 def _encode_DescribeClusterResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += pack_b(m0.endpoint_type)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     items1 = m0.brokers
     out += pack_i(m0.controller_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_i(m1.broker_id)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_i(m1.port)
-        if m1.rack is None:
-            out += b"\0"
-        else:
-            text = m1.rack.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.rack)
         out += pack_tz(m1.is_fenced)
     out += pack_iz(m0.cluster_authorized_operations)
     return [out]

@@ -11,15 +11,15 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hhz = Struct_(">Hhx").pack
@@ -30,13 +30,13 @@ pack_qz = Struct_(">qx").pack
 pack_t = Struct_(">?").pack
 pack_tz = Struct_(">?x").pack
 pack_u = Struct_(">16s").pack
-unpack_Hhc = Struct_(">HhB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihqc = Struct_(">ihqB").unpack_from
-unpack_qc = Struct_(">qB").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_Hh = Struct_(">Hh").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ihq = Struct_(">ihq").unpack_from
+unpack_q = Struct_(">q").unpack_from
+unpack_t = Struct_(">?").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class BrokerRegistrationRequest(Message):
@@ -116,389 +116,157 @@ _BrokerRegistrationRequest = BrokerRegistrationRequest
 
 def _decode_BrokerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerRegistrationRequest)
     m0.is_migrating_zk_broker = False
     m0.log_dirs = []
     m0.previous_broker_epoch = -1
-    m0.broker_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.incarnation_id, n = unpack_uc(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("listeners", n)
+    (m0.broker_id,) = unpack_i(data, at)
+    at += 4
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.incarnation_id,) = unpack_u(data, at)
+    at += 16
+    n, at = read_compact_count(data, at, 7, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_BrokerRegistrationRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerRegistrationRequest)
     m0.log_dirs = []
     m0.previous_broker_epoch = -1
-    m0.broker_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.incarnation_id, n = unpack_uc(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("listeners", n)
+    (m0.broker_id,) = unpack_i(data, at)
+    at += 4
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.incarnation_id,) = unpack_u(data, at)
+    at += 16
+    n, at = read_compact_count(data, at, 7, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    (m0.is_migrating_zk_broker,) = unpack_t(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    m0.is_migrating_zk_broker, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_BrokerRegistrationRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerRegistrationRequest)
     m0.previous_broker_epoch = -1
-    m0.broker_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.incarnation_id, n = unpack_uc(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("listeners", n)
+    (m0.broker_id,) = unpack_i(data, at)
+    at += 4
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.incarnation_id,) = unpack_u(data, at)
+    at += 16
+    n, at = read_compact_count(data, at, 7, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    (m0.is_migrating_zk_broker,) = unpack_t(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    m0.is_migrating_zk_broker, n = unpack_tc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_length("log_dirs", n)
+    n, at = read_compact_count(data, at, 16, "log_dirs")
     m0.log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
     at += n * 16
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_BrokerRegistrationRequest_3(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerRegistrationRequest)
-    m0.broker_id, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("cluster_id", n - 1)
-    m0.cluster_id = data[at:stop].decode()
-    at = stop
-    m0.incarnation_id, n = unpack_uc(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("listeners", n)
+    (m0.broker_id,) = unpack_i(data, at)
+    at += 4
+    m0.cluster_id, at = read_compact_string(data, at, "cluster_id")
+    (m0.incarnation_id,) = unpack_u(data, at)
+    at += 16
+    n, at = read_compact_count(data, at, 7, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_BrokerRegistrationRequest_Feature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
+    m0.rack, at = read_compact_nullable_string(data, at, "rack")
+    (m0.is_migrating_zk_broker,) = unpack_t(data, at)
     at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack", n - 1)
-        m0.rack = data[at:stop].decode()
-        at = stop
-    m0.is_migrating_zk_broker, n = unpack_tc(data, at)
-    at += 2
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 16 <= size - at:
-        raise bad_length("log_dirs", n)
+    n, at = read_compact_count(data, at, 16, "log_dirs")
     m0.log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
     at += n * 16
-    m0.previous_broker_epoch, n = unpack_qc(data, at)
-    at += 9
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.previous_broker_epoch,) = unpack_q(data, at)
+    at += 8
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -516,42 +284,22 @@ def _encode_BrokerRegistrationRequest_0(m0: Any) -> list[Buffer]:
     if m0.is_migrating_zk_broker:
         raise not_in_version("is_migrating_zk_broker", m0.is_migrating_zk_broker)
     out += pack_i(m0.broker_id)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     if len(m0.incarnation_id) != 16:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.listeners
     out += pack_u(m0.incarnation_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += b"\0"
     return [out]
 
@@ -559,42 +307,22 @@ def _encode_BrokerRegistrationRequest_0(m0: Any) -> list[Buffer]:
 def _encode_BrokerRegistrationRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_i(m0.broker_id)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     if len(m0.incarnation_id) != 16:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.listeners
     out += pack_u(m0.incarnation_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     out += pack_tz(m0.is_migrating_zk_broker)
     return [out]
 
@@ -602,46 +330,25 @@ def _encode_BrokerRegistrationRequest_1(m0: Any) -> list[Buffer]:
 def _encode_BrokerRegistrationRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_i(m0.broker_id)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     if len(m0.incarnation_id) != 16:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.listeners
     out += pack_u(m0.incarnation_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     items1 = m0.log_dirs
     out += pack_t(m0.is_migrating_zk_broker)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         for text in items1:
             if len(text) != 16:
@@ -654,46 +361,25 @@ def _encode_BrokerRegistrationRequest_2(m0: Any) -> list[Buffer]:
 def _encode_BrokerRegistrationRequest_3(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_i(m0.broker_id)
-    text = m0.cluster_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.cluster_id)
     if len(m0.incarnation_id) != 16:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.listeners
     out += pack_u(m0.incarnation_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
-    if m0.rack is None:
-        out += b"\0"
-    else:
-        text = m0.rack.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.rack)
     items1 = m0.log_dirs
     out += pack_t(m0.is_migrating_zk_broker)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         for text in items1:
             if len(text) != 16:
@@ -733,12 +419,10 @@ _BrokerRegistrationResponse = BrokerRegistrationResponse
 
 def _decode_BrokerRegistrationResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerRegistrationResponse)
-    m0.throttle_time_ms, m0.error_code, m0.broker_epoch, n = unpack_ihqc(data, at)
-    at += 15
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code, m0.broker_epoch = unpack_ihq(data, at)
+    at += 14
+    at = read_no_tags(data, at)
     return m0, at
 
 

@@ -11,20 +11,24 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, UNSET, Uuid, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
     bad_uuid,
     not_in_version,
+    put_compact_count,
+    put_compact_nullable_count,
+    read_compact_count,
+    read_compact_nullable_count,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
     uvarint,
 )
 
 pack_ihtttz = Struct_(">ih???x").pack
 pack_iqqtt = Struct_(">iqq??").pack
 pack_iqqttz = Struct_(">iqq??x").pack
-unpack_ihtttc = Struct_(">ih???B").unpack_from
+unpack_ihttt = Struct_(">ih???").unpack_from
+unpack_iqqtt = Struct_(">iqq??").unpack_from
 unpack_iqqttc = Struct_(">iqq??B").unpack_from
 
 
@@ -72,14 +76,12 @@ _BrokerHeartbeatRequest = BrokerHeartbeatRequest
 
 def _decode_BrokerHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerHeartbeatRequest)
     m0.offline_log_dirs = []
     m0.cordoned_log_dirs = None
-    m0.broker_id, m0.broker_epoch, m0.current_metadata_offset, m0.want_fence, m0.want_shut_down, n = unpack_iqqttc(data, at)
-    at += 23
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.broker_id, m0.broker_epoch, m0.current_metadata_offset, m0.want_fence, m0.want_shut_down = unpack_iqqtt(data, at)
+    at += 22
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -101,13 +103,7 @@ def _decode_BrokerHeartbeatRequest_1(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 16 <= size - at:
-                    raise bad_length("offline_log_dirs", n)
+                n, at = read_compact_count(data, at, 16, "offline_log_dirs")
                 m0.offline_log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                 at += n * 16
                 if at != end0:
@@ -135,28 +131,16 @@ def _decode_BrokerHeartbeatRequest_2(data: Any, at: int) -> tuple[Any, int]:
             if end0 > size:
                 raise bad_length("tagged field", n)
             if tag == 0:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 16 <= size - at:
-                    raise bad_length("offline_log_dirs", n)
+                n, at = read_compact_count(data, at, 16, "offline_log_dirs")
                 m0.offline_log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                 at += n * 16
                 if at != end0:
                     raise bad_length("offline_log_dirs", n)
             elif tag == 1:
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                if n == 0:
+                n, at = read_compact_nullable_count(data, at, 16, "cordoned_log_dirs")
+                if n < 0:
                     m0.cordoned_log_dirs = None
                 else:
-                    n -= 1
-                    if not 0 <= n * 16 <= size - at:
-                        raise bad_length("cordoned_log_dirs", n)
                     m0.cordoned_log_dirs = [bytes(data[i : i + 16]) for i in range(at, at + n * 16, 16)]
                     at += n * 16
                 if at != end0:
@@ -188,7 +172,7 @@ def _encode_BrokerHeartbeatRequest_1(m0: Any) -> list[Buffer]:
     if m0.cordoned_log_dirs is not None:
         raise not_in_version("cordoned_log_dirs", m0.cordoned_log_dirs)
     out += pack_iqqtt(m0.broker_id, m0.broker_epoch, m0.current_metadata_offset, m0.want_fence, m0.want_shut_down)
-    if not (m0.offline_log_dirs != []):
+    if m0.offline_log_dirs == []:
         out += b"\0"
     else:
         count0 = 0
@@ -196,8 +180,7 @@ def _encode_BrokerHeartbeatRequest_1(m0: Any) -> list[Buffer]:
         if m0.offline_log_dirs != []:
             body0 = bytearray()
             items1 = m0.offline_log_dirs
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -213,7 +196,7 @@ def _encode_BrokerHeartbeatRequest_1(m0: Any) -> list[Buffer]:
 def _encode_BrokerHeartbeatRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_iqqtt(m0.broker_id, m0.broker_epoch, m0.current_metadata_offset, m0.want_fence, m0.want_shut_down)
-    if not (m0.offline_log_dirs != [] or m0.cordoned_log_dirs is not None):
+    if m0.offline_log_dirs == [] and m0.cordoned_log_dirs is None:
         out += b"\0"
     else:
         count0 = 0
@@ -221,8 +204,7 @@ def _encode_BrokerHeartbeatRequest_2(m0: Any) -> list[Buffer]:
         if m0.offline_log_dirs != []:
             body0 = bytearray()
             items1 = m0.offline_log_dirs
-            n = len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -233,8 +215,7 @@ def _encode_BrokerHeartbeatRequest_2(m0: Any) -> list[Buffer]:
         if m0.cordoned_log_dirs is not None:
             body0 = bytearray()
             items1 = m0.cordoned_log_dirs
-            n = 0 if items1 is None else len(items1) + 1
-            body0 += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_nullable_count(body0, items1)
             if items1:
                 for text in items1:
                     if len(text) != 16:
@@ -285,12 +266,10 @@ _BrokerHeartbeatResponse = BrokerHeartbeatResponse
 
 def _decode_BrokerHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_BrokerHeartbeatResponse)
-    m0.throttle_time_ms, m0.error_code, m0.is_caught_up, m0.is_fenced, m0.should_shut_down, n = unpack_ihtttc(data, at)
-    at += 10
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code, m0.is_caught_up, m0.is_fenced, m0.should_shut_down = unpack_ihttt(data, at)
+    at += 9
+    at = read_no_tags(data, at)
     return m0, at
 
 

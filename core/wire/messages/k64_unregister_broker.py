@@ -9,12 +9,12 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Message, new
-from ..primitives import Buffer, UVARINTS, bad_length, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, put_compact_nullable_string, read_compact_nullable_string, read_no_tags
 
 pack_ih = Struct_(">ih").pack
 pack_iz = Struct_(">ix").pack
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 
 
 class UnregisterBrokerRequest(Message):
@@ -36,12 +36,10 @@ _UnregisterBrokerRequest = UnregisterBrokerRequest
 
 def _decode_UnregisterBrokerRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UnregisterBrokerRequest)
-    m0.broker_id, n = unpack_ic(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.broker_id,) = unpack_i(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -82,24 +80,11 @@ _UnregisterBrokerResponse = UnregisterBrokerResponse
 
 def _decode_UnregisterBrokerResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UnregisterBrokerResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -111,13 +96,7 @@ UnregisterBrokerResponse.DECODERS = {
 def _encode_UnregisterBrokerResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += b"\0"
     return [out]
 

@@ -13,21 +13,21 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_ih = Struct_(">ih").pack
 pack_q = Struct_(">q").pack
 pack_qz = Struct_(">qx").pack
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_qc = Struct_(">qB").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_q = Struct_(">q").unpack_from
 
 
 class ListTransactionsRequest(Message):
@@ -60,133 +60,57 @@ _ListTransactionsRequest = ListTransactionsRequest
 
 def _decode_ListTransactionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListTransactionsRequest)
     m0.duration_filter = -1
     m0.transactional_id_pattern = None
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("state_filters", n)
+    n, at = read_compact_count(data, at, 1, "state_filters")
     m0.state_filters = []
     add1 = m0.state_filters.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("state_filters", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("producer_id_filters", n)
+        text, at = read_compact_string(data, at, "state_filters")
+        add1(text)
+    n, at = read_compact_count(data, at, 8, "producer_id_filters")
     m0.producer_id_filters = list(unpack_from(f">{n}q", data, at))
     at += n * 8
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListTransactionsRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListTransactionsRequest)
     m0.transactional_id_pattern = None
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("state_filters", n)
+    n, at = read_compact_count(data, at, 1, "state_filters")
     m0.state_filters = []
     add1 = m0.state_filters.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("state_filters", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("producer_id_filters", n)
+        text, at = read_compact_string(data, at, "state_filters")
+        add1(text)
+    n, at = read_compact_count(data, at, 8, "producer_id_filters")
     m0.producer_id_filters = list(unpack_from(f">{n}q", data, at))
     at += n * 8
-    m0.duration_filter, n = unpack_qc(data, at)
-    at += 9
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.duration_filter,) = unpack_q(data, at)
+    at += 8
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListTransactionsRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListTransactionsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("state_filters", n)
+    n, at = read_compact_count(data, at, 1, "state_filters")
     m0.state_filters = []
     add1 = m0.state_filters.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("state_filters", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 8 <= size - at:
-        raise bad_length("producer_id_filters", n)
+        text, at = read_compact_string(data, at, "state_filters")
+        add1(text)
+    n, at = read_compact_count(data, at, 8, "producer_id_filters")
     m0.producer_id_filters = list(unpack_from(f">{n}q", data, at))
     at += n * 8
-    m0.duration_filter, n = unpack_qc(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.transactional_id_pattern = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("transactional_id_pattern", n - 1)
-        m0.transactional_id_pattern = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.duration_filter,) = unpack_q(data, at)
+    at += 8
+    m0.transactional_id_pattern, at = read_compact_nullable_string(data, at, "transactional_id_pattern")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -204,16 +128,11 @@ def _encode_ListTransactionsRequest_0(m0: Any) -> list[Buffer]:
     if m0.transactional_id_pattern is not None:
         raise not_in_version("transactional_id_pattern", m0.transactional_id_pattern)
     items1 = m0.state_filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     items1 = m0.producer_id_filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         out += pack(f">{len(items1)}q", *items1)
     out += b"\0"
@@ -225,16 +144,11 @@ def _encode_ListTransactionsRequest_1(m0: Any) -> list[Buffer]:
     if m0.transactional_id_pattern is not None:
         raise not_in_version("transactional_id_pattern", m0.transactional_id_pattern)
     items1 = m0.state_filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     items1 = m0.producer_id_filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         out += pack(f">{len(items1)}q", *items1)
     out += pack_qz(m0.duration_filter)
@@ -244,26 +158,15 @@ def _encode_ListTransactionsRequest_1(m0: Any) -> list[Buffer]:
 def _encode_ListTransactionsRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.state_filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     items1 = m0.producer_id_filters
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         out += pack(f">{len(items1)}q", *items1)
     out += pack_q(m0.duration_filter)
-    if m0.transactional_id_pattern is None:
-        out += b"\0"
-    else:
-        text = m0.transactional_id_pattern.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.transactional_id_pattern)
     out += b"\0"
     return [out]
 
@@ -314,65 +217,27 @@ _ListTransactionsResponse = ListTransactionsResponse
 
 def _decode_ListTransactionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListTransactionsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("unknown_state_filters", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 1, "unknown_state_filters")
     m0.unknown_state_filters = []
     add1 = m0.unknown_state_filters.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("unknown_state_filters", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("transaction_states", n)
+        text, at = read_compact_string(data, at, "unknown_state_filters")
+        add1(text)
+    n, at = read_compact_count(data, at, 11, "transaction_states")
     m0.transaction_states = []
     add1 = m0.transaction_states.append
     for _ in range(n):
         m1 = new(_ListTransactionsResponse_TransactionState)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("transactional_id", n - 1)
-        m1.transactional_id = data[at:stop].decode()
-        at = stop
-        m1.producer_id, n = unpack_qc(data, at)
-        at += 9
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("transaction_state", n - 1)
-        m1.transaction_state = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.transactional_id, at = read_compact_string(data, at, "transactional_id")
+        (m1.producer_id,) = unpack_q(data, at)
+        at += 8
+        m1.transaction_state, at = read_compact_string(data, at, "transaction_state")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -387,26 +252,15 @@ def _encode_ListTransactionsResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.unknown_state_filters
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     items1 = m0.transaction_states
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.transactional_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.transactional_id)
         out += pack_q(m1.producer_id)
-        text = m1.transaction_state.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.transaction_state)
         out += b"\0"
     out += b"\0"
     return [out]

@@ -9,12 +9,12 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Int64, Message, new
-from ..primitives import Buffer, skip_tags
+from ..primitives import Buffer, read_no_tags
 
 pack_ihqiz = Struct_(">ihqix").pack
 pack_iqz = Struct_(">iqx").pack
-unpack_ihqic = Struct_(">ihqiB").unpack_from
-unpack_iqc = Struct_(">iqB").unpack_from
+unpack_ihqi = Struct_(">ihqi").unpack_from
+unpack_iq = Struct_(">iq").unpack_from
 
 
 class AllocateProducerIdsRequest(Message):
@@ -37,12 +37,10 @@ _AllocateProducerIdsRequest = AllocateProducerIdsRequest
 
 def _decode_AllocateProducerIdsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AllocateProducerIdsRequest)
-    m0.broker_id, m0.broker_epoch, n = unpack_iqc(data, at)
-    at += 13
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.broker_id, m0.broker_epoch = unpack_iq(data, at)
+    at += 12
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -91,12 +89,10 @@ _AllocateProducerIdsResponse = AllocateProducerIdsResponse
 
 def _decode_AllocateProducerIdsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AllocateProducerIdsResponse)
-    m0.throttle_time_ms, m0.error_code, m0.producer_id_start, m0.producer_id_len, n = unpack_ihqic(data, at)
-    at += 19
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code, m0.producer_id_start, m0.producer_id_len = unpack_ihqi(data, at)
+    at += 18
+    at = read_no_tags(data, at)
     return m0, at
 
 

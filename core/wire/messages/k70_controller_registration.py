@@ -11,24 +11,24 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hhz = Struct_(">Hhx").pack
 pack_hhz = Struct_(">hhx").pack
 pack_ih = Struct_(">ih").pack
 pack_iut = Struct_(">i16s?").pack
-unpack_Hhc = Struct_(">HhB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iutc = Struct_(">i16s?B").unpack_from
+unpack_Hh = Struct_(">Hh").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_iut = Struct_(">i16s?").unpack_from
 
 
 class ControllerRegistrationRequest(Message):
@@ -89,71 +89,31 @@ _ControllerRegistrationRequest = ControllerRegistrationRequest
 
 def _decode_ControllerRegistrationRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ControllerRegistrationRequest)
-    m0.controller_id, m0.incarnation_id, m0.zk_migration_ready, n = unpack_iutc(data, at)
-    at += 22
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 7 <= size - at:
-        raise bad_length("listeners", n)
+    m0.controller_id, m0.incarnation_id, m0.zk_migration_ready = unpack_iut(data, at)
+    at += 21
+    n, at = read_compact_count(data, at, 7, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_ControllerRegistrationRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, m1.security_protocol, n = unpack_Hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        m1.port, m1.security_protocol = unpack_Hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 6 <= size - at:
-        raise bad_length("features", n)
+    n, at = read_compact_count(data, at, 6, "features")
     m0.features = []
     add1 = m0.features.append
     for _ in range(n):
         m1 = new(_ControllerRegistrationRequest_Feature)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-        at += 5
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+        at += 4
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -168,26 +128,15 @@ def _encode_ControllerRegistrationRequest_0(m0: Any) -> list[Buffer]:
         raise bad_uuid("incarnation_id", m0.incarnation_id)
     items1 = m0.listeners
     out += pack_iut(m0.controller_id, m0.incarnation_id, m0.zk_migration_ready)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hhz(m1.port, m1.security_protocol)
     items1 = m0.features
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
         out += pack_hhz(m1.min_supported_version, m1.max_supported_version)
     out += b"\0"
     return [out]
@@ -219,24 +168,11 @@ _ControllerRegistrationResponse = ControllerRegistrationResponse
 
 def _decode_ControllerRegistrationResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ControllerRegistrationResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -248,13 +184,7 @@ ControllerRegistrationResponse.DECODERS = {
 def _encode_ControllerRegistrationResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += b"\0"
     return [out]
 

@@ -13,22 +13,20 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_ihui = Struct_(">ih16si").pack
 pack_iit = Struct_(">ii?").pack
 pack_uz = Struct_(">16sx").pack
-unpack_ihuic = Struct_(">ih16siB").unpack_from
-unpack_iitc = Struct_(">ii?B").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_ihui = Struct_(">ih16si").unpack_from
+unpack_iit = Struct_(">ii?").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class GetTelemetrySubscriptionsRequest(Message):
@@ -50,12 +48,10 @@ _GetTelemetrySubscriptionsRequest = GetTelemetrySubscriptionsRequest
 
 def _decode_GetTelemetrySubscriptionsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GetTelemetrySubscriptionsRequest)
-    m0.client_instance_id, n = unpack_uc(data, at)
-    at += 17
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.client_instance_id,) = unpack_u(data, at)
+    at += 16
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -126,40 +122,21 @@ _GetTelemetrySubscriptionsResponse = GetTelemetrySubscriptionsResponse
 
 def _decode_GetTelemetrySubscriptionsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_GetTelemetrySubscriptionsResponse)
-    m0.throttle_time_ms, m0.error_code, m0.client_instance_id, m0.subscription_id, n = unpack_ihuic(data, at)
-    at += 27
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("accepted_compression_types", n)
+    m0.throttle_time_ms, m0.error_code, m0.client_instance_id, m0.subscription_id = unpack_ihui(data, at)
+    at += 26
+    n, at = read_compact_count(data, at, 1, "accepted_compression_types")
     m0.accepted_compression_types = list(unpack_from(f">{n}b", data, at))
     at += n
-    m0.push_interval_ms, m0.telemetry_max_bytes, m0.delta_temporality, n = unpack_iitc(data, at)
-    at += 10
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("requested_metrics", n)
+    m0.push_interval_ms, m0.telemetry_max_bytes, m0.delta_temporality = unpack_iit(data, at)
+    at += 9
+    n, at = read_compact_count(data, at, 1, "requested_metrics")
     m0.requested_metrics = []
     add1 = m0.requested_metrics.append
     for _ in range(n):
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("requested_metrics", n - 1)
-        add1(data[at:stop].decode())
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+        text, at = read_compact_string(data, at, "requested_metrics")
+        add1(text)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -174,19 +151,14 @@ def _encode_GetTelemetrySubscriptionsResponse_0(m0: Any) -> list[Buffer]:
         raise bad_uuid("client_instance_id", m0.client_instance_id)
     items1 = m0.accepted_compression_types
     out += pack_ihui(m0.throttle_time_ms, m0.error_code, m0.client_instance_id, m0.subscription_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         out += pack(f">{len(items1)}b", *items1)
     items1 = m0.requested_metrics
     out += pack_iit(m0.push_interval_ms, m0.telemetry_max_bytes, m0.delta_temporality)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1)
     out += b"\0"
     return [out]
 

@@ -9,12 +9,12 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int8, Int16, Int32, Message, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_uvarint, skip_tags, uvarint
+from ..primitives import Buffer, bad_uuid, put_compact_bytes, read_compact_bytes, read_no_tags
 
 pack_ihz = Struct_(">ihx").pack
 pack_uitb = Struct_(">16si?b").pack
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_uitbc = Struct_(">16si?bB").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_uitb = Struct_(">16si?b").unpack_from
 
 
 class PushTelemetryRequest(Message):
@@ -48,21 +48,11 @@ _PushTelemetryRequest = PushTelemetryRequest
 
 def _decode_PushTelemetryRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_PushTelemetryRequest)
-    m0.client_instance_id, m0.subscription_id, m0.terminating, m0.compression_type, n = unpack_uitbc(data, at)
-    at += 23
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("metrics", n - 1)
-    m0.metrics = data[at:stop]
-    at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.client_instance_id, m0.subscription_id, m0.terminating, m0.compression_type = unpack_uitb(data, at)
+    at += 22
+    m0.metrics, at = read_compact_bytes(data, at, "metrics")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -76,10 +66,7 @@ def _encode_PushTelemetryRequest_0(m0: Any) -> list[Buffer]:
     if len(m0.client_instance_id) != 16:
         raise bad_uuid("client_instance_id", m0.client_instance_id)
     out += pack_uitb(m0.client_instance_id, m0.subscription_id, m0.terminating, m0.compression_type)
-    text = m0.metrics
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
-    out += text
+    put_compact_bytes(out, m0.metrics)
     out += b"\0"
     return [out]
 
@@ -109,12 +96,10 @@ _PushTelemetryResponse = PushTelemetryResponse
 
 def _decode_PushTelemetryResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_PushTelemetryResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    at = read_no_tags(data, at)
     return m0, at
 
 

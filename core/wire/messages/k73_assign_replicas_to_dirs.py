@@ -9,17 +9,17 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_uvarint, skip_tags, uvarint
+from ..primitives import Buffer, bad_uuid, put_compact_count, read_compact_count, read_no_tags
 
 pack_ih = Struct_(">ih").pack
 pack_ihz = Struct_(">ihx").pack
 pack_iq = Struct_(">iq").pack
 pack_iz = Struct_(">ix").pack
 pack_u = Struct_(">16s").pack
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iqc = Struct_(">iqB").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_iq = Struct_(">iq").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class AssignReplicasToDirsRequest(Message):
@@ -85,60 +85,37 @@ _AssignReplicasToDirsRequest = AssignReplicasToDirsRequest
 
 def _decode_AssignReplicasToDirsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AssignReplicasToDirsRequest)
-    m0.broker_id, m0.broker_epoch, n = unpack_iqc(data, at)
-    at += 13
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("directories", n)
+    m0.broker_id, m0.broker_epoch = unpack_iq(data, at)
+    at += 12
+    n, at = read_compact_count(data, at, 18, "directories")
     m0.directories = []
     add1 = m0.directories.append
     for _ in range(n):
         m1 = new(_AssignReplicasToDirsRequest_DirectoryData)
-        m1.id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 18 <= size - at:
-            raise bad_length("topics", n)
+        (m1.id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 18, "topics")
         m1.topics = []
         add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AssignReplicasToDirsRequest_TopicData)
-            m2.topic_id, n = unpack_uc(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 5 <= size - at:
-                raise bad_length("partitions", n)
+            (m2.topic_id,) = unpack_u(data, at)
+            at += 16
+            n, at = read_compact_count(data, at, 5, "partitions")
             m2.partitions = []
             add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_AssignReplicasToDirsRequest_PartitionData)
-                m3.partition_index, n = unpack_ic(data, at)
-                at += 5
-                if n:
-                    at = skip_tags(data, at, n, size)
+                (m3.partition_index,) = unpack_i(data, at)
+                at += 4
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -151,22 +128,19 @@ def _encode_AssignReplicasToDirsRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.directories
     out += pack_iq(m0.broker_id, m0.broker_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.id) != 16:
             raise bad_uuid("id", m1.id)
         items2 = m1.topics
         out += pack_u(m1.id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if len(m2.topic_id) != 16:
                 raise bad_uuid("topic_id", m2.topic_id)
             items3 = m2.partitions
             out += pack_u(m2.topic_id)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 out += pack_iz(m3.partition_index)
             out += b"\0"
@@ -244,60 +218,37 @@ _AssignReplicasToDirsResponse = AssignReplicasToDirsResponse
 
 def _decode_AssignReplicasToDirsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AssignReplicasToDirsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("directories", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 18, "directories")
     m0.directories = []
     add1 = m0.directories.append
     for _ in range(n):
         m1 = new(_AssignReplicasToDirsResponse_DirectoryData)
-        m1.id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 18 <= size - at:
-            raise bad_length("topics", n)
+        (m1.id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 18, "topics")
         m1.topics = []
         add2 = m1.topics.append
         for _ in range(n):
             m2 = new(_AssignReplicasToDirsResponse_TopicData)
-            m2.topic_id, n = unpack_uc(data, at)
-            at += 17
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 7 <= size - at:
-                raise bad_length("partitions", n)
+            (m2.topic_id,) = unpack_u(data, at)
+            at += 16
+            n, at = read_compact_count(data, at, 7, "partitions")
             m2.partitions = []
             add3 = m2.partitions.append
             for _ in range(n):
                 m3 = new(_AssignReplicasToDirsResponse_PartitionData)
-                m3.partition_index, m3.error_code, n = unpack_ihc(data, at)
-                at += 7
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.partition_index, m3.error_code = unpack_ih(data, at)
+                at += 6
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -310,22 +261,19 @@ def _encode_AssignReplicasToDirsResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.directories
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.id) != 16:
             raise bad_uuid("id", m1.id)
         items2 = m1.topics
         out += pack_u(m1.id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if len(m2.topic_id) != 16:
                 raise bad_uuid("topic_id", m2.topic_id)
             items3 = m2.partitions
             out += pack_u(m2.topic_id)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 out += pack_ihz(m3.partition_index, m3.error_code)
             out += b"\0"

@@ -13,20 +13,18 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Message, Struct, UNSET, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_string,
+    read_compact_count,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_bz = Struct_(">bx").pack
 pack_ih = Struct_(">ih").pack
-unpack_bc = Struct_(">bB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
+unpack_b = Struct_(">b").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
 
 
 class ListConfigResourcesRequest(Message):
@@ -49,33 +47,19 @@ _ListConfigResourcesRequest = ListConfigResourcesRequest
 
 def _decode_ListConfigResourcesRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListConfigResourcesRequest)
     m0.resource_types = []
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListConfigResourcesRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListConfigResourcesRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n <= size - at:
-        raise bad_length("resource_types", n)
+    n, at = read_compact_count(data, at, 1, "resource_types")
     m0.resource_types = list(unpack_from(f">{n}b", data, at))
     at += n
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -96,8 +80,7 @@ def _encode_ListConfigResourcesRequest_0(m0: Any) -> list[Buffer]:
 def _encode_ListConfigResourcesRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.resource_types
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     if items1:
         out += pack(f">{len(items1)}b", *items1)
     out += b"\0"
@@ -147,74 +130,38 @@ _ListConfigResourcesResponse = ListConfigResourcesResponse
 
 def _decode_ListConfigResourcesResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListConfigResourcesResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("config_resources", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 2, "config_resources")
     m0.config_resources = []
     add1 = m0.config_resources.append
     for _ in range(n):
         m1 = new(_ListConfigResourcesResponse_ConfigResource)
         m1.resource_type = 16
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ListConfigResourcesResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ListConfigResourcesResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 3 <= size - at:
-        raise bad_length("config_resources", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    n, at = read_compact_count(data, at, 3, "config_resources")
     m0.config_resources = []
     add1 = m0.config_resources.append
     for _ in range(n):
         m1 = new(_ListConfigResourcesResponse_ConfigResource)
-        n = data[at]
+        m1.resource_name, at = read_compact_string(data, at, "resource_name")
+        (m1.resource_type,) = unpack_b(data, at)
         at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("resource_name", n - 1)
-        m1.resource_name = data[at:stop].decode()
-        at = stop
-        m1.resource_type, n = unpack_bc(data, at)
-        at += 2
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -228,13 +175,9 @@ def _encode_ListConfigResourcesResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.config_resources
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -244,13 +187,9 @@ def _encode_ListConfigResourcesResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.config_resources
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.resource_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.resource_name)
         out += pack_bz(m1.resource_type)
     out += b"\0"
     return [out]

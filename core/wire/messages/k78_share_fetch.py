@@ -13,16 +13,26 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new, shared_default
 from ..primitives import (
     Buffer,
+    FEW,
+    PACK_INTS,
     Records,
+    UNPACK_INTS,
     UVARINTS,
     bad_length,
     bad_uuid,
     buffer_list,
     not_in_version,
+    pack_ints,
+    put_compact_count,
+    put_compact_nullable_string,
+    read_compact_count,
+    read_compact_nullable_string,
     read_long_string_length,
     read_long_uvarint,
+    read_no_tags,
     skip_tags,
     string_uvarint,
+    unpack_ints,
     uvarint,
 )
 
@@ -36,13 +46,15 @@ pack_qq = Struct_(">qq").pack
 pack_qqhz = Struct_(">qqhx").pack
 pack_u = Struct_(">16s").pack
 unpack_hc = Struct_(">hB").unpack_from
+unpack_i = Struct_(">i").unpack_from
 unpack_ic = Struct_(">iB").unpack_from
 unpack_ihc = Struct_(">ihB").unpack_from
 unpack_iic = Struct_(">iiB").unpack_from
-unpack_iiiiiibtc = Struct_(">iiiiiib?B").unpack_from
-unpack_iiiiiic = Struct_(">iiiiiiB").unpack_from
-unpack_qqc = Struct_(">qqB").unpack_from
+unpack_iiiiii = Struct_(">iiiiii").unpack_from
+unpack_iiiiiibt = Struct_(">iiiiiib?").unpack_from
+unpack_qq = Struct_(">qq").unpack_from
 unpack_qqhc = Struct_(">qqhB").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 unpack_uc = Struct_(">16sB").unpack_from
 
 
@@ -161,239 +173,111 @@ _ShareFetchRequest = ShareFetchRequest
 
 def _decode_ShareFetchRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareFetchRequest)
     m0.share_acquire_mode = 0
     m0.is_renew_ack = False
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m0.group_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.member_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m0.member_id = data[at:stop].decode()
-        at = stop
-    m0.share_session_epoch, m0.max_wait_ms, m0.min_bytes, m0.max_bytes, m0.max_records, m0.batch_size, n = unpack_iiiiiic(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_nullable_string(data, at, "group_id")
+    m0.member_id, at = read_compact_nullable_string(data, at, "member_id")
+    m0.share_session_epoch, m0.max_wait_ms, m0.min_bytes, m0.max_bytes, m0.max_records, m0.batch_size = unpack_iiiiii(data, at)
+    at += 24
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_FetchTopic)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 6, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareFetchRequest_FetchPartition)
             m2.partition_max_bytes = 0
-            m2.partition_index, n = unpack_ic(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 18 <= size - at:
-                raise bad_length("acknowledgement_batches", n)
+            (m2.partition_index,) = unpack_i(data, at)
+            at += 4
+            n, at = read_compact_count(data, at, 18, "acknowledgement_batches")
             m2.acknowledgement_batches = []
             add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareFetchRequest_AcknowledgementBatch)
-                m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
-                at += 17
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_length("acknowledge_types", n)
+                m3.first_offset, m3.last_offset = unpack_qq(data, at)
+                at += 16
+                n, at = read_compact_count(data, at, 1, "acknowledge_types")
                 m3.acknowledge_types = list(unpack_from(f">{n}b", data, at))
                 at += n
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("forgotten_topics_data", n)
+    n, at = read_compact_count(data, at, 18, "forgotten_topics_data")
     m0.forgotten_topics_data = []
     add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_ForgottenTopic)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("partitions", n)
-        m1.partitions = list(unpack_from(f">{n}i", data, at))
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 4, "partitions")
+        m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
         at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ShareFetchRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareFetchRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m0.group_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.member_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m0.member_id = data[at:stop].decode()
-        at = stop
-    m0.share_session_epoch, m0.max_wait_ms, m0.min_bytes, m0.max_bytes, m0.max_records, m0.batch_size, m0.share_acquire_mode, m0.is_renew_ack, n = unpack_iiiiiibtc(data, at)
-    at += 27
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_nullable_string(data, at, "group_id")
+    m0.member_id, at = read_compact_nullable_string(data, at, "member_id")
+    m0.share_session_epoch, m0.max_wait_ms, m0.min_bytes, m0.max_bytes, m0.max_records, m0.batch_size, m0.share_acquire_mode, m0.is_renew_ack = unpack_iiiiiibt(data, at)
+    at += 26
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_FetchTopic)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 6, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareFetchRequest_FetchPartition)
             m2.partition_max_bytes = 0
-            m2.partition_index, n = unpack_ic(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 18 <= size - at:
-                raise bad_length("acknowledgement_batches", n)
+            (m2.partition_index,) = unpack_i(data, at)
+            at += 4
+            n, at = read_compact_count(data, at, 18, "acknowledgement_batches")
             m2.acknowledgement_batches = []
             add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareFetchRequest_AcknowledgementBatch)
-                m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
-                at += 17
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_length("acknowledge_types", n)
+                m3.first_offset, m3.last_offset = unpack_qq(data, at)
+                at += 16
+                n, at = read_compact_count(data, at, 1, "acknowledge_types")
                 m3.acknowledge_types = list(unpack_from(f">{n}b", data, at))
                 at += n
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("forgotten_topics_data", n)
+    n, at = read_compact_count(data, at, 18, "forgotten_topics_data")
     m0.forgotten_topics_data = []
     add1 = m0.forgotten_topics_data.append
     for _ in range(n):
         m1 = new(_ShareFetchRequest_ForgottenTopic)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 4 <= size - at:
-            raise bad_length("partitions", n)
-        m1.partitions = list(unpack_from(f">{n}i", data, at))
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 4, "partitions")
+        m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
         at += n * 4
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -407,60 +291,43 @@ def _encode_ShareFetchRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.is_renew_ack:
         raise not_in_version("is_renew_ack", m0.is_renew_ack)
-    if m0.group_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.member_id is None:
-        out += b"\0"
-    else:
-        text = m0.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.group_id)
+    put_compact_nullable_string(out, m0.member_id)
     items1 = m0.topics
     out += pack_iiiiii(m0.share_session_epoch, m0.max_wait_ms, m0.min_bytes, m0.max_bytes, m0.max_records, m0.batch_size)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if m2.partition_max_bytes != 0:
                 raise not_in_version("partition_max_bytes", m2.partition_max_bytes)
             items3 = m2.acknowledgement_batches
             out += pack_i(m2.partition_index)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 items4 = m3.acknowledge_types
                 out += pack_qq(m3.first_offset, m3.last_offset)
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}b", *items4)
                 out += b"\0"
             out += b"\0"
         out += b"\0"
     items1 = m0.forgotten_topics_data
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -468,60 +335,43 @@ def _encode_ShareFetchRequest_1(m0: Any) -> list[Buffer]:
 
 def _encode_ShareFetchRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.group_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.member_id is None:
-        out += b"\0"
-    else:
-        text = m0.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.group_id)
+    put_compact_nullable_string(out, m0.member_id)
     items1 = m0.topics
     out += pack_iiiiiibt(m0.share_session_epoch, m0.max_wait_ms, m0.min_bytes, m0.max_bytes, m0.max_records, m0.batch_size, m0.share_acquire_mode, m0.is_renew_ack)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             if m2.partition_max_bytes != 0:
                 raise not_in_version("partition_max_bytes", m2.partition_max_bytes)
             items3 = m2.acknowledgement_batches
             out += pack_i(m2.partition_index)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 items4 = m3.acknowledge_types
                 out += pack_qq(m3.first_offset, m3.last_offset)
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}b", *items4)
                 out += b"\0"
             out += b"\0"
         out += b"\0"
     items1 = m0.forgotten_topics_data
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -665,7 +515,7 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("error_message", n - 1)
-        m0.error_message = str(data[at:stop], "utf-8")
+        m0.error_message = data[at:stop].tobytes().decode()
         at = stop
     m0.acquisition_lock_timeout_ms, n = unpack_ic(data, at)
     at += 5
@@ -699,7 +549,7 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("error_message", n - 1)
-                m2.error_message = str(data[at:stop], "utf-8")
+                m2.error_message = data[at:stop].tobytes().decode()
                 at = stop
             m2.acknowledge_error_code, n = unpack_hc(data, at)
             at += 3
@@ -711,7 +561,7 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
                 stop = at + n - 1
                 if not at <= stop <= size:
                     raise bad_length("acknowledge_error_message", n - 1)
-                m2.acknowledge_error_message = str(data[at:stop], "utf-8")
+                m2.acknowledge_error_message = data[at:stop].tobytes().decode()
                 at = stop
             m3 = new(_ShareFetchResponse_LeaderIdAndEpoch)
             m3.leader_id, m3.leader_epoch, n = unpack_iic(data, at)
@@ -772,7 +622,7 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
         stop = at + n - 1
         if not at <= stop <= size:
             raise bad_length("host", n - 1)
-        m1.host = str(data[at:stop], "utf-8")
+        m1.host = data[at:stop].tobytes().decode()
         at = stop
         m1.port, n = unpack_ic(data, at)
         at += 5
@@ -784,7 +634,7 @@ def _decode_ShareFetchResponse_1(data: Any, at: int) -> tuple[Any, int]:
             stop = at + n - 1
             if not at <= stop <= size:
                 raise bad_length("rack", n - 1)
-            m1.rack = str(data[at:stop], "utf-8")
+            m1.rack = data[at:stop].tobytes().decode()
             at = stop
         n = data[at]
         at += 1
@@ -849,7 +699,7 @@ def _encode_ShareFetchResponse_1(m0: Any) -> list[Buffer]:
             if records is None:
                 raise TypeError("records must not be None")
             else:
-                buffers = buffer_list(records)
+                buffers = records if type(records) is list else buffer_list(records)
                 out += uvarint(sum(map(len, buffers)) + 1)
                 parts.append(out)
                 parts += buffers

@@ -13,15 +13,15 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new, shared_default
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_i = Struct_(">i").pack
@@ -30,12 +30,12 @@ pack_iizz = Struct_(">iixx").pack
 pack_it = Struct_(">i?").pack
 pack_qq = Struct_(">qq").pack
 pack_u = Struct_(">16s").pack
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
-unpack_itc = Struct_(">i?B").unpack_from
-unpack_qqc = Struct_(">qqB").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_i = Struct_(">i").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_ii = Struct_(">ii").unpack_from
+unpack_it = Struct_(">i?").unpack_from
+unpack_qq = Struct_(">qq").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class ShareAcknowledgeRequest(Message):
@@ -114,186 +114,84 @@ _ShareAcknowledgeRequest = ShareAcknowledgeRequest
 
 def _decode_ShareAcknowledgeRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareAcknowledgeRequest)
     m0.is_renew_ack = False
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m0.group_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.member_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m0.member_id = data[at:stop].decode()
-        at = stop
-    m0.share_session_epoch, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_nullable_string(data, at, "group_id")
+    m0.member_id, at = read_compact_nullable_string(data, at, "member_id")
+    (m0.share_session_epoch,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeRequest_AcknowledgeTopic)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 6, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeRequest_AcknowledgePartition)
-            m2.partition_index, n = unpack_ic(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 18 <= size - at:
-                raise bad_length("acknowledgement_batches", n)
+            (m2.partition_index,) = unpack_i(data, at)
+            at += 4
+            n, at = read_compact_count(data, at, 18, "acknowledgement_batches")
             m2.acknowledgement_batches = []
             add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareAcknowledgeRequest_AcknowledgementBatch)
-                m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
-                at += 17
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_length("acknowledge_types", n)
+                m3.first_offset, m3.last_offset = unpack_qq(data, at)
+                at += 16
+                n, at = read_compact_count(data, at, 1, "acknowledge_types")
                 m3.acknowledge_types = list(unpack_from(f">{n}b", data, at))
                 at += n
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ShareAcknowledgeRequest_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareAcknowledgeRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.group_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("group_id", n - 1)
-        m0.group_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.member_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("member_id", n - 1)
-        m0.member_id = data[at:stop].decode()
-        at = stop
-    m0.share_session_epoch, m0.is_renew_ack, n = unpack_itc(data, at)
-    at += 6
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_nullable_string(data, at, "group_id")
+    m0.member_id, at = read_compact_nullable_string(data, at, "member_id")
+    m0.share_session_epoch, m0.is_renew_ack = unpack_it(data, at)
+    at += 5
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeRequest_AcknowledgeTopic)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 6 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 6, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeRequest_AcknowledgePartition)
-            m2.partition_index, n = unpack_ic(data, at)
-            at += 5
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 18 <= size - at:
-                raise bad_length("acknowledgement_batches", n)
+            (m2.partition_index,) = unpack_i(data, at)
+            at += 4
+            n, at = read_compact_count(data, at, 18, "acknowledgement_batches")
             m2.acknowledgement_batches = []
             add3 = m2.acknowledgement_batches.append
             for _ in range(n):
                 m3 = new(_ShareAcknowledgeRequest_AcknowledgementBatch)
-                m3.first_offset, m3.last_offset, n = unpack_qqc(data, at)
-                at += 17
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n <= size - at:
-                    raise bad_length("acknowledge_types", n)
+                m3.first_offset, m3.last_offset = unpack_qq(data, at)
+                at += 16
+                n, at = read_compact_count(data, at, 1, "acknowledge_types")
                 m3.acknowledge_types = list(unpack_from(f">{n}b", data, at))
                 at += n
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -307,41 +205,25 @@ def _encode_ShareAcknowledgeRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     if m0.is_renew_ack:
         raise not_in_version("is_renew_ack", m0.is_renew_ack)
-    if m0.group_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.member_id is None:
-        out += b"\0"
-    else:
-        text = m0.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.group_id)
+    put_compact_nullable_string(out, m0.member_id)
     items1 = m0.topics
     out += pack_i(m0.share_session_epoch)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.acknowledgement_batches
             out += pack_i(m2.partition_index)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 items4 = m3.acknowledge_types
                 out += pack_qq(m3.first_offset, m3.last_offset)
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}b", *items4)
                 out += b"\0"
@@ -353,41 +235,25 @@ def _encode_ShareAcknowledgeRequest_1(m0: Any) -> list[Buffer]:
 
 def _encode_ShareAcknowledgeRequest_2(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.group_id is None:
-        out += b"\0"
-    else:
-        text = m0.group_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.member_id is None:
-        out += b"\0"
-    else:
-        text = m0.member_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.group_id)
+    put_compact_nullable_string(out, m0.member_id)
     items1 = m0.topics
     out += pack_it(m0.share_session_epoch, m0.is_renew_ack)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.acknowledgement_batches
             out += pack_i(m2.partition_index)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 items4 = m3.acknowledge_types
                 out += pack_qq(m3.first_offset, m3.last_offset)
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}b", *items4)
                 out += b"\0"
@@ -497,222 +363,98 @@ _DEFAULT_ShareAcknowledgeResponse_LeaderIdAndEpoch = shared_default(ShareAcknowl
 
 def _decode_ShareAcknowledgeResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareAcknowledgeResponse)
     m0.acquisition_lock_timeout_ms = 0
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("responses", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_count(data, at, 18, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_ShareAcknowledgeTopicResponse)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 17 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 17, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeResponse_PartitionData)
-            m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
+            m2.partition_index, m2.error_code = unpack_ih(data, at)
+            at += 6
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
             m3 = new(_ShareAcknowledgeResponse_LeaderIdAndEpoch)
-            m3.leader_id, m3.leader_epoch, n = unpack_iic(data, at)
-            at += 9
-            if n:
-                at = skip_tags(data, at, n, size)
+            m3.leader_id, m3.leader_epoch = unpack_ii(data, at)
+            at += 8
+            at = read_no_tags(data, at)
             m2.current_leader = m3
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("node_endpoints", n)
+    n, at = read_compact_count(data, at, 11, "node_endpoints")
     m0.node_endpoints = []
     add1 = m0.node_endpoints.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_NodeEndpoint)
-        m1.node_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.rack = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("rack", n - 1)
-            m1.rack = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.node_id,) = unpack_i(data, at)
+        at += 4
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_i(data, at)
+        at += 4
+        m1.rack, at = read_compact_nullable_string(data, at, "rack")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ShareAcknowledgeResponse_2(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ShareAcknowledgeResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    m0.acquisition_lock_timeout_ms, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("responses", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    (m0.acquisition_lock_timeout_ms,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_count(data, at, 18, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_ShareAcknowledgeTopicResponse)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 17 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 17, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ShareAcknowledgeResponse_PartitionData)
-            m2.partition_index, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
+            m2.partition_index, m2.error_code = unpack_ih(data, at)
+            at += 6
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
             m3 = new(_ShareAcknowledgeResponse_LeaderIdAndEpoch)
-            m3.leader_id, m3.leader_epoch, n = unpack_iic(data, at)
-            at += 9
-            if n:
-                at = skip_tags(data, at, n, size)
+            m3.leader_id, m3.leader_epoch = unpack_ii(data, at)
+            at += 8
+            at = read_no_tags(data, at)
             m2.current_leader = m3
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 11 <= size - at:
-        raise bad_length("node_endpoints", n)
+    n, at = read_compact_count(data, at, 11, "node_endpoints")
     m0.node_endpoints = []
     add1 = m0.node_endpoints.append
     for _ in range(n):
         m1 = new(_ShareAcknowledgeResponse_NodeEndpoint)
-        m1.node_id, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.rack = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("rack", n - 1)
-            m1.rack = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        (m1.node_id,) = unpack_i(data, at)
+        at += 4
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_i(data, at)
+        at += 4
+        m1.rack, at = read_compact_nullable_string(data, at, "rack")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -725,52 +467,28 @@ ShareAcknowledgeResponse.DECODERS = {
 def _encode_ShareAcknowledgeResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.responses
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ih(m2.partition_index, m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             m3 = m2.current_leader
             out += pack_iizz(m3.leader_id, m3.leader_epoch)
         out += b"\0"
     items1 = m0.node_endpoints
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_i(m1.node_id)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_i(m1.port)
-        if m1.rack is None:
-            out += b"\0"
-        else:
-            text = m1.rack.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.rack)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -779,53 +497,29 @@ def _encode_ShareAcknowledgeResponse_1(m0: Any) -> list[Buffer]:
 def _encode_ShareAcknowledgeResponse_2(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.responses
     out += pack_i(m0.acquisition_lock_timeout_ms)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ih(m2.partition_index, m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             m3 = m2.current_leader
             out += pack_iizz(m3.leader_id, m3.leader_epoch)
         out += b"\0"
     items1 = m0.node_endpoints
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         out += pack_i(m1.node_id)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_i(m1.port)
-        if m1.rack is None:
-            out += b"\0"
-        else:
-            text = m1.rack.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.rack)
         out += b"\0"
     out += b"\0"
     return [out]

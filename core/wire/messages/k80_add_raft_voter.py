@@ -11,25 +11,25 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
     not_in_version,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_Hz = Struct_(">Hx").pack
 pack_ih = Struct_(">ih").pack
 pack_iiu = Struct_(">ii16s").pack
 pack_tz = Struct_(">?x").pack
-unpack_Hc = Struct_(">HB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iiuc = Struct_(">ii16sB").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
+unpack_H = Struct_(">H").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_iiu = Struct_(">ii16s").unpack_from
+unpack_t = Struct_(">?").unpack_from
 
 
 class AddRaftVoterRequest(Message):
@@ -76,116 +76,46 @@ _AddRaftVoterRequest = AddRaftVoterRequest
 
 def _decode_AddRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddRaftVoterRequest)
     m0.ack_when_committed = True
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.timeout_ms, m0.voter_id, m0.voter_directory_id, n = unpack_iiuc(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("listeners", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    m0.timeout_ms, m0.voter_id, m0.voter_directory_id = unpack_iiu(data, at)
+    at += 24
+    n, at = read_compact_count(data, at, 5, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_AddRaftVoterRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_Hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_H(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_AddRaftVoterRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddRaftVoterRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.timeout_ms, m0.voter_id, m0.voter_directory_id, n = unpack_iiuc(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("listeners", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    m0.timeout_ms, m0.voter_id, m0.voter_directory_id = unpack_iiu(data, at)
+    at += 24
+    n, at = read_compact_count(data, at, 5, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_AddRaftVoterRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_Hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_H(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
-    m0.ack_when_committed, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.ack_when_committed,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -199,28 +129,15 @@ def _encode_AddRaftVoterRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     if not m0.ack_when_committed:
         raise not_in_version("ack_when_committed", m0.ack_when_committed)
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     if len(m0.voter_directory_id) != 16:
         raise bad_uuid("voter_directory_id", m0.voter_directory_id)
     items1 = m0.listeners
     out += pack_iiu(m0.timeout_ms, m0.voter_id, m0.voter_directory_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hz(m1.port)
     out += b"\0"
     return [out]
@@ -228,28 +145,15 @@ def _encode_AddRaftVoterRequest_0(m0: Any) -> list[Buffer]:
 
 def _encode_AddRaftVoterRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     if len(m0.voter_directory_id) != 16:
         raise bad_uuid("voter_directory_id", m0.voter_directory_id)
     items1 = m0.listeners
     out += pack_iiu(m0.timeout_ms, m0.voter_id, m0.voter_directory_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hz(m1.port)
     out += pack_tz(m0.ack_when_committed)
     return [out]
@@ -282,24 +186,11 @@ _AddRaftVoterResponse = AddRaftVoterResponse
 
 def _decode_AddRaftVoterResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_AddRaftVoterResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -312,13 +203,7 @@ AddRaftVoterResponse.DECODERS = {
 def _encode_AddRaftVoterResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += b"\0"
     return [out]
 

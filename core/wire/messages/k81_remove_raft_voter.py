@@ -9,12 +9,12 @@ from struct import Struct as Struct_
 from typing import Any
 
 from ..message import Int16, Int32, Message, Uuid, ZERO_UUID, new
-from ..primitives import Buffer, UVARINTS, bad_length, bad_uuid, read_long_string_length, skip_tags, string_uvarint
+from ..primitives import Buffer, bad_uuid, put_compact_nullable_string, read_compact_nullable_string, read_no_tags
 
 pack_ih = Struct_(">ih").pack
 pack_iuz = Struct_(">i16sx").pack
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iuc = Struct_(">i16sB").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_iu = Struct_(">i16s").unpack_from
 
 
 class RemoveRaftVoterRequest(Message):
@@ -44,24 +44,11 @@ _RemoveRaftVoterRequest = RemoveRaftVoterRequest
 
 def _decode_RemoveRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RemoveRaftVoterRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.voter_id, m0.voter_directory_id, n = unpack_iuc(data, at)
-    at += 21
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    m0.voter_id, m0.voter_directory_id = unpack_iu(data, at)
+    at += 20
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -72,13 +59,7 @@ RemoveRaftVoterRequest.DECODERS = {
 
 def _encode_RemoveRaftVoterRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     if len(m0.voter_directory_id) != 16:
         raise bad_uuid("voter_directory_id", m0.voter_directory_id)
     out += pack_iuz(m0.voter_id, m0.voter_directory_id)
@@ -111,24 +92,11 @@ _RemoveRaftVoterResponse = RemoveRaftVoterResponse
 
 def _decode_RemoveRaftVoterResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_RemoveRaftVoterResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -140,13 +108,7 @@ RemoveRaftVoterResponse.DECODERS = {
 def _encode_RemoveRaftVoterResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     out += b"\0"
     return [out]
 

@@ -11,14 +11,17 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uint16, Uuid, ZERO_UUID, differs, new, shared_default
 from ..primitives import (
     Buffer,
-    UVARINTS,
     bad_length,
     bad_uuid,
-    read_long_string_length,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
     read_long_uvarint,
+    read_no_tags,
     read_uvarint,
-    skip_tags,
-    string_uvarint,
     uvarint,
 )
 
@@ -28,12 +31,12 @@ pack_ih = Struct_(">ih").pack
 pack_ii = Struct_(">ii").pack
 pack_iiu = Struct_(">ii16s").pack
 pack_iz = Struct_(">ix").pack
-unpack_Hc = Struct_(">HB").unpack_from
-unpack_hhc = Struct_(">hhB").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
+unpack_H = Struct_(">H").unpack_from
+unpack_hh = Struct_(">hh").unpack_from
+unpack_i = Struct_(">i").unpack_from
 unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
-unpack_iiuc = Struct_(">ii16sB").unpack_from
+unpack_ii = Struct_(">ii").unpack_from
+unpack_iiu = Struct_(">ii16s").unpack_from
 
 
 class UpdateRaftVoterRequest(Message):
@@ -96,64 +99,27 @@ _DEFAULT_UpdateRaftVoterRequest_KRaftVersionFeature = shared_default(UpdateRaftV
 
 def _decode_UpdateRaftVoterRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_UpdateRaftVoterRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.cluster_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("cluster_id", n - 1)
-        m0.cluster_id = data[at:stop].decode()
-        at = stop
-    m0.current_leader_epoch, m0.voter_id, m0.voter_directory_id, n = unpack_iiuc(data, at)
-    at += 25
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 5 <= size - at:
-        raise bad_length("listeners", n)
+    m0.cluster_id, at = read_compact_nullable_string(data, at, "cluster_id")
+    m0.current_leader_epoch, m0.voter_id, m0.voter_directory_id = unpack_iiu(data, at)
+    at += 24
+    n, at = read_compact_count(data, at, 5, "listeners")
     m0.listeners = []
     add1 = m0.listeners.append
     for _ in range(n):
         m1 = new(_UpdateRaftVoterRequest_Listener)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("name", n - 1)
-        m1.name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_Hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.name, at = read_compact_string(data, at, "name")
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_H(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         add1(m1)
     m1 = new(_UpdateRaftVoterRequest_KRaftVersionFeature)
-    m1.min_supported_version, m1.max_supported_version, n = unpack_hhc(data, at)
-    at += 5
-    if n:
-        at = skip_tags(data, at, n, size)
+    m1.min_supported_version, m1.max_supported_version = unpack_hh(data, at)
+    at += 4
+    at = read_no_tags(data, at)
     m0.k_raft_version_feature = m1
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -164,28 +130,15 @@ UpdateRaftVoterRequest.DECODERS = {
 
 def _encode_UpdateRaftVoterRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    if m0.cluster_id is None:
-        out += b"\0"
-    else:
-        text = m0.cluster_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.cluster_id)
     if len(m0.voter_directory_id) != 16:
         raise bad_uuid("voter_directory_id", m0.voter_directory_id)
     items1 = m0.listeners
     out += pack_iiu(m0.current_leader_epoch, m0.voter_id, m0.voter_directory_id)
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.name)
+        put_compact_string(out, m1.host)
         out += pack_Hz(m1.port)
     m1 = m0.k_raft_version_feature
     out += pack_hhzz(m1.min_supported_version, m1.max_supported_version)
@@ -252,19 +205,12 @@ def _decode_UpdateRaftVoterResponse_0(data: Any, at: int) -> tuple[Any, int]:
                 raise bad_length("tagged field", n)
             if tag == 0:
                 m1 = new(_UpdateRaftVoterResponse_CurrentLeader)
-                m1.leader_id, m1.leader_epoch, n = unpack_iic(data, at)
-                at += 9
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("host", n - 1)
-                m1.host = data[at:stop].decode()
-                at = stop
-                m1.port, n = unpack_ic(data, at)
-                at += 5
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m1.leader_id, m1.leader_epoch = unpack_ii(data, at)
+                at += 8
+                m1.host, at = read_compact_string(data, at, "host")
+                (m1.port,) = unpack_i(data, at)
+                at += 4
+                at = read_no_tags(data, at)
                 m0.current_leader = m1
                 if at != end0:
                     raise bad_length("current_leader", n)
@@ -281,7 +227,7 @@ UpdateRaftVoterResponse.DECODERS = {
 def _encode_UpdateRaftVoterResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if not (differs(m0.current_leader, _DEFAULT_UpdateRaftVoterResponse_CurrentLeader)):
+    if m0.current_leader is _DEFAULT_UpdateRaftVoterResponse_CurrentLeader:
         out += b"\0"
     else:
         count0 = 0
@@ -290,10 +236,7 @@ def _encode_UpdateRaftVoterResponse_0(m0: Any) -> list[Buffer]:
             body0 = bytearray()
             m1 = m0.current_leader
             body0 += pack_ii(m1.leader_id, m1.leader_epoch)
-            text = m1.host.encode()
-            n = len(text) + 1
-            body0 += UVARINTS[n] if n < 128 else string_uvarint(n)
-            body0 += text
+            put_compact_string(body0, m1.host)
             body0 += pack_iz(m1.port)
             count0 += 1
             section0 += uvarint(0) + uvarint(len(body0)) + body0

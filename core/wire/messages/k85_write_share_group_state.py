@@ -11,14 +11,14 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_ih = Struct_(">ih").pack
@@ -26,11 +26,11 @@ pack_iiiq = Struct_(">iiiq").pack
 pack_iiiqi = Struct_(">iiiqi").pack
 pack_qqbhz = Struct_(">qqbhx").pack
 pack_u = Struct_(">16s").pack
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iiiqc = Struct_(">iiiqB").unpack_from
-unpack_iiiqic = Struct_(">iiiqiB").unpack_from
-unpack_qqbhc = Struct_(">qqbhB").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_iiiq = Struct_(">iiiq").unpack_from
+unpack_iiiqi = Struct_(">iiiqi").unpack_from
+unpack_qqbh = Struct_(">qqbh").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class WriteShareGroupStateRequest(Message):
@@ -115,138 +115,72 @@ _WriteShareGroupStateRequest = WriteShareGroupStateRequest
 
 def _decode_WriteShareGroupStateRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_WriteShareGroupStateRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_WriteShareGroupStateRequest_WriteStateData)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 22 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 22, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_WriteShareGroupStateRequest_PartitionData)
             m2.delivery_complete_count = -1
-            m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset, n = unpack_iiiqc(data, at)
-            at += 21
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 20 <= size - at:
-                raise bad_length("state_batches", n)
+            m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset = unpack_iiiq(data, at)
+            at += 20
+            n, at = read_compact_count(data, at, 20, "state_batches")
             m2.state_batches = []
             add3 = m2.state_batches.append
             for _ in range(n):
                 m3 = new(_WriteShareGroupStateRequest_StateBatch)
-                m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count, n = unpack_qqbhc(data, at)
-                at += 20
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count = unpack_qqbh(data, at)
+                at += 19
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_WriteShareGroupStateRequest_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_WriteShareGroupStateRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_WriteShareGroupStateRequest_WriteStateData)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 26 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 26, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_WriteShareGroupStateRequest_PartitionData)
-            m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count, n = unpack_iiiqic(data, at)
-            at += 25
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 20 <= size - at:
-                raise bad_length("state_batches", n)
+            m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count = unpack_iiiqi(data, at)
+            at += 24
+            n, at = read_compact_count(data, at, 20, "state_batches")
             m2.state_batches = []
             add3 = m2.state_batches.append
             for _ in range(n):
                 m3 = new(_WriteShareGroupStateRequest_StateBatch)
-                m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count, n = unpack_qqbhc(data, at)
-                at += 20
-                if n:
-                    at = skip_tags(data, at, n, size)
+                m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count = unpack_qqbh(data, at)
+                at += 19
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -258,25 +192,19 @@ WriteShareGroupStateRequest.DECODERS = {
 
 def _encode_WriteShareGroupStateRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.state_batches
             out += pack_iiiq(m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 out += pack_qqbhz(m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count)
             out += b"\0"
@@ -287,25 +215,19 @@ def _encode_WriteShareGroupStateRequest_0(m0: Any) -> list[Buffer]:
 
 def _encode_WriteShareGroupStateRequest_1(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             items3 = m2.state_batches
             out += pack_iiiqi(m2.partition, m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count)
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 out += pack_qqbhz(m3.first_offset, m3.last_offset, m3.delivery_state, m3.delivery_count)
             out += b"\0"
@@ -363,56 +285,27 @@ _WriteShareGroupStateResponse = WriteShareGroupStateResponse
 
 def _decode_WriteShareGroupStateResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_WriteShareGroupStateResponse)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("results", n)
+    n, at = read_compact_count(data, at, 18, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_WriteShareGroupStateResponse_WriteStateResult)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 8 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 8, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_WriteShareGroupStateResponse_PartitionResult)
-            m2.partition, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition, m2.error_code = unpack_ih(data, at)
+            at += 6
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -425,24 +318,16 @@ WriteShareGroupStateResponse.DECODERS = {
 def _encode_WriteShareGroupStateResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ih(m2.partition, m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             out += b"\0"
         out += b"\0"
     out += b"\0"

@@ -11,14 +11,14 @@ from typing import Any
 from ..message import Int16, Int32, Int64, Message, Struct, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_ih = Struct_(">ih").pack
@@ -26,11 +26,11 @@ pack_iiqiz = Struct_(">iiqix").pack
 pack_iiqz = Struct_(">iiqx").pack
 pack_iiz = Struct_(">iix").pack
 pack_u = Struct_(">16s").pack
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
-unpack_iiqc = Struct_(">iiqB").unpack_from
-unpack_iiqic = Struct_(">iiqiB").unpack_from
-unpack_uc = Struct_(">16sB").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_ii = Struct_(">ii").unpack_from
+unpack_iiq = Struct_(">iiq").unpack_from
+unpack_iiqi = Struct_(">iiqi").unpack_from
+unpack_u = Struct_(">16s").unpack_from
 
 
 class ReadShareGroupStateSummaryRequest(Message):
@@ -81,53 +81,27 @@ _ReadShareGroupStateSummaryRequest = ReadShareGroupStateSummaryRequest
 
 def _decode_ReadShareGroupStateSummaryRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ReadShareGroupStateSummaryRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    n, at = read_compact_count(data, at, 18, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateSummaryRequest_ReadStateSummaryData)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 9 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 9, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateSummaryRequest_PartitionData)
-            m2.partition, m2.leader_epoch, n = unpack_iic(data, at)
-            at += 9
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition, m2.leader_epoch = unpack_ii(data, at)
+            at += 8
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -139,20 +113,15 @@ ReadShareGroupStateSummaryRequest.DECODERS = {
 
 def _encode_ReadShareGroupStateSummaryRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_iiz(m2.partition, m2.leader_epoch)
         out += b"\0"
@@ -232,112 +201,58 @@ _ReadShareGroupStateSummaryResponse = ReadShareGroupStateSummaryResponse
 
 def _decode_ReadShareGroupStateSummaryResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ReadShareGroupStateSummaryResponse)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("results", n)
+    n, at = read_compact_count(data, at, 18, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateSummaryResponse_ReadStateSummaryResult)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 24 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 24, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateSummaryResponse_PartitionResult)
             m2.delivery_complete_count = -1
-            m2.partition, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
-            m2.state_epoch, m2.leader_epoch, m2.start_offset, n = unpack_iiqc(data, at)
-            at += 17
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition, m2.error_code = unpack_ih(data, at)
+            at += 6
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
+            m2.state_epoch, m2.leader_epoch, m2.start_offset = unpack_iiq(data, at)
+            at += 16
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
 def _decode_ReadShareGroupStateSummaryResponse_1(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_ReadShareGroupStateSummaryResponse)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 18 <= size - at:
-        raise bad_length("results", n)
+    n, at = read_compact_count(data, at, 18, "results")
     m0.results = []
     add1 = m0.results.append
     for _ in range(n):
         m1 = new(_ReadShareGroupStateSummaryResponse_ReadStateSummaryResult)
-        m1.topic_id, n = unpack_uc(data, at)
-        at += 17
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 28 <= size - at:
-            raise bad_length("partitions", n)
+        (m1.topic_id,) = unpack_u(data, at)
+        at += 16
+        n, at = read_compact_count(data, at, 28, "partitions")
         m1.partitions = []
         add2 = m1.partitions.append
         for _ in range(n):
             m2 = new(_ReadShareGroupStateSummaryResponse_PartitionResult)
-            m2.partition, m2.error_code, n = unpack_ihc(data, at)
-            at += 7
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            if n == 0:
-                m2.error_message = None
-            else:
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("error_message", n - 1)
-                m2.error_message = data[at:stop].decode()
-                at = stop
-            m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count, n = unpack_iiqic(data, at)
-            at += 21
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.partition, m2.error_code = unpack_ih(data, at)
+            at += 6
+            m2.error_message, at = read_compact_nullable_string(data, at, "error_message")
+            m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count = unpack_iiqi(data, at)
+            at += 20
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -350,24 +265,16 @@ ReadShareGroupStateSummaryResponse.DECODERS = {
 def _encode_ReadShareGroupStateSummaryResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ih(m2.partition, m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             out += pack_iiqz(m2.state_epoch, m2.leader_epoch, m2.start_offset)
         out += b"\0"
     out += b"\0"
@@ -377,24 +284,16 @@ def _encode_ReadShareGroupStateSummaryResponse_0(m0: Any) -> list[Buffer]:
 def _encode_ReadShareGroupStateSummaryResponse_1(m0: Any) -> list[Buffer]:
     out = bytearray()
     items1 = m0.results
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         items2 = m1.partitions
         out += pack_u(m1.topic_id)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
             out += pack_ih(m2.partition, m2.error_code)
-            if m2.error_message is None:
-                out += b"\0"
-            else:
-                text = m2.error_message.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+            put_compact_nullable_string(out, m2.error_message)
             out += pack_iiqiz(m2.state_epoch, m2.leader_epoch, m2.start_offset, m2.delivery_complete_count)
         out += b"\0"
     out += b"\0"

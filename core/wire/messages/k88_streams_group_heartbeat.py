@@ -13,13 +13,20 @@ from typing import Any
 from ..message import Int8, Int16, Int32, Int64, Message, Struct, UNSET, Uint16, new, shared_default
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    FEW,
+    PACK_INTS,
+    UNPACK_INTS,
+    pack_ints,
+    put_compact_count,
+    put_compact_nullable_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
+    unpack_ints,
 )
 
 pack_Hz = Struct_(">Hx").pack
@@ -31,16 +38,15 @@ pack_ii = Struct_(">ii").pack
 pack_iiii = Struct_(">iiii").pack
 pack_iqz = Struct_(">iqx").pack
 pack_tz = Struct_(">?x").pack
-unpack_Hc = Struct_(">HB").unpack_from
+unpack_H = Struct_(">H").unpack_from
 unpack_b = Struct_(">b").unpack_from
-unpack_bc = Struct_(">bB").unpack_from
+unpack_i = Struct_(">i").unpack_from
 unpack_ib = Struct_(">ib").unpack_from
-unpack_ic = Struct_(">iB").unpack_from
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_iic = Struct_(">iiB").unpack_from
-unpack_iiiic = Struct_(">iiiiB").unpack_from
-unpack_iqc = Struct_(">iqB").unpack_from
-unpack_tc = Struct_(">?B").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_ii = Struct_(">ii").unpack_from
+unpack_iiii = Struct_(">iiii").unpack_from
+unpack_iq = Struct_(">iq").unpack_from
+unpack_t = Struct_(">?").unpack_from
 
 
 class StreamsGroupHeartbeatRequest(Message):
@@ -233,544 +239,198 @@ _StreamsGroupHeartbeatRequest = StreamsGroupHeartbeatRequest
 
 def _decode_StreamsGroupHeartbeatRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_StreamsGroupHeartbeatRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    m0.member_epoch, m0.endpoint_information_epoch, n = unpack_iic(data, at)
-    at += 9
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.instance_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("instance_id", n - 1)
-        m0.instance_id = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.rack_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("rack_id", n - 1)
-        m0.rack_id = data[at:stop].decode()
-        at = stop
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.member_epoch, m0.endpoint_information_epoch = unpack_ii(data, at)
+    at += 8
+    m0.instance_id, at = read_compact_nullable_string(data, at, "instance_id")
+    m0.rack_id, at = read_compact_nullable_string(data, at, "rack_id")
     m0.rebalance_timeout_ms, n = unpack_ib(data, at)
     at += 5
     if n < 0:
         m0.topology = None
     else:
         m1 = new(_StreamsGroupHeartbeatRequest_Topology)
-        m1.epoch, n = unpack_ic(data, at)
-        at += 5
-        if n > 127:
-            n, at = read_long_uvarint(data, at, n)
-        n -= 1
-        if not 0 <= n * 8 <= size - at:
-            raise bad_length("subtopologies", n)
+        (m1.epoch,) = unpack_i(data, at)
+        at += 4
+        n, at = read_compact_count(data, at, 8, "subtopologies")
         m1.subtopologies = []
         add2 = m1.subtopologies.append
         for _ in range(n):
             m2 = new(_StreamsGroupHeartbeatRequest_Subtopology)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m2.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n <= size - at:
-                raise bad_length("source_topics", n)
+            m2.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 1, "source_topics")
             m2.source_topics = []
             add3 = m2.source_topics.append
             for _ in range(n):
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("source_topics", n - 1)
-                add3(data[at:stop].decode())
-                at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n <= size - at:
-                raise bad_length("source_topic_regex", n)
+                text, at = read_compact_string(data, at, "source_topics")
+                add3(text)
+            n, at = read_compact_count(data, at, 1, "source_topic_regex")
             m2.source_topic_regex = []
             add3 = m2.source_topic_regex.append
             for _ in range(n):
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("source_topic_regex", n - 1)
-                add3(data[at:stop].decode())
-                at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 9 <= size - at:
-                raise bad_length("state_changelog_topics", n)
+                text, at = read_compact_string(data, at, "source_topic_regex")
+                add3(text)
+            n, at = read_compact_count(data, at, 9, "state_changelog_topics")
             m2.state_changelog_topics = []
             add3 = m2.state_changelog_topics.append
             for _ in range(n):
                 m3 = new(_StreamsGroupHeartbeatRequest_TopicInfo)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("name", n - 1)
-                m3.name = data[at:stop].decode()
-                at = stop
-                m3.partitions, m3.replication_factor, n = unpack_ihc(data, at)
-                at += 7
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 3 <= size - at:
-                    raise bad_length("topic_configs", n)
+                m3.name, at = read_compact_string(data, at, "name")
+                m3.partitions, m3.replication_factor = unpack_ih(data, at)
+                at += 6
+                n, at = read_compact_count(data, at, 3, "topic_configs")
                 m3.topic_configs = []
                 add4 = m3.topic_configs.append
                 for _ in range(n):
                     m4 = new(_StreamsGroupHeartbeatRequest_KeyValue)
-                    n = data[at]
-                    at += 1
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("key", n - 1)
-                    m4.key = data[at:stop].decode()
-                    at = stop
-                    n = data[at]
-                    at += 1
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("value", n - 1)
-                    m4.value = data[at:stop].decode()
-                    at = stop
-                    n = data[at]
-                    at += 1
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    m4.key, at = read_compact_string(data, at, "key")
+                    m4.value, at = read_compact_string(data, at, "value")
+                    at = read_no_tags(data, at)
                     add4(m4)
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n <= size - at:
-                raise bad_length("repartition_sink_topics", n)
+            n, at = read_compact_count(data, at, 1, "repartition_sink_topics")
             m2.repartition_sink_topics = []
             add3 = m2.repartition_sink_topics.append
             for _ in range(n):
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("repartition_sink_topics", n - 1)
-                add3(data[at:stop].decode())
-                at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 9 <= size - at:
-                raise bad_length("repartition_source_topics", n)
+                text, at = read_compact_string(data, at, "repartition_sink_topics")
+                add3(text)
+            n, at = read_compact_count(data, at, 9, "repartition_source_topics")
             m2.repartition_source_topics = []
             add3 = m2.repartition_source_topics.append
             for _ in range(n):
                 m3 = new(_StreamsGroupHeartbeatRequest_TopicInfo)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("name", n - 1)
-                m3.name = data[at:stop].decode()
-                at = stop
-                m3.partitions, m3.replication_factor, n = unpack_ihc(data, at)
-                at += 7
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 3 <= size - at:
-                    raise bad_length("topic_configs", n)
+                m3.name, at = read_compact_string(data, at, "name")
+                m3.partitions, m3.replication_factor = unpack_ih(data, at)
+                at += 6
+                n, at = read_compact_count(data, at, 3, "topic_configs")
                 m3.topic_configs = []
                 add4 = m3.topic_configs.append
                 for _ in range(n):
                     m4 = new(_StreamsGroupHeartbeatRequest_KeyValue)
-                    n = data[at]
-                    at += 1
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("key", n - 1)
-                    m4.key = data[at:stop].decode()
-                    at = stop
-                    n = data[at]
-                    at += 1
-                    if n > 127:
-                        n, at = read_long_string_length(data, at, n)
-                    stop = at + n - 1
-                    if not at <= stop <= size:
-                        raise bad_length("value", n - 1)
-                    m4.value = data[at:stop].decode()
-                    at = stop
-                    n = data[at]
-                    at += 1
-                    if n:
-                        at = skip_tags(data, at, n, size)
+                    m4.key, at = read_compact_string(data, at, "key")
+                    m4.value, at = read_compact_string(data, at, "value")
+                    at = read_no_tags(data, at)
                     add4(m4)
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("copartition_groups", n)
+            n, at = read_compact_count(data, at, 4, "copartition_groups")
             m2.copartition_groups = []
             add3 = m2.copartition_groups.append
             for _ in range(n):
                 m3 = new(_StreamsGroupHeartbeatRequest_CopartitionGroup)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_length("source_topics", n)
+                n, at = read_compact_count(data, at, 2, "source_topics")
                 m3.source_topics = list(unpack_from(f">{n}h", data, at))
                 at += n * 2
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_length("source_topic_regex", n)
+                n, at = read_compact_count(data, at, 2, "source_topic_regex")
                 m3.source_topic_regex = list(unpack_from(f">{n}h", data, at))
                 at += n * 2
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 2 <= size - at:
-                    raise bad_length("repartition_source_topics", n)
+                n, at = read_compact_count(data, at, 2, "repartition_source_topics")
                 m3.repartition_source_topics = list(unpack_from(f">{n}h", data, at))
                 at += n * 2
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add3(m3)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add2(m2)
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        at = read_no_tags(data, at)
         m0.topology = m1
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "active_tasks")
+    if n < 0:
         m0.active_tasks = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("active_tasks", n)
         m0.active_tasks = []
         add1 = m0.active_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskIds)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("partitions", n)
-            m1.partitions = list(unpack_from(f">{n}i", data, at))
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 4, "partitions")
+            m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
             at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "standby_tasks")
+    if n < 0:
         m0.standby_tasks = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("standby_tasks", n)
         m0.standby_tasks = []
         add1 = m0.standby_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskIds)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("partitions", n)
-            m1.partitions = list(unpack_from(f">{n}i", data, at))
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 4, "partitions")
+            m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
             at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "warmup_tasks")
+    if n < 0:
         m0.warmup_tasks = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("warmup_tasks", n)
         m0.warmup_tasks = []
         add1 = m0.warmup_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskIds)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("partitions", n)
-            m1.partitions = list(unpack_from(f">{n}i", data, at))
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 4, "partitions")
+            m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
             at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.process_id = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("process_id", n - 1)
-        m0.process_id = data[at:stop].decode()
-        at = stop
+    m0.process_id, at = read_compact_nullable_string(data, at, "process_id")
     (n,) = unpack_b(data, at)
     at += 1
     if n < 0:
         m0.user_endpoint = None
     else:
         m1 = new(_StreamsGroupHeartbeatRequest_Endpoint)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("host", n - 1)
-        m1.host = data[at:stop].decode()
-        at = stop
-        m1.port, n = unpack_Hc(data, at)
-        at += 3
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.host, at = read_compact_string(data, at, "host")
+        (m1.port,) = unpack_H(data, at)
+        at += 2
+        at = read_no_tags(data, at)
         m0.user_endpoint = m1
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "client_tags")
+    if n < 0:
         m0.client_tags = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("client_tags", n)
         m0.client_tags = []
         add1 = m0.client_tags.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_KeyValue)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("key", n - 1)
-            m1.key = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("value", n - 1)
-            m1.value = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m1.key, at = read_compact_string(data, at, "key")
+            m1.value, at = read_compact_string(data, at, "value")
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 14, "task_offsets")
+    if n < 0:
         m0.task_offsets = None
     else:
-        n -= 1
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("task_offsets", n)
         m0.task_offsets = []
         add1 = m0.task_offsets.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskOffset)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            m1.partition, m1.offset, n = unpack_iqc(data, at)
-            at += 13
-            if n:
-                at = skip_tags(data, at, n, size)
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            m1.partition, m1.offset = unpack_iq(data, at)
+            at += 12
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 14, "task_end_offsets")
+    if n < 0:
         m0.task_end_offsets = None
     else:
-        n -= 1
-        if not 0 <= n * 14 <= size - at:
-            raise bad_length("task_end_offsets", n)
         m0.task_end_offsets = []
         add1 = m0.task_end_offsets.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatRequest_TaskOffset)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            m1.partition, m1.offset, n = unpack_iqc(data, at)
-            at += 13
-            if n:
-                at = skip_tags(data, at, n, size)
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            m1.partition, m1.offset = unpack_iq(data, at)
+            at += 12
+            at = read_no_tags(data, at)
             add1(m1)
-    m0.shutdown_application, n = unpack_tc(data, at)
-    at += 2
-    if n:
-        at = skip_tags(data, at, n, size)
+    (m0.shutdown_application,) = unpack_t(data, at)
+    at += 1
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -781,29 +441,11 @@ StreamsGroupHeartbeatRequest.DECODERS = {
 
 def _encode_StreamsGroupHeartbeatRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
+    put_compact_string(out, m0.member_id)
     out += pack_ii(m0.member_epoch, m0.endpoint_information_epoch)
-    if m0.instance_id is None:
-        out += b"\0"
-    else:
-        text = m0.instance_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    if m0.rack_id is None:
-        out += b"\0"
-    else:
-        text = m0.rack_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.instance_id)
+    put_compact_nullable_string(out, m0.rack_id)
     out += pack_i(m0.rebalance_timeout_ms)
     m1 = m0.topology
     if m1 is None:
@@ -811,194 +453,116 @@ def _encode_StreamsGroupHeartbeatRequest_0(m0: Any) -> list[Buffer]:
     else:
         items2 = m1.subtopologies
         out += pack_bi(1, m1.epoch)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.subtopology_id.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.subtopology_id)
             items3 = m2.source_topics
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3)
             items3 = m2.source_topic_regex
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3)
             items3 = m2.state_changelog_topics
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.name.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3.name)
                 items4 = m3.topic_configs
                 out += pack_ih(m3.partitions, m3.replication_factor)
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 for m4 in items4:
-                    text = m4.key.encode()
-                    n = len(text) + 1
-                    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                    out += text
-                    text = m4.value.encode()
-                    n = len(text) + 1
-                    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                    out += text
+                    put_compact_string(out, m4.key)
+                    put_compact_string(out, m4.value)
                     out += b"\0"
                 out += b"\0"
             items3 = m2.repartition_sink_topics
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3)
             items3 = m2.repartition_source_topics
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
-                text = m3.name.encode()
-                n = len(text) + 1
-                out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                out += text
+                put_compact_string(out, m3.name)
                 items4 = m3.topic_configs
                 out += pack_ih(m3.partitions, m3.replication_factor)
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 for m4 in items4:
-                    text = m4.key.encode()
-                    n = len(text) + 1
-                    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                    out += text
-                    text = m4.value.encode()
-                    n = len(text) + 1
-                    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-                    out += text
+                    put_compact_string(out, m4.key)
+                    put_compact_string(out, m4.value)
                     out += b"\0"
                 out += b"\0"
             items3 = m2.copartition_groups
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             for m3 in items3:
                 items4 = m3.source_topics
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}h", *items4)
                 items4 = m3.source_topic_regex
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}h", *items4)
                 items4 = m3.repartition_source_topics
-                n = len(items4) + 1
-                out += UVARINTS[n] if n < 128 else uvarint(n)
+                put_compact_count(out, items4)
                 if items4:
                     out += pack(f">{len(items4)}h", *items4)
                 out += b"\0"
             out += b"\0"
         out += b"\0"
     items1 = m0.active_tasks
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     items1 = m0.standby_tasks
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     items1 = m0.warmup_tasks
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
-    if m0.process_id is None:
-        out += b"\0"
-    else:
-        text = m0.process_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.process_id)
     m1 = m0.user_endpoint
     if m1 is None:
         out += b"\xff"
     else:
         out += pack_b(1)
-        text = m1.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.host)
         out += pack_Hz(m1.port)
     items1 = m0.client_tags
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.key.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-        text = m1.value.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.key)
+        put_compact_string(out, m1.value)
         out += b"\0"
     items1 = m0.task_offsets
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         out += pack_iqz(m1.partition, m1.offset)
     items1 = m0.task_end_offsets
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         out += pack_iqz(m1.partition, m1.offset)
     out += pack_tz(m0.shutdown_application)
     return [out]
@@ -1126,274 +690,109 @@ _DEFAULT_StreamsGroupHeartbeatResponse_Endpoint = shared_default(StreamsGroupHea
 
 def _decode_StreamsGroupHeartbeatResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_StreamsGroupHeartbeatResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("member_id", n - 1)
-    m0.member_id = data[at:stop].decode()
-    at = stop
-    m0.member_epoch, m0.heartbeat_interval_ms, m0.acceptable_recovery_lag, m0.task_offset_interval_ms, n = unpack_iiiic(data, at)
-    at += 17
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    m0.member_id, at = read_compact_string(data, at, "member_id")
+    m0.member_epoch, m0.heartbeat_interval_ms, m0.acceptable_recovery_lag, m0.task_offset_interval_ms = unpack_iiii(data, at)
+    at += 16
+    n, at = read_compact_nullable_count(data, at, 3, "status")
+    if n < 0:
         m0.status = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("status", n)
         m0.status = []
         add1 = m0.status.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_Status)
-            m1.status_code, n = unpack_bc(data, at)
-            at += 2
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("status_detail", n - 1)
-            m1.status_detail = data[at:stop].decode()
-            at = stop
-            n = data[at]
+            (m1.status_code,) = unpack_b(data, at)
             at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            m1.status_detail, at = read_compact_string(data, at, "status_detail")
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "active_tasks")
+    if n < 0:
         m0.active_tasks = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("active_tasks", n)
         m0.active_tasks = []
         add1 = m0.active_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_TaskIds)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("partitions", n)
-            m1.partitions = list(unpack_from(f">{n}i", data, at))
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 4, "partitions")
+            m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
             at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "standby_tasks")
+    if n < 0:
         m0.standby_tasks = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("standby_tasks", n)
         m0.standby_tasks = []
         add1 = m0.standby_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_TaskIds)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("partitions", n)
-            m1.partitions = list(unpack_from(f">{n}i", data, at))
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 4, "partitions")
+            m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
             at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    n, at = read_compact_nullable_count(data, at, 3, "warmup_tasks")
+    if n < 0:
         m0.warmup_tasks = None
     else:
-        n -= 1
-        if not 0 <= n * 3 <= size - at:
-            raise bad_length("warmup_tasks", n)
         m0.warmup_tasks = []
         add1 = m0.warmup_tasks.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_TaskIds)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("subtopology_id", n - 1)
-            m1.subtopology_id = data[at:stop].decode()
-            at = stop
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 4 <= size - at:
-                raise bad_length("partitions", n)
-            m1.partitions = list(unpack_from(f">{n}i", data, at))
+            m1.subtopology_id, at = read_compact_string(data, at, "subtopology_id")
+            n, at = read_compact_count(data, at, 4, "partitions")
+            m1.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
             at += n * 4
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    m0.endpoint_information_epoch, n = unpack_ic(data, at)
-    at += 5
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    if n == 0:
+    (m0.endpoint_information_epoch,) = unpack_i(data, at)
+    at += 4
+    n, at = read_compact_nullable_count(data, at, 7, "partitions_by_user_endpoint")
+    if n < 0:
         m0.partitions_by_user_endpoint = None
     else:
-        n -= 1
-        if not 0 <= n * 7 <= size - at:
-            raise bad_length("partitions_by_user_endpoint", n)
         m0.partitions_by_user_endpoint = []
         add1 = m0.partitions_by_user_endpoint.append
         for _ in range(n):
             m1 = new(_StreamsGroupHeartbeatResponse_EndpointToPartitions)
             m2 = new(_StreamsGroupHeartbeatResponse_Endpoint)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_string_length(data, at, n)
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("host", n - 1)
-            m2.host = data[at:stop].decode()
-            at = stop
-            m2.port, n = unpack_Hc(data, at)
-            at += 3
-            if n:
-                at = skip_tags(data, at, n, size)
+            m2.host, at = read_compact_string(data, at, "host")
+            (m2.port,) = unpack_H(data, at)
+            at += 2
+            at = read_no_tags(data, at)
             m1.user_endpoint = m2
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_length("active_partitions", n)
+            n, at = read_compact_count(data, at, 3, "active_partitions")
             m1.active_partitions = []
             add2 = m1.active_partitions.append
             for _ in range(n):
                 m2 = new(_StreamsGroupHeartbeatResponse_TopicPartition)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("topic", n - 1)
-                m2.topic = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_length("partitions", n)
-                m2.partitions = list(unpack_from(f">{n}i", data, at))
+                m2.topic, at = read_compact_string(data, at, "topic")
+                n, at = read_compact_count(data, at, 4, "partitions")
+                m2.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
                 at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add2(m2)
-            n = data[at]
-            at += 1
-            if n > 127:
-                n, at = read_long_uvarint(data, at, n)
-            n -= 1
-            if not 0 <= n * 3 <= size - at:
-                raise bad_length("standby_partitions", n)
+            n, at = read_compact_count(data, at, 3, "standby_partitions")
             m1.standby_partitions = []
             add2 = m1.standby_partitions.append
             for _ in range(n):
                 m2 = new(_StreamsGroupHeartbeatResponse_TopicPartition)
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_string_length(data, at, n)
-                stop = at + n - 1
-                if not at <= stop <= size:
-                    raise bad_length("topic", n - 1)
-                m2.topic = data[at:stop].decode()
-                at = stop
-                n = data[at]
-                at += 1
-                if n > 127:
-                    n, at = read_long_uvarint(data, at, n)
-                n -= 1
-                if not 0 <= n * 4 <= size - at:
-                    raise bad_length("partitions", n)
-                m2.partitions = list(unpack_from(f">{n}i", data, at))
+                m2.topic, at = read_compact_string(data, at, "topic")
+                n, at = read_compact_count(data, at, 4, "partitions")
+                m2.partitions = [*(UNPACK_INTS[n] if n < FEW else unpack_ints(n))(data, at)]
                 at += n * 4
-                n = data[at]
-                at += 1
-                if n:
-                    at = skip_tags(data, at, n, size)
+                at = read_no_tags(data, at)
                 add2(m2)
-            n = data[at]
-            at += 1
-            if n:
-                at = skip_tags(data, at, n, size)
+            at = read_no_tags(data, at)
             add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -1405,108 +804,71 @@ StreamsGroupHeartbeatResponse.DECODERS = {
 def _encode_StreamsGroupHeartbeatResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
-    text = m0.member_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_nullable_string(out, m0.error_message)
+    put_compact_string(out, m0.member_id)
     items1 = m0.status
     out += pack_iiii(m0.member_epoch, m0.heartbeat_interval_ms, m0.acceptable_recovery_lag, m0.task_offset_interval_ms)
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
         out += pack_b(m1.status_code)
-        text = m1.status_detail.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.status_detail)
         out += b"\0"
     items1 = m0.active_tasks
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     items1 = m0.standby_tasks
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     items1 = m0.warmup_tasks
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
-        text = m1.subtopology_id.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.subtopology_id)
         items2 = m1.partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         if items2:
-            out += pack(f">{len(items2)}i", *items2)
+            n = len(items2)
+            out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items2)
         out += b"\0"
     items1 = m0.partitions_by_user_endpoint
     out += pack_i(m0.endpoint_information_epoch)
-    n = 0 if items1 is None else len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_nullable_count(out, items1)
     for m1 in items1 or ():
         m2 = m1.user_endpoint
-        text = m2.host.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m2.host)
         items2 = m1.active_partitions
         out += pack_Hz(m2.port)
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.topic.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.topic)
             items3 = m2.partitions
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             if items3:
-                out += pack(f">{len(items3)}i", *items3)
+                n = len(items3)
+                out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items3)
             out += b"\0"
         items2 = m1.standby_partitions
-        n = len(items2) + 1
-        out += UVARINTS[n] if n < 128 else uvarint(n)
+        put_compact_count(out, items2)
         for m2 in items2:
-            text = m2.topic.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+            put_compact_string(out, m2.topic)
             items3 = m2.partitions
-            n = len(items3) + 1
-            out += UVARINTS[n] if n < 128 else uvarint(n)
+            put_compact_count(out, items3)
             if items3:
-                out += pack(f">{len(items3)}i", *items3)
+                n = len(items3)
+                out += (PACK_INTS[n] if n < FEW else pack_ints(n))(*items3)
             out += b"\0"
         out += b"\0"
     out += b"\0"

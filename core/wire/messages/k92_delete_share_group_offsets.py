@@ -11,20 +11,20 @@ from typing import Any
 from ..message import Int16, Int32, Message, Struct, UNSET, Uuid, ZERO_UUID, new
 from ..primitives import (
     Buffer,
-    UVARINTS,
-    bad_length,
     bad_uuid,
-    read_long_string_length,
-    read_long_uvarint,
-    skip_tags,
-    string_uvarint,
-    uvarint,
+    put_compact_count,
+    put_compact_nullable_string,
+    put_compact_string,
+    read_compact_count,
+    read_compact_nullable_string,
+    read_compact_string,
+    read_no_tags,
 )
 
 pack_ih = Struct_(">ih").pack
 pack_uh = Struct_(">16sh").pack
-unpack_ihc = Struct_(">ihB").unpack_from
-unpack_uhc = Struct_(">16shB").unpack_from
+unpack_ih = Struct_(">ih").unpack_from
+unpack_uh = Struct_(">16sh").unpack_from
 
 
 class DeleteShareGroupOffsetsRequest(Message):
@@ -60,46 +60,17 @@ _DeleteShareGroupOffsetsRequest = DeleteShareGroupOffsetsRequest
 
 def _decode_DeleteShareGroupOffsetsRequest_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteShareGroupOffsetsRequest)
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    stop = at + n - 1
-    if not at <= stop <= size:
-        raise bad_length("group_id", n - 1)
-    m0.group_id = data[at:stop].decode()
-    at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 2 <= size - at:
-        raise bad_length("topics", n)
+    m0.group_id, at = read_compact_string(data, at, "group_id")
+    n, at = read_compact_count(data, at, 2, "topics")
     m0.topics = []
     add1 = m0.topics.append
     for _ in range(n):
         m1 = new(_DeleteShareGroupOffsetsRequest_DeleteShareGroupOffsetsRequestTopic)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -110,18 +81,11 @@ DeleteShareGroupOffsetsRequest.DECODERS = {
 
 def _encode_DeleteShareGroupOffsetsRequest_0(m0: Any) -> list[Buffer]:
     out = bytearray()
-    text = m0.group_id.encode()
-    n = len(text) + 1
-    out += UVARINTS[n] if n < 128 else string_uvarint(n)
-    out += text
+    put_compact_string(out, m0.group_id)
     items1 = m0.topics
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         out += b"\0"
     out += b"\0"
     return [out]
@@ -179,61 +143,22 @@ _DeleteShareGroupOffsetsResponse = DeleteShareGroupOffsetsResponse
 
 def _decode_DeleteShareGroupOffsetsResponse_0(data: Any, at: int) -> tuple[Any, int]:
     data = data if type(data) is bytes else bytes(data)
-    size = len(data)
     m0 = new(_DeleteShareGroupOffsetsResponse)
-    m0.throttle_time_ms, m0.error_code, n = unpack_ihc(data, at)
-    at += 7
-    if n > 127:
-        n, at = read_long_string_length(data, at, n)
-    if n == 0:
-        m0.error_message = None
-    else:
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("error_message", n - 1)
-        m0.error_message = data[at:stop].decode()
-        at = stop
-    n = data[at]
-    at += 1
-    if n > 127:
-        n, at = read_long_uvarint(data, at, n)
-    n -= 1
-    if not 0 <= n * 21 <= size - at:
-        raise bad_length("responses", n)
+    m0.throttle_time_ms, m0.error_code = unpack_ih(data, at)
+    at += 6
+    m0.error_message, at = read_compact_nullable_string(data, at, "error_message")
+    n, at = read_compact_count(data, at, 21, "responses")
     m0.responses = []
     add1 = m0.responses.append
     for _ in range(n):
         m1 = new(_DeleteShareGroupOffsetsResponse_DeleteShareGroupOffsetsResponseTopic)
-        n = data[at]
-        at += 1
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        stop = at + n - 1
-        if not at <= stop <= size:
-            raise bad_length("topic_name", n - 1)
-        m1.topic_name = data[at:stop].decode()
-        at = stop
-        m1.topic_id, m1.error_code, n = unpack_uhc(data, at)
-        at += 19
-        if n > 127:
-            n, at = read_long_string_length(data, at, n)
-        if n == 0:
-            m1.error_message = None
-        else:
-            stop = at + n - 1
-            if not at <= stop <= size:
-                raise bad_length("error_message", n - 1)
-            m1.error_message = data[at:stop].decode()
-            at = stop
-        n = data[at]
-        at += 1
-        if n:
-            at = skip_tags(data, at, n, size)
+        m1.topic_name, at = read_compact_string(data, at, "topic_name")
+        m1.topic_id, m1.error_code = unpack_uh(data, at)
+        at += 18
+        m1.error_message, at = read_compact_nullable_string(data, at, "error_message")
+        at = read_no_tags(data, at)
         add1(m1)
-    n = data[at]
-    at += 1
-    if n:
-        at = skip_tags(data, at, n, size)
+    at = read_no_tags(data, at)
     return m0, at
 
 
@@ -245,31 +170,15 @@ DeleteShareGroupOffsetsResponse.DECODERS = {
 def _encode_DeleteShareGroupOffsetsResponse_0(m0: Any) -> list[Buffer]:
     out = bytearray()
     out += pack_ih(m0.throttle_time_ms, m0.error_code)
-    if m0.error_message is None:
-        out += b"\0"
-    else:
-        text = m0.error_message.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+    put_compact_nullable_string(out, m0.error_message)
     items1 = m0.responses
-    n = len(items1) + 1
-    out += UVARINTS[n] if n < 128 else uvarint(n)
+    put_compact_count(out, items1)
     for m1 in items1:
-        text = m1.topic_name.encode()
-        n = len(text) + 1
-        out += UVARINTS[n] if n < 128 else string_uvarint(n)
-        out += text
+        put_compact_string(out, m1.topic_name)
         if len(m1.topic_id) != 16:
             raise bad_uuid("topic_id", m1.topic_id)
         out += pack_uh(m1.topic_id, m1.error_code)
-        if m1.error_message is None:
-            out += b"\0"
-        else:
-            text = m1.error_message.encode()
-            n = len(text) + 1
-            out += UVARINTS[n] if n < 128 else string_uvarint(n)
-            out += text
+        put_compact_nullable_string(out, m1.error_message)
         out += b"\0"
     out += b"\0"
     return [out]

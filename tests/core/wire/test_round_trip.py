@@ -124,7 +124,7 @@ def test_a_field_that_the_version_lacks_and_may_ignore_is_left_out() -> None:
     ("message", "version", "text"),
     [
         (ApiVersionsRequest(client_software_name="x" * 32768), 3, "32767"),
-        (RequestHeader(client_id="x" * 32768), 1, "format"),
+        (RequestHeader(client_id="x" * 32768), 1, "32767"),
         (RequestHeader(request_api_key=1 << 15), 1, "format"),
         (MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name=None)]), 5, "None"),
         (MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(topic_id=b"short")]), 12, "16 bytes"),

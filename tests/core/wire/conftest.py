@@ -19,4 +19,4 @@ def kafka_jars() -> Path:
         if os.environ.get("CI"):
             pytest.fail(f"CI must have this service: {error}")
         pytest.skip(str(error))
-    return folder
+    return Path(folder)

@@ -45,7 +45,7 @@ def arbitrary_message(cls: type[Message], version: int, source: random.Random) -
 def _arbitrary_struct(
     cls: type[Struct], message: type[Message], version: int, source: random.Random, depth: int
 ) -> Struct:
-    values = {}
+    values: dict[str, Any] = {}
     everywhere = (message.MIN_VERSION, message.MAX_VERSION)
     annotations = getattr(cls.__init__, "__annotations__", {})
     for name, annotation in annotations.items():

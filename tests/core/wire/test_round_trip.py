@@ -59,7 +59,7 @@ def test_records_are_views_of_what_was_received_and_not_copied() -> None:
 
     view = decoded.topic_data[0].partition_data[0].records
     assert isinstance(view, memoryview)
-    assert view == records
+    assert bytes(view) == records
     assert view.obj is frame
 
 

@@ -39,7 +39,14 @@ from ..wire.message import Message
 from .config import BrokerConfig
 from .internal_topics import InternalTopic
 from .journal import Journal
-from .topic_settings import DYNAMIC_BROKER_CONFIGS, METADATA_LOG_CONFIG, dynamic_defaults, internal_topic, log_config
+from .topic_settings import (
+    DYNAMIC_BROKER_CONFIGS,
+    EVERY_BROKER,
+    METADATA_LOG_CONFIG,
+    dynamic_defaults,
+    internal_topic,
+    log_config,
+)
 from .waiting import Waiting
 
 __all__ = ["ClusterShell", "TopicInfo"]
@@ -48,7 +55,6 @@ LOG = logging.getLogger(__name__)
 METADATA_ID = bytes(15) + b"\x01"
 NO_ID = bytes(16)
 PRODUCER_IDS_IN_BLOCK = 1_000
-EVERY_BROKER = ""
 
 
 @dataclass(slots=True)

@@ -22,6 +22,9 @@ from .groups import GroupsShell
 from .internal_topics import OFFSETS_TOPIC, InternalTopic
 from .journal import Journal
 from .tasks import Tasks
+from .transaction_log import TransactionLog
+from .transaction_markers import MarkerWriter
+from .transactions import TransactionsShell
 from .waiting import Waiting
 
 LOG = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ async def open_broker(
                 tasks.start(_keep_tidy(broker, commits))
                 yield broker
         finally:
+            broker.transactions.close()
             broker.groups.close()
     finally:
         commits.close()
@@ -69,6 +73,10 @@ async def _load(broker: Broker, journal: Journal) -> None:
     topic = InternalTopic(OFFSETS_TOPIC, offsets.partitions, journal, broker.partition)
     broker.groups = GroupsShell(GroupLog(topic, journal, clock), waiting, config, clock)
     broker.groups.open()
+    markers = MarkerWriter(broker.partition, journal, waiting, broker.groups.transaction_completed)
+    state = TransactionLog(broker.cluster, journal, broker.partition, clock)
+    broker.transactions = TransactionsShell(state, markers, waiting, config, clock, broker.cluster.allocate_producer_id)
+    broker.transactions.open()
 
     def deleted(topic: TopicInfo, logs: Sequence[PartitionLog]) -> None:
         for log in logs:

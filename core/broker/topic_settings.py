@@ -16,6 +16,9 @@ LOG = logging.getLogger(__name__)
 DYNAMIC_BROKER_CONFIGS = {name: topic_name for name, (topic_name, unit) in TOPIC_DEFAULTS.items() if unit == 1}
 """Broker settings that may change while it runs -> the topic settings that they are the default of."""
 
+EVERY_BROKER = ""
+"""The name under which settings stand that were given for all brokers."""
+
 METADATA_LOG_CONFIG = LogConfig(retention_ms=-1, retention_bytes=-1, max_message_bytes=INT_MAX)
 
 

@@ -6,6 +6,7 @@ Tested in tests/core/broker/test_transactions.py.
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from ..coordinators.transaction_commands import Outcome
 from ..coordinators.transaction_records import Partition
@@ -95,7 +96,7 @@ class _Writing:
             elif appended is not None:
                 self._left += 1
                 log, end_offset = appended
-                writer.wait(log, end_offset, lambda failure, where=where: self._flushed(where, failure))
+                writer.wait(log, end_offset, partial(self._flushed, where))
         self._one_less()
 
     def _flushed(self, where: Partition, failure: StorageError | None) -> None:

@@ -6,38 +6,36 @@ coordinators/transactions.py. Tested in tests/core/broker/test_transactions.py.
 """
 
 import asyncio
+import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-from ..coordinators.transaction_codec import decode_record, encode_record
 from ..coordinators.transaction_commands import (
-    AddPartitions,
-    EndTransaction,
     InitProducerId,
     MarkersWritten,
     Outcome,
     TransactionCommand,
     TransactionConfig,
-    TransactionDecision,
     TransactionReply,
 )
-from ..coordinators.transaction_records import Partition, TransactionRecord, TransactionStored
+from ..coordinators.transaction_records import Partition, TransactionStored
 from ..coordinators.transactions import TransactionCoordinator
-from ..errors import ErrorCode, ProtocolError, StorageError, WireError
-from ..log.partition_log import PartitionLog
+from ..errors import ErrorCode, ProtocolError, StorageError
 from ..ports import Clock
-from ..wire.batches import SimpleRecord, build_batch
 from .config import BrokerConfig
-from .internal_topics import InternalTopic
-from .journal import Journal
+from .transaction_log import TransactionLog
 from .transaction_markers import MarkerWriter
 from .waiting import Waiting
 
 LOG = logging.getLogger(__name__)
 EXPIRY_INTERVAL_MS = 3_600_000
-RETRIED_LATER = frozenset({ErrorCode.CONCURRENT_TRANSACTIONS, ErrorCode.COORDINATOR_NOT_AVAILABLE})
+PRODUCE_CODES = {
+    # What producers of the first protocol generation understand in the answer to a Produce.
+    ErrorCode.PRODUCER_FENCED: ErrorCode.INVALID_PRODUCER_EPOCH,
+    ErrorCode.CONCURRENT_TRANSACTIONS: ErrorCode.NOT_ENOUGH_REPLICAS,
+    ErrorCode.COORDINATOR_NOT_AVAILABLE: ErrorCode.NOT_ENOUGH_REPLICAS,
+}
 
 
 class TransactionsShell:
@@ -45,11 +43,209 @@ class TransactionsShell:
 
     def __init__(
         self,
-        topic: Callable[[], Awaitable[InternalTopic]],
+        log: TransactionLog,
         markers: MarkerWriter,
-        journal: Journal,
         waiting: Waiting,
         config: BrokerConfig,
         clock: Clock,
         allocate_producer_id: Callable[[], Awaitable[int]],
-    ) -> None: ...
+    ) -> None:
+        self._log = log
+        self._markers = markers
+        self._waiting = waiting
+        self._config = config
+        self._clock = clock
+        self._allocate = allocate_producer_id
+        self._coordinator = TransactionCoordinator(
+            TransactionConfig(config.transaction_max_timeout_ms, config.transactional_id_expiration_ms)
+        )
+        self._loop = asyncio.get_running_loop()
+        self._ending: dict[str, list[asyncio.Future[None]]] = {}
+        self._unfinished: dict[str, Outcome] = {}
+        self._expiry_due_ms = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Reads the state of all transactional ids, and finishes what was decided before the broker ended.
+
+        The groups are loaded, and all partitions are there.
+        """
+        self._log.load(self._coordinator)
+        for outcome in list(self._coordinator.prepared()):
+            self._begin_to_end(outcome)
+        self._expiry_due_ms = self._clock.monotonic_ms() + EXPIRY_INTERVAL_MS
+        self._sweep_later()
+
+    def close(self) -> None:
+        """Ends all waits and timers. Transactions that are not finished are when the broker opens again."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiters in self._ending.values():
+            for waiter in waiters:
+                waiter.cancel()
+
+    # For clients.
+
+    async def init_producer_id(self, command: InitProducerId) -> TransactionReply:
+        """A producer id and epoch for a transactional id."""
+        try:
+            await self._log.ensure()
+            if self._decide_needs_producer_id(command):
+                command = dataclasses.replace(command, new_producer_id=await self._allocate())
+        except (ProtocolError, StorageError) as error:
+            return TransactionReply(_code_for(error))
+        return await self.ask(command)
+
+    async def allocate_producer_id(self) -> int:
+        """For a producer without a transactional id."""
+        return await self._allocate()
+
+    async def ask(self, command: TransactionCommand) -> TransactionReply:
+        """The reply to a command, once all that it rests on is on disk and what it ends has been ended."""
+        try:
+            reply, ended = self._run(command)
+            if ended is not None:
+                await ended
+            log = self._log.of(command.transactional_id)
+            if log is not None and log.flushed_offset < log.end_offset and ended is None:
+                await self._waiting.until_flushed(log, log.end_offset)
+        except (ProtocolError, StorageError) as error:
+            LOG.error("%s: %s failed: %s", command.transactional_id, type(command).__name__, error)
+            return TransactionReply(_code_for(error))
+        return reply
+
+    def write_fault(self, transactional_id: str, producer_id: int, producer_epoch: int, where: Partition) -> ErrorCode:
+        """Why a producer may not write to a partition in its transaction now; NONE if it may."""
+        try:
+            self._log.of(transactional_id)
+        except ProtocolError as error:
+            return error.code
+        return self._coordinator.write_fault(transactional_id, producer_id, producer_epoch, where)
+
+    def check_produce(
+        self, transactional_id: str | None, producer_id: int, producer_epoch: int, where: Partition
+    ) -> None:
+        """To be asked before a transactional batch is appended. Raises ProtocolError in codes that producers know."""
+        if transactional_id is None:
+            raise ProtocolError(
+                ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without a transactional id"
+            )
+        code = self.write_fault(transactional_id, producer_id, producer_epoch, where)
+        if code:
+            raise ProtocolError(
+                PRODUCE_CODES.get(code, code),
+                f"{where[0]}-{where[1]} is not in an ongoing transaction of {transactional_id!r} with producer "
+                f"{producer_id}, epoch {producer_epoch}: {code.name}",
+            )
+
+    def get(self, transactional_id: str) -> TransactionStored | None:
+        """What is known of a transactional id. Raises ProtocolError COORDINATOR_NOT_AVAILABLE."""
+        self._log.of(transactional_id)
+        return self._coordinator.get(transactional_id)
+
+    def all(self) -> tuple[TransactionStored, ...]:
+        return self._coordinator.all()
+
+    # Deciding.
+
+    def _decide_needs_producer_id(self, command: InitProducerId) -> bool:
+        self._log.of(command.transactional_id)
+        return self._coordinator.decide(command, self._clock.now_ms()).needs_producer_id
+
+    def _run(self, command: TransactionCommand) -> "tuple[TransactionReply, asyncio.Future[None] | None]":
+        """The reply, and a future of the end of the transaction that the command ends."""
+        log = self._log.of(command.transactional_id)
+        decision = self._coordinator.decide(command, self._clock.now_ms())
+        if decision.needs_producer_id:
+            # Meanwhile the id has expired or its epochs have run out; the client asks again.
+            return TransactionReply(ErrorCode.CONCURRENT_TRANSACTIONS), None
+        if decision.record is None:
+            return decision.reply, None
+        assert log is not None, f"{command} changes an id while there is no log"
+        self._log.append(log, [decision.record])
+        self._coordinator.apply(decision.record)
+        if decision.outcome is None:
+            return decision.reply, None
+        ended = self._loop.create_future()
+        self._ending.setdefault(command.transactional_id, []).append(ended)
+        self._begin_to_end(decision.outcome)
+        return decision.reply, ended
+
+    # Ending transactions: the decision on disk, then markers on disk, then the note that they are.
+
+    def _begin_to_end(self, outcome: Outcome) -> None:
+        log = self._log.of(outcome.transactional_id)
+        assert log is not None
+        self._waiting.when_flushed(log, log.end_offset, partial(self._decided, outcome))
+
+    def _decided(self, outcome: Outcome, failure: StorageError | None) -> None:
+        if failure is not None:
+            self._settle(outcome.transactional_id, failure)
+            return
+        self._markers.write(outcome, partial(self._written, outcome))
+
+    def _written(self, outcome: Outcome, left: tuple[Partition, ...]) -> None:
+        """Done, or to be tried again for what is left; who waits is told either way, for the outcome is certain."""
+        transactional_id = outcome.transactional_id
+        self._unfinished.pop(transactional_id, None)
+        try:
+            if left:
+                self._unfinished[transactional_id] = dataclasses.replace(outcome, partitions=left)
+            else:
+                self._run(MarkersWritten(transactional_id, outcome.producer_id, outcome.producer_epoch))
+        except (ProtocolError, StorageError) as error:
+            LOG.error("%s: the end of its transaction cannot be noted yet: %s", transactional_id, error)
+            self._unfinished[transactional_id] = dataclasses.replace(outcome, partitions=())
+        self._settle(transactional_id, None)
+
+    def _settle(self, transactional_id: str, failure: StorageError | None) -> None:
+        for waiter in self._ending.pop(transactional_id, ()):
+            if waiter.done():
+                continue
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+
+    # Time.
+
+    def _sweep_later(self) -> None:
+        interval_ms = self._config.transaction_abort_timed_out_transaction_cleanup_interval_ms
+        self._timer = self._loop.call_later(interval_ms / 1000, self._sweep)
+
+    def _sweep(self) -> None:
+        """Aborts late transactions, goes on with unfinished ones, forgets unused ids."""
+        try:
+            now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+            commands: list[TransactionCommand] = [*self._coordinator.timed_out(now_ms)]
+            if monotonic_ms >= self._expiry_due_ms:
+                self._expiry_due_ms = monotonic_ms + EXPIRY_INTERVAL_MS
+                commands += self._coordinator.unused(now_ms)
+            for command in commands:
+                LOG.info("%s", command)
+                self._run_unasked(command)
+            for outcome in tuple(self._unfinished.values()):
+                del self._unfinished[outcome.transactional_id]
+                self._markers.write(outcome, partial(self._written, outcome))
+        except Exception:  # The outermost loop of this timer: what failed is tried again at the next sweep.
+            LOG.exception("late transactions could not be ended")
+        self._sweep_later()
+
+    def _run_unasked(self, command: TransactionCommand) -> None:
+        try:
+            _, ended = self._run(command)
+        except (ProtocolError, StorageError) as error:
+            LOG.error("%s failed: %s", command, error)
+            return
+        if ended is not None:
+            # Nobody waits; a failure is noted in the logs of the disk.
+            ended.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _code_for(error: ProtocolError | StorageError) -> ErrorCode:
+    """What Kafka tells clients when its coordinator cannot append."""
+    if isinstance(error, StorageError):
+        return ErrorCode.NOT_COORDINATOR
+    if error.code is ErrorCode.MESSAGE_TOO_LARGE:
+        return ErrorCode.UNKNOWN_SERVER_ERROR
+    return error.code if error.code is ErrorCode.INVALID_REQUEST else ErrorCode.COORDINATOR_NOT_AVAILABLE

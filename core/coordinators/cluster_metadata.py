@@ -34,7 +34,7 @@ from .cluster_commands import (
     TopicInfo,
 )
 from .config_changes import changed, not_dynamic_fault, values_fault
-from .topic_rules import INTERNAL_TOPICS, collision_key, more_partitions_fault, new_topic_fault
+from .topic_rules import INTERNAL_TOPICS, collision_key, internal_fault, more_partitions_fault, new_topic_fault
 
 NO_SETTINGS: Mapping[str, str] = {}
 LAST_PRODUCER_ID = 2**63 - 1
@@ -152,6 +152,8 @@ class ClusterMetadata:
                 answers.append(_no_topic(name))
             elif names.count(name) > 1:
                 answers.append(_named_twice(name))
+            elif info.internal:
+                answers.append(internal_fault(info))
             else:
                 records.append(RemoveTopicRecord(topic_id=info.topic_id))
                 answers.append(info)

@@ -85,6 +85,15 @@ def _counts_fault(topic: NewTopic) -> Fault | None:
     return None
 
 
+def internal_fault(topic: TopicInfo) -> Fault | None:
+    """Whether clients may delete or grow a topic: not where coordinators keep their state."""
+    if not topic.internal:
+        return None
+    return Fault(
+        ErrorCode.INVALID_REQUEST, f"topic {topic.name} belongs to a coordinator of the broker and stays as it is"
+    )
+
+
 def _too_many(name: str, partitions: int) -> Fault:
     return Fault(ErrorCode.POLICY_VIOLATION, f"topic {name}: {partitions} partitions: at most {MAX_PARTITIONS} may be")
 
@@ -134,6 +143,8 @@ def more_partitions_fault(wanted: MorePartitions, topic: TopicInfo | None, node_
     name, count = wanted.name, wanted.count
     if topic is None:
         return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+    if topic.internal:
+        return internal_fault(topic)
     if count <= topic.partitions:
         has = "already has" if count == topic.partitions else "has"
         return Fault(

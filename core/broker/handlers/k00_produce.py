@@ -83,6 +83,10 @@ def _append(
     records = data.records
     batch = records if isinstance(records, Buffer) else joined(records or ())
     header = checked_batch(batch, log.config, api_version=context.api_version, now_ms=now_ms)
+    if header.is_transactional:
+        broker.transactions.check_produce(
+            request.transactional_id, header.producer_id, header.producer_epoch, (topic, data.index)
+        )
     appended = broker.journal.append_produced(log, batch, header, now_ms)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms

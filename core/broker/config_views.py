@@ -1,0 +1,114 @@
+"""Settings as admins see them: the value, where it comes from, and what stands behind it. Pure.
+
+Source: ConfigHelper, ConfigSource and ConfigType of Kafka 4.3.1; numbers as on the wire.
+Tested in tests/core/broker/test_config_handlers.py.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import INT_MAX, REQUIRED, TOPIC_CONFIG, Field
+from ..coordinators.cluster_commands import TopicInfo
+from .cluster import ClusterShell
+from .config import BROKER_CONFIG, TOPIC_DEFAULTS, BrokerConfig
+from .topic_settings import DYNAMIC_BROKER_CONFIGS, EVERY_BROKER
+
+TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT = 1, 2, 3, 4, 5
+"""Where a value comes from."""
+
+BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
+"""Types of values."""
+
+BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
+"""Topic setting -> the broker setting in the same unit that is its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place where a value is set."""
+
+    name: str
+    value: str | None
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigView:
+    """A setting with what it falls back to: `sources` is in falling order, the first one holds."""
+
+    field: Field
+    name: str
+    sources: tuple[Source, ...]
+    read_only: bool
+
+    @property
+    def value(self) -> str | None:
+        return None if self.field.secret else self.sources[0].value
+
+    @property
+    def source(self) -> int:
+        return self.sources[0].source
+
+    @property
+    def kind(self) -> int:
+        return _kind(self.field)
+
+
+def topic_views(cluster: ClusterShell, config: BrokerConfig, topic: TopicInfo) -> Iterator[ConfigView]:
+    """All settings of a topic."""
+    layers = _broker_layers(cluster, config)
+    for name, field in TOPIC_CONFIG.fields.items():
+        own = [Source(name, topic.configs[name], TOPIC)] if name in topic.configs else []
+        yield ConfigView(field, name, (*own, *_sources(name, BROKER_NAMES.get(name, name), field, layers)), False)
+
+
+def broker_views(cluster: ClusterShell, config: BrokerConfig) -> Iterator[ConfigView]:
+    """All settings of this broker; those that are defaults of topics may change while it runs."""
+    layers = _broker_layers(cluster, config)
+    texts = config.texts()
+    for name, field in BROKER_CONFIG.fields.items():
+        default = field.text(field.default) if field.default is not REQUIRED else None
+        given = [Source(name, texts[name], STATIC_BROKER)] if texts[name] != default else []
+        fallback = [Source(name, default, DEFAULT)] if field.default is not REQUIRED else []
+        yield ConfigView(field, name, (*given, *fallback), True)
+    for name, topic_name in DYNAMIC_BROKER_CONFIGS.items():
+        field = TOPIC_CONFIG.fields[topic_name]
+        yield ConfigView(field, name, tuple(_sources(topic_name, name, field, layers)), False)
+
+
+def cluster_views(cluster: ClusterShell) -> Iterator[ConfigView]:
+    """The settings that were given for all brokers while they ran."""
+    for name, value in cluster.broker_configs(EVERY_BROKER).items():
+        field = TOPIC_CONFIG.fields[TOPIC_DEFAULTS[name][0]]
+        yield ConfigView(field, name, (Source(name, value, DYNAMIC_DEFAULT_BROKER),), False)
+
+
+def wanted(views: Iterable[ConfigView], keys: Iterable[str] | None) -> list[ConfigView]:
+    """Those that were asked for: by name, or all."""
+    names = set(keys or ())
+    return [view for view in views if not names or view.name in names]
+
+
+def _broker_layers(cluster: ClusterShell, config: BrokerConfig) -> tuple[tuple[int, Mapping[str, str]], ...]:
+    static, every, own = cluster.default_layers()
+    assert static is config.given_topic_defaults
+    return (DYNAMIC_BROKER, own), (DYNAMIC_DEFAULT_BROKER, every), (STATIC_BROKER, static)
+
+
+def _sources(
+    topic_name: str, shown_name: str, field: Field, layers: Iterable[tuple[int, Mapping[str, str]]]
+) -> Iterator[Source]:
+    for source, values in layers:
+        if topic_name in values:
+            yield Source(shown_name, values[topic_name], source)
+    yield Source(shown_name, field.text(field.default), DEFAULT)
+
+
+def _kind(field: Field) -> int:
+    if field.secret:
+        return PASSWORD
+    if field.kind is int:
+        return INT if field.maximum is not None and field.maximum <= INT_MAX else LONG
+    kinds: dict[Any, int] = {bool: BOOLEAN, str: STRING, float: DOUBLE, tuple: LIST}
+    return kinds[field.kind]

@@ -1,0 +1,60 @@
+"""CreateTopics: new topics with their logs, or the check of whether they could be. Shell.
+
+Version 4 made -1 stand for the broker's defaults, 5 added the settings to the answer (KIP-525), 7 the topic id.
+Source: ControllerApis.createTopics of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...coordinators.cluster_commands import Fault, NewTopic, TopicInfo
+from ...errors import ErrorCode
+from ...wire.messages.k19_create_topics import CreateTopicsRequest, CreateTopicsResponse
+from ..config_views import topic_views
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (2, 7)
+SETTINGS_SINCE = 5
+TOPIC_IDS_SINCE = 7
+Result = CreateTopicsResponse.CreatableTopicResult
+
+
+async def handle(broker: "Broker", request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
+    """The topics that may be are there, and on disk."""
+    topics = [_new(topic) for topic in request.topics]
+    answers = await broker.cluster.create_topics(topics, validate_only=request.validate_only)
+    results = []
+    for topic, answer in zip(request.topics, answers, strict=True):
+        if isinstance(answer, Fault):
+            results.append(Result(name=topic.name, error_code=int(answer.code), error_message=answer.message))
+        else:
+            results.append(_result(broker, answer, context.api_version, request.validate_only))
+    return CreateTopicsResponse(topics=results)
+
+
+def _new(topic: CreateTopicsRequest.CreatableTopic) -> NewTopic:
+    return NewTopic(
+        name=topic.name,
+        partitions=topic.num_partitions,
+        replication_factor=topic.replication_factor,
+        configs={config.name: config.value for config in topic.configs},
+        assignments=[(one.partition_index, one.broker_ids) for one in topic.assignments],
+    )
+
+
+def _result(broker: "Broker", topic: TopicInfo, api_version: int, validate_only: bool) -> Result:
+    result = Result(name=topic.name, error_code=int(ErrorCode.NONE), error_message=None)
+    if api_version >= SETTINGS_SINCE:
+        result.num_partitions = topic.partitions
+        result.replication_factor = 1
+        result.configs = [
+            CreateTopicsResponse.CreatableTopicConfigs(
+                name=view.name, value=view.value, read_only=view.read_only, config_source=view.source
+            )
+            for view in topic_views(broker.cluster, broker.config, topic)
+        ]
+    if api_version >= TOPIC_IDS_SINCE and not validate_only:
+        result.topic_id = topic.topic_id
+    return result

@@ -1,0 +1,49 @@
+"""DeleteRecords: partitions begin at a later offset from now on; what lies before goes segment by segment. Shell.
+
+Source: ReplicaManager.deleteRecordsOnLocalLog of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...errors import ErrorCode, ProtocolError
+from ...wire.messages.k21_delete_records import DeleteRecordsRequest, DeleteRecordsResponse
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (0, 2)
+Result = DeleteRecordsResponse.DeleteRecordsPartitionResult
+
+
+async def handle(
+    broker: "Broker",
+    request: DeleteRecordsRequest,
+    context: RequestContext,  # noqa: ARG001
+) -> DeleteRecordsResponse:
+    """The new first offsets, which are on disk."""
+    topics = [
+        DeleteRecordsResponse.DeleteRecordsTopicResult(
+            name=topic.name, partitions=[_delete(broker, topic.name, wanted) for wanted in topic.partitions]
+        )
+        for topic in request.topics
+    ]
+    if any(result.error_code == ErrorCode.NONE for topic in topics for result in topic.partitions):
+        await asyncio.to_thread(broker.logs.checkpoint)
+    return DeleteRecordsResponse(topics=topics)
+
+
+def _delete(broker: "Broker", topic: str, wanted: DeleteRecordsRequest.DeleteRecordsPartition) -> Result:
+    result = Result(partition_index=wanted.partition_index, low_watermark=-1)
+    try:
+        known = broker.cluster.topic(topic)
+        if known is not None and known.internal:
+            raise ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is the broker's own")
+        log = broker.partition(topic, wanted.partition_index)
+        if not log.config.deleted:
+            raise ProtocolError(ErrorCode.POLICY_VIOLATION, f"cleanup.policy of {topic} does not allow to delete")
+        result.low_watermark = log.delete_records(wanted.offset)
+    except ProtocolError as error:
+        result.error_code = int(error.code)
+    return result

@@ -1,0 +1,39 @@
+"""AddOffsetsToTxn: a producer is about to commit offsets of a group in its transaction. Shell.
+
+Version 2 added the code PRODUCER_FENCED. Source: KafkaApis.handleAddOffsetsToTxnRequest of Kafka 4.3.1.
+Tested in tests/core/broker/test_transaction_handlers.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...coordinators.transaction_commands import AddPartitions
+from ...errors import ErrorCode
+from ...wire.messages.k25_add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
+from ..context import RequestContext
+from ..internal_topics import OFFSETS_TOPIC, InternalTopic
+from ..producer_errors import for_version
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (0, 4)
+FENCED_SINCE = 2
+
+
+async def handle(broker: "Broker", request: AddOffsetsToTxnRequest, context: RequestContext) -> AddOffsetsToTxnResponse:
+    """The partition of __consumer_offsets that holds the group is in the transaction."""
+    offsets = broker.cluster.topic(OFFSETS_TOPIC)
+    if offsets is None:
+        return AddOffsetsToTxnResponse(error_code=int(ErrorCode.COORDINATOR_NOT_AVAILABLE))
+    partition = InternalTopic(OFFSETS_TOPIC, offsets.partitions, broker.journal, broker.partition).partition_for(
+        request.group_id
+    )
+    reply = await broker.transactions.ask(
+        AddPartitions(
+            request.transactional_id,
+            request.producer_id,
+            request.producer_epoch,
+            frozenset({(OFFSETS_TOPIC, partition)}),
+        )
+    )
+    return AddOffsetsToTxnResponse(error_code=int(for_version(reply.code, context.api_version, FENCED_SINCE)))

@@ -1,0 +1,84 @@
+"""DescribeConfigs: settings of topics and of this broker, with where each comes from. Shell; views: config_views.py.
+
+Version 1 added the sources (KIP-226), 3 types and documentation. Loggers, groups and client metrics are refused.
+Source: ConfigHelper.handleDescribeConfigsRequest of Kafka 4.3.1. Tested in tests/core/broker/test_config_handlers.py.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...coordinators.cluster_commands import ResourceType
+from ...coordinators.topic_rules import name_fault
+from ...errors import ErrorCode, ProtocolError
+from ...wire.messages.k32_describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
+from ..config_resources import check_broker_name, check_served
+from ..config_views import ConfigView, broker_views, cluster_views, topic_views, wanted
+from ..context import RequestContext
+from ..topic_settings import EVERY_BROKER
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (1, 4)
+TYPES_SINCE = 3
+Result = DescribeConfigsResponse.DescribeConfigsResult
+
+
+def start(broker: "Broker", request: DescribeConfigsRequest, context: RequestContext) -> DescribeConfigsResponse:
+    """One result for each resource."""
+    return DescribeConfigsResponse(
+        results=[_result(broker, resource, request, context.api_version) for resource in request.resources]
+    )
+
+
+def _result(
+    broker: "Broker",
+    resource: DescribeConfigsRequest.DescribeConfigsResource,
+    request: DescribeConfigsRequest,
+    api_version: int,
+) -> Result:
+    result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=None)
+    try:
+        views = wanted(_views(broker, resource), resource.configuration_keys)
+    except ProtocolError as error:
+        result.error_code = int(error.code)
+        result.error_message = str(error)
+        return result
+    result.configs = [_entry(view, request, api_version) for view in views]
+    return result
+
+
+def _views(broker: "Broker", resource: DescribeConfigsRequest.DescribeConfigsResource) -> Iterable[ConfigView]:
+    check_served(resource.resource_type)
+    name = resource.resource_name
+    if resource.resource_type == ResourceType.BROKER:
+        check_broker_name(name, broker.cluster.node_id)
+        return cluster_views(broker.cluster) if name == EVERY_BROKER else broker_views(broker.cluster, broker.config)
+    topic = broker.cluster.topic(name)
+    if topic is None:
+        fault = name_fault(name)
+        raise fault.error() if fault else ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no topic {name!r}")
+    return topic_views(broker.cluster, broker.config, topic)
+
+
+def _entry(
+    view: ConfigView, request: DescribeConfigsRequest, api_version: int
+) -> DescribeConfigsResponse.DescribeConfigsResourceResult:
+    entry = DescribeConfigsResponse.DescribeConfigsResourceResult(
+        name=view.name,
+        value=view.value,
+        read_only=view.read_only,
+        config_source=view.source,
+        is_sensitive=view.field.secret,
+    )
+    if request.include_synonyms:
+        entry.synonyms = [
+            DescribeConfigsResponse.DescribeConfigsSynonym(
+                name=source.name, value=None if view.field.secret else source.value, source=source.source
+            )
+            for source in view.sources
+        ]
+    if api_version >= TYPES_SINCE:
+        entry.config_type = view.kind
+        entry.documentation = view.field.doc if request.include_documentation else None
+    return entry

@@ -1,0 +1,45 @@
+"""AlterConfigs: the settings of a resource are these, and all others go back to their defaults. Shell.
+
+Kept for old clients; newer ones use IncrementalAlterConfigs. Source: ControllerApis.handleLegacyAlterConfigs of Kafka
+4.3.1. Tested in tests/core/broker/test_config_handlers.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...coordinators.cluster_commands import ConfigChange, ConfigOperation
+from ...wire.messages.k33_alter_configs import AlterConfigsRequest, AlterConfigsResponse
+from ..config_resources import ResourceChange, alter
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (0, 2)
+
+
+async def handle(
+    broker: "Broker",
+    request: AlterConfigsRequest,
+    context: RequestContext,  # noqa: ARG001
+) -> AlterConfigsResponse:
+    """Each resource is changed as a whole, or not at all."""
+    resources = [
+        ResourceChange(
+            resource.resource_type,
+            resource.resource_name,
+            [ConfigChange(config.name, ConfigOperation.SET, config.value) for config in resource.configs],
+        )
+        for resource in request.resources
+    ]
+    outcomes = await alter(broker.cluster, resources, replace=True, validate_only=request.validate_only)
+    return AlterConfigsResponse(
+        responses=[
+            AlterConfigsResponse.AlterConfigsResourceResponse(
+                error_code=int(code),
+                error_message=message,
+                resource_type=resource.resource_type,
+                resource_name=resource.resource_name,
+            )
+            for resource, (code, message) in zip(resources, outcomes, strict=True)
+        ]
+    )

@@ -1,0 +1,56 @@
+"""ListTransactions: all transactional ids, or those in some states, of some producers, old enough, of a pattern. Shell.
+
+Version 1 added the age (KIP-994), 2 the pattern (KIP-1152). Source: TransactionStateManager.listTransactionStates of
+Kafka 4.3.1. Tested in tests/core/broker/test_transaction_handlers.py.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+from ...coordinators.transaction_records import TransactionState, TransactionStored
+from ...errors import ErrorCode
+from ...wire.messages.k66_list_transactions import ListTransactionsRequest, ListTransactionsResponse
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (0, 2)
+STATES = {state.title: state for state in TransactionState}
+IN_TRANSACTION = (TransactionState.ONGOING, TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT)
+
+
+def start(
+    broker: "Broker",
+    request: ListTransactionsRequest,
+    context: RequestContext,  # noqa: ARG001
+) -> ListTransactionsResponse:
+    """Those that pass all filters that are given."""
+    try:
+        pattern = re.compile(request.transactional_id_pattern) if request.transactional_id_pattern else None
+    except re.error:
+        return ListTransactionsResponse(error_code=int(ErrorCode.INVALID_REGULAR_EXPRESSION))
+    states = {STATES[name] for name in request.state_filters if name in STATES}
+    now_ms = broker.clock.now_ms()
+
+    def passes(one: TransactionStored) -> bool:
+        if request.state_filters and one.state not in states:
+            return False
+        if request.producer_id_filters and one.producer_id not in request.producer_id_filters:
+            return False
+        if pattern is not None and not pattern.fullmatch(one.transactional_id):
+            return False
+        if request.duration_filter < 0:
+            return True
+        return one.state in IN_TRANSACTION and now_ms - one.started_ms > request.duration_filter
+
+    return ListTransactionsResponse(
+        unknown_state_filters=[name for name in request.state_filters if name not in STATES],
+        transaction_states=[
+            ListTransactionsResponse.TransactionState(
+                transactional_id=one.transactional_id, producer_id=one.producer_id, transaction_state=one.state.title
+            )
+            for one in broker.transactions.all()
+            if passes(one)
+        ],
+    )

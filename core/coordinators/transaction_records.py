@@ -1,0 +1,76 @@
+"""What the log __transaction_state says about transactional ids: the hard state, one value per record. Pure.
+
+Bytes of these records: transaction_codec.py. Source: TransactionLogValue, TransactionState of Kafka 4.3.1.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+NO_PRODUCER_ID = -1
+NO_EPOCH = -1
+NO_TIME = -1
+LAST_EPOCH = 2**15 - 1
+"""Never given to a producer: the epoch that fences the last one that may be."""
+
+Partition = tuple[str, int]
+
+
+class TransactionState(IntEnum):
+    """Where a transactional id stands, as Kafka numbers it in the log. The last two are in no log of Kafka's."""
+
+    EMPTY = 0
+    ONGOING = 1
+    PREPARE_COMMIT = 2
+    PREPARE_ABORT = 3
+    COMPLETE_COMMIT = 4
+    COMPLETE_ABORT = 5
+    DEAD = 6
+    PREPARE_EPOCH_FENCE = 7
+
+    @property
+    def title(self) -> str:
+        """The name that admin tools show and filter by."""
+        return "".join(word.capitalize() for word in self.name.split("_"))
+
+    @property
+    def prepared(self) -> bool:
+        """The outcome is fixed, and not yet in all partitions."""
+        return self in (TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStored:
+    """A transactional id, its producer and its transaction.
+
+    last_epoch: the epoch before this one, when the producer itself asked for the change; it is not in the log, so that
+    a repeated request is known again until a restart only. started_ms: NO_TIME without a transaction.
+    """
+
+    transactional_id: str
+    producer_id: int
+    producer_epoch: int
+    timeout_ms: int
+    state: TransactionState
+    updated_ms: int
+    started_ms: int = NO_TIME
+    partitions: frozenset[Partition] = frozenset()
+    previous_producer_id: int = NO_PRODUCER_ID
+    next_producer_id: int = NO_PRODUCER_ID
+    next_producer_epoch: int = NO_EPOCH
+    client_version: int = 0
+    last_epoch: int = NO_EPOCH
+
+    @property
+    def epoch_exhausted(self) -> bool:
+        """There is no epoch for another producer of this id, and one must be left to fence with."""
+        return self.producer_epoch >= LAST_EPOCH - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRemoved:
+    """A transactional id is forgotten."""
+
+    transactional_id: str
+
+
+TransactionRecord = TransactionStored | TransactionRemoved

@@ -52,6 +52,7 @@ class Batch:
     token: Any = None
     state: State = State.QUEUED
     sequence: int = -1
+    ordinal: int = -1
     tries: int = 0
     not_before_ms: int = 0
     uncertain: bool = False
@@ -68,6 +69,8 @@ class _Lane:
     queued: deque[Batch] = field(default_factory=deque)
     outstanding: deque[Batch] = field(default_factory=deque)
     next_sequence: int = 0
+    next_ordinal: int = 0
+    known: bool = False  # Whether the broker has taken a batch of this epoch.
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Accumulator:
 
     def succeeded(self, batch: Batch) -> None:
         """The broker has the batch."""
+        self._lanes[batch.partition].known = True
         self._remove(batch)
 
     def lost(self, batch: Batch, now_ms: int) -> Outcome:
@@ -197,7 +201,7 @@ class Accumulator:
                 batch = lane.outstanding.pop()
                 batch.state, batch.sequence = State.QUEUED, -1
                 lane.queued.appendleft(batch)
-            lane.next_sequence = 0
+            lane.next_sequence, lane.known = 0, False
         self.bump_needed = False
 
     def next_event_ms(self) -> int | None:
@@ -217,7 +221,11 @@ class Accumulator:
         for batch in lane.outstanding:
             if batch.state is State.RETRY:
                 return batch if batch.not_before_ms <= now_ms else None
-        if self.bump_needed or not lane.queued or len(lane.outstanding) >= self._max_outstanding:
+        # A broker takes the first batch of a producer that it does not know whatever its sequence: let it know us first.
+        limit = self._max_outstanding if lane.known else 1
+        # It remembers a producer's last five batches: a batch that may be repeated must stay among them.
+        ahead = lane.next_ordinal - lane.outstanding[0].ordinal if lane.outstanding else 0
+        if self.bump_needed or not lane.queued or ahead >= limit:
             return None
         return lane.queued[0]
 
@@ -226,6 +234,7 @@ class Accumulator:
             lane.queued.popleft()
             batch.sequence = lane.next_sequence
             lane.next_sequence = next_sequence(lane.next_sequence, batch.count)
+            batch.ordinal, lane.next_ordinal = lane.next_ordinal, lane.next_ordinal + 1
             lane.outstanding.append(batch)
         batch.state = State.IN_FLIGHT
         batch.tries += 1

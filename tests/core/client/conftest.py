@@ -8,7 +8,7 @@ import contextlib
 import inspect
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 from services.java import ServiceUnavailable
 from services.millstream import MillstreamBroker
 
+from core.client.faults import FaultyTransport
 from millstream.core.client.client import Client
-from millstream.core.client.config import client_config
+from millstream.core.client.config import ClientConfig, client_config
+from millstream.core.client.connection import Transport
 from millstream.core.client.in_process import InProcessTransport
 from millstream.core.client.tcp import TcpTransport
 
@@ -33,6 +35,7 @@ class Target:
         self.kind = kind
         self.bootstrap = bootstrap
         self._folder = folder
+        self.losses = 0
         self._broker: Any = None
         self._open = contextlib.AsyncExitStack()
 
@@ -43,17 +46,30 @@ class Target:
     @contextlib.asynccontextmanager
     async def client(self, **settings: Any) -> AsyncIterator[Client]:
         """A client on this cluster; settings by Kafka's names, with _ for the dots."""
-        values = {name.replace("_", "."): value for name, value in settings.items()}
-        if self.bootstrap is not None:
-            config = client_config({"bootstrap.servers": self.bootstrap} | values)
-            async with Client(config, TcpTransport(config)) as client:
-                yield client
-            return
-        async with Client(client_config(values), InProcessTransport(await self._handler())) as client:
+        config, transport = await self._transport(settings)
+        async with Client(config, transport) as client:
             yield client
+
+    @contextlib.asynccontextmanager
+    async def faulty_client(self, seed: int, api_keys: Collection[int], **settings: Any) -> AsyncIterator[Client]:
+        """As client(), but a fifth of the requests with these API keys is lost, and of their answers."""
+        config, inner = await self._transport(settings)
+        transport = FaultyTransport(inner, seed, api_keys)
+        try:
+            async with Client(config, transport) as client:
+                yield client
+        finally:
+            self.losses = transport.lost
 
     async def close(self) -> None:
         await self._open.aclose()
+
+    async def _transport(self, settings: Mapping[str, Any]) -> tuple[ClientConfig, Transport]:
+        values = {name.replace("_", "."): value for name, value in settings.items()}
+        if self.bootstrap is None:
+            return client_config(values), InProcessTransport(await self._handler())
+        config = client_config({"bootstrap.servers": self.bootstrap} | values)
+        return config, TcpTransport(config)
 
     async def _handler(self) -> Any:
         from millstream.core.broker.config import parse_broker_config

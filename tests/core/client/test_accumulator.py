@@ -23,6 +23,14 @@ def accumulator(**settings: bool) -> Accumulator:
     )
 
 
+def known(**settings: bool) -> Accumulator:
+    """An accumulator whose partition's leader has taken one record, with sequence 0."""
+    queue = accumulator(**settings)
+    queue.append(batch("known"))
+    queue.succeeded(drain(queue)[0])
+    return queue
+
+
 def batch(token: object = None, *, count: int = 1, deadline_ms: int = NEVER_MS, size: int = 100) -> Batch:
     return Batch(PARTITION, bytes(size), count, deadline_ms, token)
 
@@ -39,21 +47,47 @@ def drain(queue: Accumulator, now_ms: int = 0, *, full: tuple[int, ...] = ()) ->
 
 
 def test_sequences_follow_one_another():
-    queue = accumulator()
+    queue = known()
     for count in (3, 2, 1):
         queue.append(batch(count=count))
 
     sent = [drain(queue)[0] for _ in range(3)]
 
-    assert [item.sequence for item in sent] == [0, 3, 5]
+    assert [item.sequence for item in sent] == [1, 4, 6]
+
+
+def test_until_the_broker_has_taken_one_batch_no_second_one_goes_out():
+    queue = accumulator()
+    queue.append(batch("first"))
+    queue.append(batch("second"))
+    (first,) = drain(queue)
+
+    assert drain(queue) == []
+    queue.lost(first, 0)
+    assert drain(queue, 10) == [first]
+    queue.succeeded(first)
+    assert [item.token for item in drain(queue)] == ["second"]
 
 
 def test_at_most_five_batches_are_outstanding():
-    queue = accumulator()
+    queue = known()
     for _ in range(7):
         queue.append(batch())
 
     assert [len(drain(queue)) for _ in range(7)] == [1, 1, 1, 1, 1, 0, 0]
+
+
+def test_no_batch_gets_five_ahead_of_one_that_may_have_to_be_repeated():
+    queue = known()
+    for _ in range(9):
+        queue.append(batch())
+    oldest, *others = [drain(queue)[0] for _ in range(5)]
+    for item in others:
+        queue.succeeded(item)
+
+    assert drain(queue) == []
+    queue.succeeded(oldest)
+    assert len(drain(queue)) == 1
 
 
 def test_without_idempotence_one_batch_is_outstanding_so_that_retries_keep_the_order():
@@ -94,7 +128,7 @@ def test_a_refused_last_batch_gives_its_sequence_to_the_next():
 
 
 def test_a_refused_batch_with_others_behind_it_asks_for_a_new_epoch():
-    queue = accumulator()
+    queue = known()
     for name in ("large", "behind", "queued"):
         queue.append(batch(name))
     (large,), (behind,) = drain(queue), drain(queue)
@@ -107,11 +141,14 @@ def test_a_refused_batch_with_others_behind_it_asks_for_a_new_epoch():
     assert queue.refused(behind, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, 0) is Outcome.KEPT
     assert queue.ready_to_bump()
     queue.bumped()
-    assert [(item.token, item.sequence) for item in (drain(queue)[0], drain(queue)[0])] == [("behind", 0), ("queued", 1)]
+    assert drain(queue) == [behind]
+    queue.succeeded(behind)
+    (queued,) = drain(queue)
+    assert (behind.sequence, queued.sequence) == (0, 1)
 
 
 def test_a_batch_that_was_lost_keeps_its_sequence_until_its_outcome_is_known():
-    queue = accumulator()
+    queue = known()
     queue.append(batch("large"))
     queue.append(batch("lost"))
     (large,), (lost,) = drain(queue), drain(queue)
@@ -119,7 +156,7 @@ def test_a_batch_that_was_lost_keeps_its_sequence_until_its_outcome_is_known():
     queue.refused(large, ErrorCode.MESSAGE_TOO_LARGE, 0)
 
     assert not queue.ready_to_bump()
-    assert [(item.token, item.sequence) for item in drain(queue, 10)] == [("lost", 1)]
+    assert [(item.token, item.sequence) for item in drain(queue, 10)] == [("lost", 2)]
 
 
 def test_a_gap_that_is_not_ours_fails_the_batch():
@@ -133,7 +170,7 @@ def test_a_gap_that_is_not_ours_fails_the_batch():
 
 
 def test_a_batch_behind_a_retry_is_tried_again_when_it_comes_out_of_order():
-    queue = accumulator()
+    queue = known()
     queue.append(batch())
     queue.append(batch())
     (first,), (second,) = drain(queue), drain(queue)
@@ -165,7 +202,7 @@ def test_an_unknown_producer_gets_a_new_epoch_and_no_failure():
 
 
 def test_a_batch_expires_unless_it_is_in_flight():
-    queue = accumulator()
+    queue = known()
     queue.append(batch("sent", deadline_ms=5))
     queue.append(batch("queued", deadline_ms=5))
     queue.append(batch("later", deadline_ms=50))
@@ -192,7 +229,7 @@ def test_a_request_stays_within_its_size_but_one_batch_always_goes():
 
 
 def test_partitions_take_turns():
-    queue = accumulator()
+    queue = known()
     for partition in (0, 0, 1):
         queue.append(Batch(("t", partition), bytes(600), 1, NEVER_MS))
 
@@ -201,19 +238,17 @@ def test_partitions_take_turns():
 
 @dataclass
 class ModelBroker:
-    """One partition's log with Kafka's check: next sequence or one of the last five batches."""
+    """One partition's log with Kafka's check: next sequence or one of the last five batches; anything of the unknown."""
 
     log: list[int] = field(default_factory=list)
-    epoch: int = 0
+    epoch: int = -1
     next_sequence: int = 0
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=5))
 
     def produce(self, epoch: int, sequence: int, token: int, count: int) -> ErrorCode:
         assert epoch >= self.epoch
         if epoch > self.epoch:
-            if sequence != 0:
-                return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-            self.epoch, self.next_sequence = epoch, 0
+            self.epoch, self.next_sequence = epoch, sequence
             self.recent.clear()
         if (sequence, count) in self.recent:
             return ErrorCode.NONE

@@ -109,10 +109,10 @@ class Connection(asyncio.BufferedProtocol):
         """Nothing is being worked on, though the peer may be slow to read."""
         return not self._slots
 
-    def close(self) -> None:
-        """Sends what is already answered, then closes."""
-        if self._transport is not None:
-            self._transport.close()
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of answers that the peer has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def abort(self) -> None:
         if self._transport is not None:

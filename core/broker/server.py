@@ -85,6 +85,10 @@ class Server:
             return advertised
         return local_address if self._host in ANY_ADDRESS else self.address
 
+    def connections(self) -> tuple[Connection, ...]:
+        """Those that are open, oldest first."""
+        return tuple(self._connections)
+
     def connected(self, connection: Connection) -> None:
         self._connections[connection] = None
 

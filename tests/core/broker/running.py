@@ -1,6 +1,7 @@
 """A broker in this process, with or without a listening socket, on a fresh directory or a given one."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from millstream.core.broker.opening import open_broker
 from millstream.core.broker.server import Server
 from millstream.core.ports import Clock, Disk
 from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
-from millstream.core.wire.message import Message, joined
+from millstream.core.wire.message import Message, buffer_list, joined
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from millstream.core.wire.messages.k01_fetch import FetchRequest, FetchResponse
 
@@ -84,10 +85,17 @@ def partitions_of(response: FetchResponse) -> list[FetchResponse.PartitionData]:
 
 def values_of(partition: FetchResponse.PartitionData) -> list[bytes | None]:
     """The values of all batches that were fetched, markers too."""
-    data = joined(partition.records or ())
+    data = joined(buffer_list(partition.records or b""))
     found: list[bytes | None] = []
     at = 0
     for header in iter_batches(data):
         found += [record.value for record in read_records(data, at)]
         at += header.size_bytes
     return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets the event loop go round until `condition` holds, for what has no event of its own."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)

@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from millstream.core.broker.batch_checks import RecordFaults, checked_batch
 from millstream.core.config import LogConfig
 from millstream.core.errors import ErrorCode, ProtocolError

@@ -1,0 +1,90 @@
+"""The listening socket: addresses that cannot be used, idle peers, many peers, the end."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from core.broker.running import fetch, running_broker, running_server, until
+from core.broker.wire_client import WireClient
+
+from millstream.core.broker.server import Server
+from millstream.core.errors import ConfigError
+from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
+from millstream.core.wire.messages.k18_api_versions import ApiVersionsRequest
+
+VERSIONS = ApiVersionsRequest(client_software_name="test", client_software_version="1")
+
+
+async def test_a_port_in_use_is_said_with_the_remedy(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as server:
+        with pytest.raises(ConfigError, match=r"is in use by another process; stop .* --listen HOST:PORT"):
+            async with Server(server.broker, *server.address):
+                pass
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
+async def test_an_address_of_another_machine_is_said_with_the_remedy(tmp_path: Path, host: str) -> None:
+    async with running_broker(tmp_path) as broker:
+        with pytest.raises(ConfigError, match=r"cannot listen on .*--listen HOST:PORT"):
+            async with Server(broker, host, 0):
+                pass
+
+
+async def test_silent_peers_are_cut_off_and_busy_ones_are_not(tmp_path: Path) -> None:
+    async with running_server(tmp_path, {"connections.max.idle.ms": "300"}) as server:
+        await server.broker.cluster.create_topic("t", 1, {})
+        async with WireClient(server.address) as silent, WireClient(server.address) as busy:
+            busy.send(fetch("t", 0, max_wait_ms=1000), 12)
+
+            assert await asyncio.wait_for(silent.ended(), 10)
+            assert await busy.receive()
+
+
+async def test_hundreds_of_connections_are_served_at_once(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as server:
+        clients = [WireClient(server.address) for _ in range(300)]
+        for client in clients:
+            await client.__aenter__()
+        for client in clients:
+            client.send(VERSIONS, 3)
+
+        answers = [await client.receive() for client in clients]
+
+        assert len(answers) == server.connection_count == 300
+        for client in clients:
+            await client.__aexit__(None, None, None)
+
+
+async def test_the_end_of_the_server_ends_its_connections_and_their_waits(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        async with Server(broker, "127.0.0.1", 0) as server:
+            client = WireClient(server.address)
+            await client.__aenter__()
+            client.send(fetch("t", 0, max_wait_ms=60_000), 12)
+            await until(lambda: broker.waiting.waiting_count() == 1)
+
+        assert await client.ended()
+        assert broker.waiting.waiting_count() == 0
+        await client.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertised", "told"),
+    [
+        ("127.0.0.1", None, "127.0.0.1"),
+        ("0.0.0.0", None, "127.0.0.1"),
+        ("127.0.0.1", "kafka.example:1234", "kafka.example"),
+    ],
+)
+async def test_clients_are_told_an_address_that_they_can_reach(
+    tmp_path: Path, listen: str, advertised: str | None, told: str
+) -> None:
+    settings = {} if advertised is None else {"advertised.listeners": advertised}
+    async with running_broker(tmp_path, settings) as broker, Server(broker, listen, 0) as server:
+        async with WireClient(("127.0.0.1", server.address[1])) as client:
+            answer = await client.ask(MetadataRequest(), 12)
+
+        assert isinstance(answer, MetadataResponse)
+        port = 1234 if advertised else server.address[1]
+        assert [(broker.host, broker.port) for broker in answer.brokers] == [(told, port)]

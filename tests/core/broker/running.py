@@ -13,7 +13,7 @@ from millstream.core.broker.opening import open_broker
 from millstream.core.broker.server import Server
 from millstream.core.ports import Clock, Disk
 from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
-from millstream.core.wire.message import Message, buffer_list, joined
+from millstream.core.wire.message import Buffer, Message, joined
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from millstream.core.wire.messages.k01_fetch import FetchRequest, FetchResponse
 
@@ -85,7 +85,8 @@ def partitions_of(response: FetchResponse) -> list[FetchResponse.PartitionData]:
 
 def values_of(partition: FetchResponse.PartitionData) -> list[bytes | None]:
     """The values of all batches that were fetched, markers too."""
-    data = joined(buffer_list(partition.records or b""))
+    records = partition.records or b""
+    data = records if isinstance(records, Buffer) else joined(records)
     found: list[bytes | None] = []
     at = 0
     for header in iter_batches(data):

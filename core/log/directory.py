@@ -38,7 +38,7 @@ from .file_names import (
     parse_log_directory,
     uuid_text,
 )
-from .files import read_file, replace_file, write_new_file
+from .files import make_lasting_directory, read_file, replace_file, write_new_file
 from .leader_epochs import LeaderEpochs
 from .loading import LoadedLog, Loader, LoadPoint
 from .partition_log import PartitionLog
@@ -88,7 +88,7 @@ class LogDirectory:
         Raises DataDirectoryInUse, ConfigError when it belongs to another cluster or node, StorageError.
         """
         try:
-            disk.make_directory(path)
+            make_lasting_directory(disk, path)
             lock = disk.lock(f"{path}/{LOCK}", str(os.getpid()))
         except DataDirectoryInUse as error:
             holder = f"process {error}" if str(error).isdigit() else str(error)

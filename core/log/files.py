@@ -38,6 +38,19 @@ def replace_file(disk: Disk, path: str, data: bytes) -> None:
     disk.sync_directory(path.rpartition("/")[0])
 
 
+def make_lasting_directory(disk: Disk, path: str) -> None:
+    """Make a directory and those above it, and sync the names of all that are new. Raises OSError."""
+    missing = []
+    above = path.rstrip("/")
+    while above and not disk.exists(above):
+        missing.append(above)
+        above = above.rpartition("/")[0]
+    if missing:
+        disk.make_directory(path)
+    for made in missing:
+        disk.sync_directory(made.rpartition("/")[0] or ("/" if made.startswith("/") else "."))
+
+
 class EntryFile:
     """The file of an index: entries are added at its end. `written_bytes` of it hold."""
 

@@ -201,9 +201,9 @@ class Loader:
         The recovery point lies between two batches, and the last segment has no gap from there on.
         """
         point = self._point
-        if isinstance(found, Damage) or point.clean or found.next_offset <= point.recovery_point:
+        if isinstance(found, Damage) or point.clean or found.base_offset == expected:
             return found
-        if found.base_offset >= point.recovery_point and (found.base_offset == expected or not last):
+        if found.next_offset <= point.recovery_point or (found.base_offset >= point.recovery_point and not last):
             return found
         cause = f"offsets {found.base_offset} to {found.next_offset - 1}, where {expected} comes next"
         return Damage(found.position, found.position + found.size_bytes, expected, -1, cause)

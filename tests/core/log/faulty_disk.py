@@ -139,7 +139,12 @@ class FaultyDisk:
         self.incarnation += 1
         if not power_cut:
             return
-        self._directories = {path for path in self._directories | self._durable_directories if self._survives(path)}
+        now, then = self._directories, self._durable_directories
+        self._directories = {""}
+        for path in sorted(now | then):
+            kept = (path in now) if (path in now) == (path in then) else self.random.random() < 0.5
+            if kept and parent(path) in self._directories:
+                self._directories.add(path)
         self._files = {
             path: content
             for path in sorted(set(self._files) | set(self._durable_files))
@@ -149,10 +154,6 @@ class FaultyDisk:
             self._lose_writes(content)
         self._durable_files = dict(self._files)
         self._durable_directories = set(self._directories)
-
-    def _survives(self, directory: str) -> bool:
-        known, durable = directory in self._directories, directory in self._durable_directories
-        return known if known == durable else self.random.random() < 0.5
 
     def _surviving(self, path: str) -> Content | None:
         """Each name is as before or as after, on its own."""
@@ -177,6 +178,9 @@ class FaultyDisk:
         content = self._files[path]
         content.current[position] ^= 1 << bit
         content.durable[:] = content.current
+
+    def bytes(self, path: str) -> bytes:
+        return bytes(self._files[path].current)
 
     def durable_bytes(self, path: str) -> bytes:
         """What a power cut is sure to leave of a file; nothing when its name may vanish."""
@@ -257,6 +261,7 @@ class FaultyDisk:
                 self._durable_files[name] = self._files[name]
             else:
                 del self._durable_files[name]
+        path = "" if path == "." else path
         below = {name for name in self._directories | self._durable_directories if name and parent(name) == path}
         self._durable_directories = (self._durable_directories - below) | (self._directories & below)
 

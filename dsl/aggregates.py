@@ -12,7 +12,7 @@ def count(column: str | None = None) -> Aggregate:
     return Aggregate("count", column)
 
 
-def sum(column: str) -> Aggregate:  # noqa: A001
+def sum(column: str) -> Aggregate:
     """The total; null when it leaves 64 bits."""
     return Aggregate("sum", column)
 
@@ -22,12 +22,12 @@ def mean(column: str) -> Aggregate:
     return Aggregate("mean", column)
 
 
-def min(column: str) -> Aggregate:  # noqa: A001
+def min(column: str) -> Aggregate:
     """The least number or time."""
     return Aggregate("min", column)
 
 
-def max(column: str) -> Aggregate:  # noqa: A001
+def max(column: str) -> Aggregate:
     """The greatest number or time."""
     return Aggregate("max", column)
 

@@ -15,8 +15,19 @@ from ..core.errors import PlanError
 from ..streams.aggregates import Aggregate, is_groupable
 from ..streams.expressions import check, check_predicate
 from ..streams.naming import choices
-from ..streams.plan import ON_CLOSE, ON_UPDATE, Aggregation, Filter, KeyBy, Repartition, Select, Sink, ToStream
-from ..streams.plan import ValueFormat, WithColumns
+from ..streams.plan import (
+    ON_CLOSE,
+    ON_UPDATE,
+    Aggregation,
+    Filter,
+    KeyBy,
+    Repartition,
+    Select,
+    Sink,
+    ToStream,
+    ValueFormat,
+    WithColumns,
+)
 from ..streams.state.store import WINDOW_END, WINDOW_START, StoreSpec
 from ..streams.windows import Window
 

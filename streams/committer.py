@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ..core.client.offsets import CommittedOffset, TopicPartition
 from ..core.client.consumer import Consumer
+from ..core.client.offsets import CommittedOffset, TopicPartition
 from ..core.client.producer import Producer
 from .outputs import Output
 from .task import Drained

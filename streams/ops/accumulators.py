@@ -11,10 +11,31 @@ import numpy as np
 import pyarrow as pa
 
 from ..aggregates import DISTINCT_EXACT_UP_TO, QUANTILE_EXACT_UP_TO, Aggregate, is_float
-from .accumulate import OVERFLOWN, Ordered, add_counts, add_floats, add_integers, keep_greatest, keep_in_order
-from .accumulate import keep_least
-from .buffers import ALL_VALID, Bytes, Float64s, Int32s, Int64s, binary_array, floats, grown, integer_array, integers
-from .buffers import is_text, text_parts, validity
+from .accumulate import (
+    OVERFLOWN,
+    Ordered,
+    add_counts,
+    add_floats,
+    add_integers,
+    keep_greatest,
+    keep_in_order,
+    keep_least,
+)
+from .buffers import (
+    ALL_VALID,
+    Bytes,
+    Float64s,
+    Int32s,
+    Int64s,
+    binary_array,
+    floats,
+    grown,
+    integer_array,
+    integers,
+    is_text,
+    text_parts,
+    validity,
+)
 from .key_hash import hash_fixed, hash_text
 from .key_table import KeyTable
 from .multiset_table import DISTINCT, QUANTILE, MultisetTable, bucket_floats, ordered_bits, ordered_floats

@@ -6,9 +6,22 @@ Kernels and the rule by which a large multiset becomes coarse: multisets.py. Tes
 import numpy as np
 
 from .buffers import Bytes, Int32s, Int64s, grown
-from .multisets import COARSE_SHIFT, DISTINCT, ENTRIES_FREED, ENTRIES_USED, NEXT, QUANTILE, MultisetArrays
-from .multisets import add_values, clear_slots, fill_entry_table, list_entries, merge_entries, read_entries
-from .multisets import write_entries
+from .multisets import (
+    COARSE_SHIFT,
+    DISTINCT,
+    ENTRIES_FREED,
+    ENTRIES_USED,
+    NEXT,
+    QUANTILE,
+    MultisetArrays,
+    add_values,
+    clear_slots,
+    fill_entry_table,
+    list_entries,
+    merge_entries,
+    read_entries,
+    write_entries,
+)
 
 FIRST_ENTRIES = 1024
 LARGEST = 2**63 - 1

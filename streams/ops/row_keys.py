@@ -11,8 +11,19 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.kernels.jit import kernel
-from .buffers import ALL_VALID, Bytes, Int32s, Int64s, binary_array, integer_array, integers, is_text, plain
-from .buffers import text_parts, validity
+from .buffers import (
+    ALL_VALID,
+    Bytes,
+    Int32s,
+    Int64s,
+    binary_array,
+    integer_array,
+    integers,
+    is_text,
+    plain,
+    text_parts,
+    validity,
+)
 
 FIXED_BYTES = 9
 LENGTH_BYTES = 5

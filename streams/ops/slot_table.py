@@ -8,9 +8,29 @@ from collections.abc import Iterator
 import numpy as np
 
 from .buffers import Int32s, Int64s
-from .slots import EPOCH, FILLED, FREE, JUDGING, LATE, LATE_ROWS, NEGATIVE_TIMES, NEXT_ROW, NULL_TIMES, STORED
-from .slots import STREAM_TIME, TOUCHED, USED, Assigned, SlotArrays, assign_keys, assign_rows, fill_slot_table
-from .slots import find_slots, merge_rows, remove_slots
+from .slots import (
+    EPOCH,
+    FILLED,
+    FREE,
+    JUDGING,
+    LATE,
+    LATE_ROWS,
+    NEGATIVE_TIMES,
+    NEXT_ROW,
+    NULL_TIMES,
+    STORED,
+    STREAM_TIME,
+    TOUCHED,
+    USED,
+    Assigned,
+    SlotArrays,
+    assign_keys,
+    assign_rows,
+    fill_slot_table,
+    find_slots,
+    merge_rows,
+    remove_slots,
+)
 
 FIRST_SLOTS = 1024
 PAIRS_AT_ONCE = 1 << 17

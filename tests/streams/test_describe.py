@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import millstream as ms
 import pytest
+
+import millstream as ms
 from millstream import agg, col
 
 GOLDENS = Path(__file__).parent / "goldens"

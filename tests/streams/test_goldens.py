@@ -5,8 +5,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-import millstream as ms
 import pytest
+
+import millstream as ms
 from millstream import agg, col
 from millstream.streams.testing import TestRecord, TopologyDriver
 

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
-import millstream as ms
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams.oracle import Event, Key, Oracle, results
+
+import millstream as ms
 from millstream import agg, col
 from millstream.streams.testing import TestRecord, TopologyDriver
-from streams.oracle import Event, Key, Oracle, results
 
 AGGREGATES = {
     "rows": agg.count(),

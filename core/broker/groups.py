@@ -105,6 +105,10 @@ class GroupsShell:
         """A number for a command that may have to wait."""
         return next(self._numbers)
 
+    def partition_for(self, group_id: str) -> int:
+        """The partition of __consumer_offsets that holds a group."""
+        return self._log.partition_for(group_id)
+
     def ask(
         self, command: Command, group_id: str, respond: Callable[[Any], Response], *, producer_epoch: int = -1
     ) -> "Response | asyncio.Future[Response]":

@@ -12,11 +12,17 @@ from ...coordinators.group_commands import CommitOffsets, OffsetEntry, PartsRepl
 from ...errors import ErrorCode
 from ...wire.messages.k28_txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
 from ..context import RequestContext
+from ..internal_topics import OFFSETS_TOPIC
 
 if TYPE_CHECKING:
     from ..broker import Broker
 
 VERSIONS = (0, 4)
+CLIENT_CODES = {
+    # What producers of the first protocol generation understand in this answer.
+    ErrorCode.PRODUCER_FENCED: ErrorCode.INVALID_PRODUCER_EPOCH,
+    ErrorCode.CONCURRENT_TRANSACTIONS: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+}
 PartitionAnswer = TxnOffsetCommitResponse.TxnOffsetCommitResponsePartition
 
 
@@ -28,6 +34,14 @@ def start(
     """The future ends when the offsets are on disk, pending until the transaction ends."""
     entries, answers, response = _checked(broker, request)
     if not entries:
+        return response
+    where = (OFFSETS_TOPIC, broker.groups.partition_for(request.group_id))
+    fault = broker.transactions.write_fault(
+        request.transactional_id, request.producer_id, request.producer_epoch, where
+    )
+    if fault:
+        for answer in answers:
+            answer.error_code = int(CLIENT_CODES.get(fault, fault))
         return response
     command = CommitOffsets(
         group_id=request.group_id,

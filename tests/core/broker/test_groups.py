@@ -1,0 +1,264 @@
+"""Groups on a broker's log: what is told is on disk, what was told survives, and what fails is said."""
+
+import asyncio
+import errno
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.broker.gated_disk import GatedDisk
+from core.broker.running import ask, running_broker
+
+from millstream.core.broker.broker import Broker
+from millstream.core.broker.internal_topics import OFFSETS_TOPIC
+from millstream.core.coordinators.group_commands import CommitOffsets, OffsetEntry, PartsReply
+from millstream.core.errors import ErrorCode
+from millstream.core.log.real_disk import RealDisk, RealFile
+from millstream.core.ports import Buffer
+from millstream.core.wire.messages.k08_offset_commit import OffsetCommitRequest
+from millstream.core.wire.messages.k09_offset_fetch import OffsetFetchRequest
+from millstream.core.wire.messages.k11_join_group import JoinGroupRequest, JoinGroupResponse
+from millstream.core.wire.messages.k12_heartbeat import HeartbeatRequest
+from millstream.core.wire.messages.k14_sync_group import SyncGroupRequest, SyncGroupResponse
+from millstream.core.wire.messages.k15_describe_groups import DescribeGroupsRequest
+
+NONE = int(ErrorCode.NONE)
+AT_ONCE = {"group.initial.rebalance.delay.ms": 0, "group.min.session.timeout.ms": 1}
+
+
+def joining(member_id: str = "", *, session_timeout_ms: int = 60_000, **changes: Any) -> JoinGroupRequest:
+    return JoinGroupRequest(
+        group_id="g",
+        session_timeout_ms=session_timeout_ms,
+        rebalance_timeout_ms=60_000,
+        member_id=member_id,
+        protocol_type="consumer",
+        protocols=[JoinGroupRequest.JoinGroupRequestProtocol(name="range", metadata=b"topics")],
+        **changes,
+    )
+
+
+def syncing(member_id: str, generation: int, **assignments: bytes) -> SyncGroupRequest:
+    return SyncGroupRequest(
+        group_id="g",
+        generation_id=generation,
+        member_id=member_id,
+        assignments=[
+            SyncGroupRequest.SyncGroupRequestAssignment(member_id=name, assignment=assignment)
+            for name, assignment in assignments.items()
+        ],
+    )
+
+
+def committing(offset: int, topic: str = "t") -> OffsetCommitRequest:
+    part = OffsetCommitRequest.OffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
+    return OffsetCommitRequest(
+        group_id="g", topics=[OffsetCommitRequest.OffsetCommitRequestTopic(name=topic, partitions=[part])]
+    )
+
+
+async def committed(broker: Broker) -> dict[tuple[str, int], int]:
+    """All that the group has committed."""
+    response = await ask(broker, OffsetFetchRequest(group_id="g", topics=None), 7)
+    parts = ((topic.name, part) for topic in response.topics for part in topic.partitions)
+    return {(name, part.partition_index): part.committed_offset for name, part in parts}
+
+
+async def alone(broker: Broker, **changes: Any) -> JoinGroupResponse:
+    """One member, and its group is stable."""
+    joined = await ask(broker, joining(**changes), 3)
+    assert joined.error_code == NONE
+    synced = await ask(broker, syncing(joined.member_id, joined.generation_id, **{joined.member_id: b"all"}), 3)
+    assert synced == SyncGroupResponse(protocol_type="consumer", protocol_name="range", assignment=b"all")
+    return joined
+
+
+async def test_an_assignment_is_told_only_when_it_is_on_disk_and_so_is_what_is_asked_later(tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
+        joined = await ask(broker, joining(), 3)
+        disk.open_gate.clear()
+
+        synced = asyncio.ensure_future(ask(broker, syncing(joined.member_id, 1, **{joined.member_id: b"all"}), 3))
+        await asyncio.sleep(0)
+        described = asyncio.ensure_future(ask(broker, DescribeGroupsRequest(groups=["g"]), 5))
+        heartbeat = asyncio.ensure_future(
+            ask(broker, HeartbeatRequest(group_id="g", generation_id=1, member_id=joined.member_id), 3)
+        )
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+        assert [task.done() for task in (synced, described, heartbeat)] == [False, False, False]
+        disk.open_gate.set()
+        assert (await synced).assignment == b"all"
+        assert (await described).groups[0].group_state == "Stable"
+        assert (await heartbeat).error_code == NONE
+
+
+async def test_offsets_and_members_are_there_again_after_a_restart(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        assert (await ask(broker, committing(42), 7)).topics[0].partitions[0].error_code == NONE
+        joined = await alone(broker)
+
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        assert await committed(broker) == {("t", 0): 42}
+        heartbeat = HeartbeatRequest(group_id="g", generation_id=1, member_id=joined.member_id)
+        assert (await ask(broker, heartbeat, 3)).error_code == NONE
+        assert (await ask(broker, syncing(joined.member_id, 1), 3)).assignment == b"all"
+
+
+async def test_a_member_that_is_silent_for_its_session_makes_room_for_others(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        silent = await alone(broker, session_timeout_ms=50)
+
+        other = await ask(broker, joining(), 3)
+
+        assert other.generation_id in (2, 3)
+        assert [member.member_id for member in other.members] == [other.member_id]
+        assert other.member_id != silent.member_id
+
+
+async def test_a_commit_on_a_full_disk_is_refused_and_the_group_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    disk = FullDisk()
+    async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.full = True
+        refused = await ask(broker, committing(1), 7)
+        assert await committed(broker) == {}
+        disk.full = False
+        taken = await ask(broker, committing(2), 7)
+
+        assert refused.topics[0].partitions[0].error_code == int(ErrorCode.NOT_COORDINATOR)
+        assert taken.topics[0].partitions[0].error_code == NONE
+        assert await committed(broker) == {("t", 0): 2}
+
+
+async def test_an_assignment_that_cannot_be_stored_leaves_the_group_at_what_the_log_says(tmp_path: Path) -> None:
+    disk = FullDisk()
+    async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
+        first = await alone(broker)
+        waiting = asyncio.ensure_future(ask(broker, joining(), 3))
+        await asyncio.sleep(0)
+        await ask(broker, joining(first.member_id), 3)
+        second = (await waiting).member_id
+        follower = asyncio.ensure_future(ask(broker, syncing(second, 2), 3))
+        await asyncio.sleep(0)
+        disk.full = True
+
+        refused = await ask(broker, syncing(first.member_id, 2), 3)
+
+        disk.full = False
+        assert refused.error_code == (await follower).error_code == int(ErrorCode.NOT_COORDINATOR)
+        (group,) = (await ask(broker, DescribeGroupsRequest(groups=["g"]), 5)).groups
+        assert [(member.member_id, member.member_assignment) for member in group.members] == [(first.member_id, b"all")]
+        old = HeartbeatRequest(group_id="g", generation_id=1, member_id=first.member_id)
+        assert (await ask(broker, old, 3)).error_code == NONE
+
+
+async def test_a_disk_that_fails_to_sync_ends_what_waits_for_it(tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.broken = True
+
+        response = await ask(broker, committing(1), 7)
+        disk.broken = False
+
+        assert response.topics[0].partitions[0].error_code == int(ErrorCode.NOT_COORDINATOR)
+
+
+async def test_offsets_of_a_transaction_wait_for_its_marker_and_survive_a_restart(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        for producer_id, offset in ((7, 10), (8, 20), (9, 30)):
+            command = CommitOffsets("g", -1, "", None, (OffsetEntry("t", 0, offset),), producer_id=producer_id)
+            assert await broker.groups.ask(command, "g", lambda reply: reply, producer_epoch=0) == PartsReply(
+                parts=(ErrorCode.NONE,)
+            )
+        log = broker.partition(OFFSETS_TOPIC, 0)
+        for producer_id, commits in ((7, True), (8, False)):
+            broker.journal.append_marker(log, producer_id, 0, commit=commits, coordinator_epoch=0)
+            broker.groups.transaction_completed(0, producer_id, commits)
+        assert await committed(broker) == {("t", 0): 10}
+
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        assert await committed(broker) == {("t", 0): 10}
+        assert broker.groups.coordinator_of("g").unstable("g", ("t", 0))
+        broker.groups.transaction_completed(0, 9, True)
+        assert await committed(broker) == {("t", 0): 30}
+
+
+async def test_a_deleted_topic_takes_its_offsets_along(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await broker.cluster.create_topic("kept", 1, {})
+        await ask(broker, committing(1), 7)
+        await ask(broker, committing(2, "kept"), 7)
+
+        await broker.cluster.delete_topic("t")
+
+        assert await committed(broker) == {("kept", 0): 2}
+
+
+async def test_expired_offsets_are_swept_away(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    settings = AT_ONCE | {"offsets.retention.check.interval.ms": 1}
+    async with running_broker(tmp_path, settings, clock=clock) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, committing(1), 7)
+        assert await committed(broker) == {("t", 0): 1}
+        clock.ahead_ms = 10_080 * 60_000
+
+        log = broker.partition(OFFSETS_TOPIC, 0)
+        await broker.waiting.until_flushed(log, log.end_offset + 1)
+
+        assert await committed(broker) == {}
+        assert broker.groups.coordinator_of("g").group_ids() == ()
+
+
+async def test_closing_ends_the_joins_that_wait(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, {"group.initial.rebalance.delay.ms": 60_000}) as broker:
+        waiting = asyncio.ensure_future(ask(broker, joining(), 3))
+        await asyncio.sleep(0)
+        assert broker.groups.waiting_count() == 1
+
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+
+
+class SteppedClock:
+    """The machine's clock, so much ahead; spans are as they are."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return 1_700_000_000_000 + self.ahead_ms
+
+    def monotonic_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
+
+
+class FullDisk(RealDisk):
+    """While `full`, nothing can be written to the log of groups."""
+
+    full = False
+
+    def open(self, path: str, *, create: bool = False) -> RealFile:
+        file = super().open(path, create=create)
+        descriptor, file._descriptor = file._descriptor, -1
+        return FullFile(path, descriptor, self)
+
+
+class FullFile(RealFile):
+    __slots__ = ("_disk",)
+
+    def __init__(self, path: str, descriptor: int, disk: FullDisk) -> None:
+        super().__init__(path, descriptor)
+        self._disk = disk
+
+    def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
+        if self._disk.full and OFFSETS_TOPIC in self.path:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        super().write_at(buffers, position)

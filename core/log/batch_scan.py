@@ -152,6 +152,10 @@ def take_batches(
     at, start, first_offset = 0, -1, -1
     fault, wanted = "", 0
     while at < segment_end and expected < max_offset:
+        if start >= 0:
+            at, expected = _skip_regular(data, at, expected, min(max_offset, bound), epochs)
+            if at >= segment_end or expected >= max_offset:
+                break
         end, base, next_offset, fault = judge_batch(
             data, at, segment_end=segment_end, expected=expected, bound=bound, epochs=epochs
         )
@@ -166,6 +170,26 @@ def take_batches(
             start, first_offset = at, base
         at, expected = end, next_offset
     return Taken(at if start < 0 else start, at, first_offset, expected, fault, wanted)
+
+
+def _skip_regular(data: memoryview, at: int, expected: int, upto: int, epochs: LeaderEpochs) -> tuple[int, int]:
+    """Position and offset behind the good batches that follow each other without a gap and in one leader epoch.
+
+    The loop of judge_batch for the regular case, several times as fast. Whatever is not regular is left to that.
+    """
+    epoch, epoch_end = epochs.run_from(expected)
+    upto = min(upto, epoch_end)
+    last = len(data) - HEADER_BYTES
+    unpack, checksum_of = FRONT.unpack_from, crc32c
+    while at <= last and expected < upto:
+        base, length, batch_epoch, magic, checksum, _, delta = unpack(data, at)
+        end = at + LOG_OVERHEAD + length
+        if base != expected or batch_epoch != epoch or magic != MAGIC or delta < 0 or end > last + HEADER_BYTES:
+            break
+        if length < HEADER_BYTES - LOG_OVERHEAD or checksum_of(data[at + CHECKED_AT : end]) != checksum:
+            break
+        at, expected = end, base + delta + 1
+    return at, expected
 
 
 def scan_batches(

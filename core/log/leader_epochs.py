@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 UNDEFINED = (-1, -1)
+FAR = 2**63 - 1
 
 
 class LeaderEpochs:
@@ -44,6 +45,13 @@ class LeaderEpochs:
         """The epoch that wrote `offset`, -1 when it is not known."""
         index = bisect_right(self._starts, offset) - 1
         return self._epochs[index] if index >= 0 else -1
+
+    def run_from(self, offset: int) -> tuple[int, int]:
+        """The epoch that wrote `offset`, and the offset up to which it did; (-1, offset) when it is not known."""
+        index = bisect_right(self._starts, offset) - 1
+        if index < 0:
+            return -1, offset
+        return self._epochs[index], self._starts[index + 1] if index + 1 < len(self._starts) else FAR
 
     def end_offset(self, epoch: int, *, log_end_offset: int) -> tuple[int, int]:
         """The largest known epoch not above `epoch`, and where it ends; UNDEFINED when there is no answer."""

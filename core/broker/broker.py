@@ -1,7 +1,7 @@
 """The broker: logs, coordinators and those who wait, held together; and the one entry for requests. Shell.
 
 Made by opening.open_broker(). Requests come to handle() from clients in this process, and by a Server from those over
-TCP. Tested in tests/core/broker/test_broker.py.
+TCP. Tested in tests/core/broker/test_opening.py.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Appends to partition logs, and the wait until they are on disk. Shell.
 
 Every append is followed by a kick of the group commit, so that the high watermark follows it.
-Tested in tests/core/broker/test_journal.py.
+Tested in tests/core/broker/test_produce.py.
 """
 
 from collections.abc import Sequence

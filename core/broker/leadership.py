@@ -1,6 +1,6 @@
 """Who leads: one broker leads every partition, for ever, in epoch 0. Pure.
 
-The place where the epochs of a replicated cluster will come in. Tested in tests/core/broker/test_leadership.py.
+The place where the epochs of a replicated cluster will come in. Tested in tests/core/broker/test_failures.py.
 """
 
 from ..errors import ErrorCode, ProtocolError

@@ -102,9 +102,11 @@ class PartitionRead:
         if wanted.last_fetched_epoch == UNKNOWN_EPOCH:
             return False
         epoch, end_offset = log.epoch_end_offset(wanted.last_fetched_epoch)
-        if epoch == wanted.last_fetched_epoch and end_offset >= wanted.fetch_offset:
-            return False
         if end_offset < 0:
+            raise ProtocolError(
+                ErrorCode.OFFSET_OUT_OF_RANGE, f"nothing is known of leader epoch {wanted.last_fetched_epoch}"
+            )
+        if epoch == wanted.last_fetched_epoch and end_offset >= wanted.fetch_offset:
             return False
         self.answer.diverging_epoch = FetchResponse.EpochEndOffset(epoch=epoch, end_offset=end_offset)
         self.answer.records = b""

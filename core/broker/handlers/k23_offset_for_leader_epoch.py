@@ -1,6 +1,6 @@
 """OffsetForLeaderEpoch: where a leader epoch ended, for consumers that look for a truncated log. Shell.
 
-Source: Partition.lastOffsetForLeaderEpoch of Kafka 4.3.1. Tested in tests/core/broker/test_offset_for_leader_epoch.py.
+Source: Partition.lastOffsetForLeaderEpoch of Kafka 4.3.1. Tested in tests/core/broker/test_list_offsets.py.
 """
 
 from typing import TYPE_CHECKING

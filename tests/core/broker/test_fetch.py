@@ -213,13 +213,16 @@ async def test_a_wait_for_committed_records_ends_with_the_marker(tmp_path: Path)
 async def test_leader_epochs_that_do_not_agree_are_told(tmp_path: Path) -> None:
     async with running_broker(tmp_path) as broker:
         await filled(broker, b"a")
-        newer, diverged = fetch("t", 0), fetch("t", 1)
+        newer, diverged, unheard = fetch("t", 0), fetch("t", 1), fetch("t", 1)
+        unheard.topics[0].partitions[0].last_fetched_epoch = 4
         newer.topics[0].partitions[0].current_leader_epoch = 3
         diverged.topics[0].partitions[0].last_fetched_epoch = 0
         diverged.topics[0].partitions[0].fetch_offset = 9
 
         (unknown,) = await fetched(broker, newer)
         (cut,) = await fetched(broker, diverged)
+        (not_known,) = await fetched(broker, unheard)
 
         assert unknown.error_code == int(ErrorCode.UNKNOWN_LEADER_EPOCH)
+        assert not_known.error_code == int(ErrorCode.OFFSET_OUT_OF_RANGE)
         assert (cut.error_code, cut.diverging_epoch.epoch, cut.diverging_epoch.end_offset) == (NONE, 0, 1)

@@ -1,0 +1,57 @@
+"""What a client is told when its request fails as a whole."""
+
+import pytest
+
+from millstream.core.broker.context import RequestContext
+from millstream.core.broker.failures import NO_ANSWER, answered, failure_response
+from millstream.core.broker.leadership import check_leader_epoch
+from millstream.core.errors import ErrorCode, ProtocolError, StorageError
+from millstream.core.wire.messages.k12_heartbeat import HeartbeatResponse
+from millstream.core.wire.messages.k60_describe_cluster import DescribeClusterResponse
+
+HEARTBEAT, DESCRIBE_CLUSTER = RequestContext(12, 4), RequestContext(60, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ProtocolError(ErrorCode.UNKNOWN_MEMBER_ID), ErrorCode.UNKNOWN_MEMBER_ID),
+        (StorageError("disk on fire"), ErrorCode.KAFKA_STORAGE_ERROR),
+        (RuntimeError("bug"), ErrorCode.UNKNOWN_SERVER_ERROR),
+    ],
+)
+def test_the_code_goes_where_the_response_has_one(error: Exception, code: ErrorCode) -> None:
+    assert failure_response(error, HEARTBEAT) == HeartbeatResponse(error_code=int(code))
+
+
+def test_the_message_goes_where_the_response_has_one() -> None:
+    answer = failure_response(ProtocolError(ErrorCode.INVALID_REQUEST, "no"), DESCRIBE_CLUSTER)
+
+    assert isinstance(answer, DescribeClusterResponse)
+    assert answer.error_message == "INVALID_REQUEST: no"
+
+
+def test_a_response_without_a_place_for_an_error_is_not_sent() -> None:
+    from millstream.core.wire.messages.k19_create_topics import CreateTopicsResponse
+
+    assert not hasattr(CreateTopicsResponse(), "error_code")
+    assert failure_response(RuntimeError("bug"), RequestContext(19, 5)) is NO_ANSWER
+
+
+async def test_a_bug_is_logged_with_its_traceback_and_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async def crash() -> None:
+        raise ZeroDivisionError("a bug")
+
+    answer = await answered(crash(), HEARTBEAT)
+
+    assert answer == HeartbeatResponse(error_code=int(ErrorCode.UNKNOWN_SERVER_ERROR))
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
+def test_the_leader_epoch_that_a_client_believes_in_must_be_the_brokers() -> None:
+    check_leader_epoch(-1)
+    check_leader_epoch(0)
+    for believed, code in ((1, ErrorCode.UNKNOWN_LEADER_EPOCH), (-2, ErrorCode.FENCED_LEADER_EPOCH)):
+        with pytest.raises(ProtocolError) as caught:
+            check_leader_epoch(believed)
+        assert caught.value.code is code

@@ -1,0 +1,64 @@
+"""The coordinators' topics: where a key belongs, and that what was appended comes back in order."""
+
+from pathlib import Path
+
+import pytest
+from core.broker.running import running_broker
+
+from millstream.core.broker.broker import Broker
+from millstream.core.broker.internal_topics import InternalTopic, java_string_hash
+from millstream.core.errors import ErrorCode, ProtocolError
+
+
+def topic(broker: Broker, name: str = "state") -> InternalTopic:
+    return InternalTopic(name, 4, broker.journal, broker.partition)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", 0),
+        ("a", 97),
+        ("group-1", 293427299),
+        ("polygenelubricants", -(2**31)),
+        ("\N{PILE OF POO}", 1772556),
+        ("connect-traffic-to-lake", -436300050),
+    ],
+)
+def test_keys_are_hashed_as_java_hashes_strings(text: str, code: int) -> None:
+    assert java_string_hash(text) == code
+
+
+async def test_a_key_has_a_partition_whatever_the_sign_of_its_hash(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        state = topic(broker)
+
+        assert state.partition_for("polygenelubricants") == 0
+        assert state.partition_for("connect-traffic-to-lake") == 436300050 % 4
+
+
+async def test_what_was_appended_is_replayed_in_order_with_markers(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("state", 4, {"cleanup.policy": "compact"})
+        state = topic(broker)
+
+        first = await state.append(2, [(b"k", b"1"), (b"l", None)], now_ms=1000)
+        second = await state.append(2, [(b"k", b"2")], now_ms=2000, producer_id=7, producer_epoch=0, transactional=True)
+        broker.journal.append_marker(state.log(2), 7, 0, commit=True, coordinator_epoch=0)
+
+        replayed = [
+            (header.is_control, header.producer_id, [(record.offset, record.key, record.value) for record in records])
+            for header, records in state.replay(2)
+        ]
+        assert (first, second) == (0, 2)
+        assert replayed[:2] == [(False, -1, [(0, b"k", b"1"), (1, b"l", None)]), (False, 7, [(2, b"k", b"2")])]
+        assert [(control, producer_id) for control, producer_id, _ in replayed[2:]] == [(True, 7)]
+        assert state.log(2).flushed_offset >= 3
+
+
+async def test_a_topic_that_is_not_there_makes_the_coordinator_unavailable(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        with pytest.raises(ProtocolError) as caught:
+            await topic(broker).append(0, [(b"k", b"v")], now_ms=0)
+
+        assert caught.value.code is ErrorCode.COORDINATOR_NOT_AVAILABLE

@@ -1,0 +1,57 @@
+"""The broker as a process: one line when it is ready, a clean end, and what it does not load."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from millstream.core.broker.config import parse_broker_config
+from millstream.core.broker.main import run
+run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": "127.0.0.1:0"}))
+heavy = {"numba", "numpy", "pyarrow", "polars", "rich", "typer"}
+print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@contextmanager
+def process(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A broker that is ready, and the line in which it said so."""
+    broker = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert broker.stdout is not None
+        yield broker, broker.stdout.readline()
+    finally:
+        broker.kill()
+        broker.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_that_it_is_ready_and_ends_cleanly_when_told(tmp_path: Path, number: signal.Signals) -> None:
+    with process(tmp_path / "data") as (broker, line):
+        host, _, port = line.removeprefix("ready ").strip().rpartition(":")
+        broker.send_signal(number)
+        output, _ = broker.communicate(timeout=20)
+
+    assert line.startswith("ready ")
+    assert host == "127.0.0.1"
+    assert int(port) > 0
+    assert output == "[]\n"
+    assert broker.returncode == 0
+    assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_it_is_small(tmp_path: Path) -> None:
+    """The promise is 100 MB of private memory when idle."""
+    with process(tmp_path / "data") as (broker, _):
+        rollup = Path(f"/proc/{broker.pid}/smaps_rollup")
+        if not rollup.exists():
+            pytest.skip("private memory is read from /proc, which this system does not have")
+        private_kb = sum(int(line.split()[1]) for line in rollup.read_text().splitlines() if line.startswith("Private"))
+
+    assert private_kb < 60_000

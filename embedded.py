@@ -138,23 +138,55 @@ async def run_pipelines(client: Client, pipelines: Pipelines, *, to_end: bool, s
     sources = [one for one in pipelines.deployments if one.kind == "source"]
     sinks = [one for one in pipelines.deployments if one.kind == "sink"]
     if to_end:
-        await Standalone(client, sources, bounded=True, progress=progress).run(stop)
-        for plan in in_order(pipelines.plans):
-            if not stop.is_set():
-                await _run_plan(client, plan, pipelines, to_end=True, stop=stop)
-        if not stop.is_set():
-            await Standalone(client, sinks, bounded=True, progress=progress).run(stop)
+        await _run_to_end(client, pipelines, sources, sinks, stop)
         return
     async with asyncio.TaskGroup() as group:
         if pipelines.deployments:
             group.create_task(Standalone(client, [*sources, *sinks], progress=progress).run(stop))
         for plan in pipelines.plans:
-            group.create_task(_run_plan(client, plan, pipelines, to_end=False, stop=stop))
+            group.create_task(_run_plan(client, plan, pipelines, stop))
 
 
-async def _run_plan(client: Client, plan: "Plan", pipelines: Pipelines, *, to_end: bool, stop: asyncio.Event) -> None:
+async def _run_to_end(
+    client: Client,
+    pipelines: Pipelines,
+    sources: "Sequence[Deployment]",
+    sinks: "Sequence[Deployment]",
+    stop: asyncio.Event,
+) -> None:
+    """Topologies work beside the sources and learn where the end is once what feeds them is done."""
+    from .connect.worker.standalone import Standalone
+
+    async def feed(upstream_done: asyncio.Event) -> None:
+        await Standalone(client, sources, bounded=True, progress=pipelines.worker).run(stop)
+        upstream_done.set()
+
+    async def work(plan: "Plan", upstream_done: asyncio.Event, done: asyncio.Event) -> None:
+        await _run_plan(client, plan, pipelines, stop, upstream_done)
+        done.set()
+
+    async with asyncio.TaskGroup() as group:
+        upstream_done = asyncio.Event()
+        group.create_task(feed(upstream_done))
+        for plan in in_order(pipelines.plans):
+            done = asyncio.Event()
+            group.create_task(work(plan, upstream_done, done))
+            upstream_done = done
+    if not stop.is_set():
+        await Standalone(client, sinks, bounded=True, progress=pipelines.worker).run(stop)
+
+
+async def _run_plan(
+    client: Client,
+    plan: "Plan",
+    pipelines: Pipelines,
+    stop: asyncio.Event,
+    upstream_done: asyncio.Event | None = None,
+) -> None:
+    """Bounded when `upstream_done` is given."""
     from .streams.progress import StreamProgress
     from .streams.runtime import run
 
     progress = pipelines.streams.setdefault(plan.name, StreamProgress(plan.name))
-    await run(plan, client, to_end=to_end, stop=stop, progress=progress)
+    bounded = upstream_done is not None
+    await run(plan, client, to_end=bounded, upstream_done=upstream_done, stop=stop, progress=progress)

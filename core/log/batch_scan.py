@@ -214,6 +214,9 @@ def scan_batches(
         elif verdict.end > len(window):
             wanted = verdict.end - (position - window_at)
             window, window_at = memoryview(read(position, min(max(wanted, WINDOW_BYTES), end - position))), position
+            if not window:
+                yield Damage(position, end, expected, -1, "the file ends before the segment does")
+                return
             if len(window) < wanted:
                 end = position + len(window)
         else:

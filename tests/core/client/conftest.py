@@ -25,6 +25,7 @@ from millstream.core.client.tcp import TcpTransport
 
 KINDS = ("kafka", "broker", "embedded")
 TEST_TIMEOUT_S = 60
+BROKER_SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
 names = itertools.count()
 
 
@@ -77,7 +78,7 @@ class Target:
         from millstream.core.broker.opening import open_broker
 
         if self._broker is None:
-            config = parse_broker_config({"log.dirs": str(self._folder / "embedded")})
+            config = parse_broker_config({"log.dirs": str(self._folder / "embedded")} | BROKER_SETTINGS)
             self._broker = await self._open.enter_async_context(open_broker(config))
         broker = self._broker
 
@@ -90,7 +91,8 @@ class Target:
 @pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of one `millstream broker` for all tests here."""
-    server = MillstreamBroker(tmp_path_factory.mktemp("broker"))
+    options = [f"--set={name}={value}" for name, value in BROKER_SETTINGS.items()]
+    server = MillstreamBroker(tmp_path_factory.mktemp("broker"), options=options)
     try:
         server.start()
     except AssertionError as error:

@@ -43,9 +43,8 @@ def binary_buffers(array: Any, name: str) -> BinaryBuffers:
 
     Raises PlanError, naming the column, for other types and for more than 2 GiB.
     """
-    kind = array.type
-    if not (pa.types.is_binary(kind) or pa.types.is_string(kind)):
-        array = _as_binary(array, name)
+    if not pa.types.is_string(array.type):
+        array = as_binary(array, name)
     _, ends, data = array.buffers()
     rows = len(array)
     offsets = read_only(ends, np.int32)[array.offset : array.offset + rows + 1]
@@ -54,10 +53,13 @@ def binary_buffers(array: Any, name: str) -> BinaryBuffers:
     return BinaryBuffers(offsets, read_only(data, np.uint8), validity_of(array), array.offset)
 
 
-def _as_binary(array: Any, name: str) -> Any:
+def as_binary(array: Any, name: str) -> Any:
+    """The array with the type binary. Raises as binary_buffers does."""
     kind = array.type
+    if pa.types.is_binary(kind):
+        return array
     if pa.types.is_dictionary(kind):
-        plain = _as_binary(array.dictionary, name)
+        plain = as_binary(array.dictionary, name)
         return pa.DictionaryArray.from_arrays(array.indices, plain).dictionary_decode()
     accepted = (
         pa.types.is_binary(kind)

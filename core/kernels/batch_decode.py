@@ -5,12 +5,13 @@ declared length, and a batch holds exactly the records it declares. Every read i
 of the enclosing region, so damaged bytes give an error code. Tests: tests/core/records.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .jit import copy_bytes, kernel
+from .jit import as_int64, kernel
+from .machine import copy_bytes
 
 Bytes = npt.NDArray[np.uint8]
 Int32s = npt.NDArray[np.int32]
@@ -93,10 +94,10 @@ class HeaderColumns(NamedTuple):
 @kernel
 def big_endian(source: Bytes, at: int, size: int) -> int:
     """Signed big-endian integer of `size` bytes."""
-    value = np.int64(np.int8(source[at]))
+    value = as_int64(np.int8(source[at]))
     for index in range(at + 1, at + size):
-        value = (value << 8) | np.int64(source[index])
-    return value  # type: ignore[return-value]
+        value = (value << 8) | as_int64(source[index])
+    return value
 
 
 @kernel
@@ -144,7 +145,7 @@ def scan_header(source: Bytes, at: int, length: int, row: Int64s) -> None:
 @kernel
 def check_headers_of_batches(table: Int64s, state: Int64s) -> int:
     """SOUND, or what is wrong with the first batch whose header contradicts itself or the bytes there are."""
-    previous_last: Any = np.int64(-1)
+    previous_last = as_int64(-1)
     for index in range(len(table)):
         state[FAULT_BATCH] = index
         row = table[index]
@@ -171,15 +172,15 @@ def check_headers_of_batches(table: Int64s, state: Int64s) -> int:
 @kernel
 def read_varint(source: Bytes, at: int, end: int, most_bytes: int) -> tuple[int, int]:
     """Zigzag varint at `at`: (value, position after it); the position is -1 when it is cut off or too long."""
-    raw = np.int64(0)
+    raw = as_int64(0)
     shift = 0
     for index in range(most_bytes):
         if at + index >= end:
             return 0, -1
-        byte = np.int64(source[at + index])
+        byte = as_int64(source[at + index])
         raw |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return ((raw >> 1) & INT64_MAX) ^ -(raw & 1), at + index + 1  # type: ignore[return-value]
+            return ((raw >> 1) & INT64_MAX) ^ -(raw & 1), at + index + 1
         shift += 7
     return 0, -1
 
@@ -211,7 +212,7 @@ def decode_batch(source: Bytes, batch: Int64s, from_offset: int, out: Columns, s
     row = state[ROWS]
     key_bytes = state[KEY_BYTES]
     value_bytes = state[VALUE_BYTES]
-    previous_delta: Any = np.int64(-1)
+    previous_delta = as_int64(-1)
     for index in range(batch[COUNT]):
         state[FAULT_RECORD] = index
         length, at = read_varint(source, at, end, 5)
@@ -240,7 +241,7 @@ def decode_batch(source: Bytes, batch: Int64s, from_offset: int, out: Columns, s
         is_wanted = offset >= from_offset
         if at + 1 == stop and source[at] == 0:
             at = stop
-            header_at: Any = np.int64(0)
+            header_at = as_int64(0)
         else:
             header_at = at if not batch[IN_SCRATCH] else ~at
             fault, at = check_headers(source, at, stop, is_wanted, state)

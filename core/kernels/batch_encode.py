@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrow import BinaryBuffers
-from .jit import copy_bytes, kernel
+from .jit import as_int64, kernel
+from .machine import copy_bytes
 
 Bytes = npt.NDArray[np.uint8]
 Int32s = npt.NDArray[np.int32]
@@ -38,7 +39,7 @@ def length_of(column: BinaryBuffers, row: int) -> int:
         bit = column.first_bit + row
         if not (column.validity[bit >> 3] >> (bit & 7)) & 1:
             return -1
-    return np.int64(column.ends[row + 1]) - np.int64(column.ends[row])  # type: ignore[return-value]
+    return as_int64(column.ends[row + 1]) - as_int64(column.ends[row])
 
 
 @kernel
@@ -49,7 +50,7 @@ def header_range(headers: Headers, row: int) -> tuple[int, int]:
         bit = headers.first_bit + row
         if not (headers.validity[bit >> 3] >> (bit & 7)) & 1:
             return 0, 0
-    return np.int64(headers.ends[row]), np.int64(headers.ends[row + 1])  # type: ignore[return-value]
+    return as_int64(headers.ends[row]), as_int64(headers.ends[row + 1])
 
 
 @kernel
@@ -79,7 +80,7 @@ def write_bytes(target: Bytes, at: int, column: BinaryBuffers, row: int) -> int:
     length = length_of(column, row)
     at = write_varint(target, at, length)
     if length > 0:
-        copy_bytes(column.data, np.int64(column.ends[row]), target, at, length)
+        copy_bytes(column.data, as_int64(column.ends[row]), target, at, length)
         at += length
     return at
 
@@ -176,7 +177,7 @@ def murmur2(data: Bytes, at: Any, length: int) -> int:
     if rest >= 1:
         hashed = np.uint32((hashed ^ np.uint32(data[at])) * mixer)
     hashed = np.uint32((hashed ^ (hashed >> np.uint32(13))) * mixer)
-    return np.int64(hashed ^ (hashed >> np.uint32(15)))  # type: ignore[return-value]
+    return as_int64(hashed ^ (hashed >> np.uint32(15)))
 
 
 @kernel

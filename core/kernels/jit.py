@@ -1,7 +1,7 @@
-"""How kernels are compiled: cached on disk, without the GIL; and a bulk copy for them. Pure.
+"""How kernels are compiled: on first use, cached on disk, running without the GIL. Pure.
 
-The cache notices a change of the kernel's own file only: a function that several kernels share is repeated in each file
-or, after a change, the `*.nbc` files beside it are deleted.
+The cache notices a change of the kernel's own file only: after a change to a function that kernels of other files call,
+delete the `*.nbc` and `*.nbi` files in `__pycache__`. Tests: tests/core/records/test_kernel_cache.py.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,11 @@ from pickle import UnpicklingError
 from typing import Any, TypeVar, cast
 
 import numba
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import cgutils, types
+import numpy as np
 from numba.core.caching import FunctionCache
-from numba.extending import intrinsic
+
+as_int64 = cast(Callable[[Any], int], np.int64)
+"""To int64 inside kernels: type checkers see an int, numba sees numpy's type."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -35,20 +36,8 @@ def kernel(function: Function) -> Function:
     return cast(Function, dispatcher)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def copy_bytes(_typing: Any, source: Any, _at: Any, target: Any, _to: Any, _count: Any) -> Any:
-    """copy_bytes(source, at, target, to, count): memcpy between two byte arrays; count must be at least 0.
-
-    A loop over bytes costs ten times as much, since the compiler cannot know that the arrays are apart.
-    """
-    signature = types.void(source, types.int64, target, types.int64, types.int64)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source_type, _, target_type, _, _ = signature.args
-        source, at, target, to, count = arguments
-        from_pointer = builder.gep(cgutils.create_struct_proxy(source_type)(context, builder, source).data, [at])
-        to_pointer = builder.gep(cgutils.create_struct_proxy(target_type)(context, builder, target).data, [to])
-        cgutils.raw_memcpy(builder, to_pointer, from_pointer, count, ir.Constant(ir.IntType(64), 1))
-        return context.get_dummy_value()
-
-    return signature, emit
+def inlined(function: Function) -> Function:
+    """As kernel(), and compiled into its callers: for small functions that run for each field or character."""
+    dispatcher = numba.njit(nogil=True, forceinline=True)(function)
+    dispatcher._cache = KernelCache(function)
+    return cast(Function, dispatcher)

@@ -50,7 +50,7 @@ async def alter(
                 raise ProtocolError(ErrorCode.INVALID_REQUEST, f"{resource.resource_name!r} is named twice")
             await _alter_one(cluster, resource, replace, validate_only)
         except ProtocolError as error:
-            outcomes.append((error.code, str(error)))
+            outcomes.append((error.code, str(error).removeprefix(f"{error.code.name}: ")))
         else:
             outcomes.append((ErrorCode.NONE, None))
     return outcomes

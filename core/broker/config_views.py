@@ -23,6 +23,9 @@ BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
 BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
 """Topic setting -> the broker setting in the same unit that is its default."""
 
+COARSE_NAMES = {topic_name: name for name, (topic_name, unit) in reversed(TOPIC_DEFAULTS.items()) if unit != 1}
+"""Topic setting -> the broker setting in a coarser unit that has Kafka's default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -102,13 +105,17 @@ def _sources(
     for source, values in layers:
         if topic_name in values:
             yield Source(shown_name, values[topic_name], source)
-    yield Source(shown_name, field.text(field.default), DEFAULT)
+    coarse = COARSE_NAMES.get(topic_name)
+    if coarse is None:
+        yield Source(shown_name, field.text(field.default), DEFAULT)
+    else:
+        yield Source(coarse, str(field.default // TOPIC_DEFAULTS[coarse][1]), DEFAULT)
 
 
 def _kind(field: Field) -> int:
     if field.secret:
         return PASSWORD
     if field.kind is int:
-        return INT if field.maximum is not None and field.maximum <= INT_MAX else LONG
+        return INT if not field.unit or (field.maximum is not None and field.maximum <= INT_MAX) else LONG
     kinds: dict[Any, int] = {bool: BOOLEAN, str: STRING, float: DOUBLE, tuple: LIST}
     return kinds[field.kind]

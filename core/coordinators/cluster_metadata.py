@@ -204,7 +204,8 @@ class ClusterMetadata:
         fault = not_dynamic_fault(settings, self._dynamic)
         if fault is not None:
             return fault
-        return values_fault(TOPIC_CONFIG, {self._dynamic[key]: value for key, value in settings.items()})
+        fault = values_fault(TOPIC_CONFIG, {self._dynamic[key]: value for key, value in settings.items()})
+        return None if fault is None else Fault(ErrorCode.INVALID_REQUEST, f"broker: {fault.message}")
 
     def _allocate(self, count: int) -> ClusterDecision:
         first = self.next_producer_id

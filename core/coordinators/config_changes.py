@@ -27,8 +27,7 @@ def changed(
             after.pop(change.name, None)
             continue
         if change.value is None:
-            code = ErrorCode.INVALID_CONFIG if replace else ErrorCode.INVALID_REQUEST
-            return Fault(code, f"{change.name}: a value is needed, null is none")
+            return Fault(ErrorCode.INVALID_REQUEST, f"{change.name}: a value is needed, null is none")
         if change.operation is ConfigOperation.SET:
             after[change.name] = change.value
             continue

@@ -42,8 +42,9 @@ class TransactionState(IntEnum):
 class TransactionStored:
     """A transactional id, its producer and its transaction.
 
-    last_epoch: the epoch before this one, when the producer itself asked for the change; it is not in the log, so that
-    a repeated request is known again until a restart only. started_ms: NO_TIME without a transaction.
+    last_epoch: the epoch before this one, if the producer that had it may go on: it has asked for this one, or its
+    transaction was aborted under it. It is not in the log, so that this holds until a restart only. started_ms: NO_TIME
+    without a transaction.
     """
 
     transactional_id: str

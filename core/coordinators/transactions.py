@@ -252,9 +252,12 @@ def _started(transaction: TransactionStored) -> TransactionDecision:
 
 
 def _fenced(transaction: TransactionStored) -> TransactionStored:
-    """With an epoch that no producer has: whoever still writes is refused by every partition that gets the marker."""
+    """With an epoch that no producer has: whoever still writes is refused by every partition that gets the marker.
+
+    The producer that had the epoch before may go on with this one, as long as no other has asked for the id.
+    """
     assert transaction.producer_epoch < LAST_EPOCH, f"no epoch is left to fence {transaction}"
-    return replace(transaction, producer_epoch=transaction.producer_epoch + 1, last_epoch=NO_EPOCH)
+    return replace(transaction, producer_epoch=transaction.producer_epoch + 1, last_epoch=transaction.producer_epoch)
 
 
 def _prepared(transaction: TransactionStored, *, commit: bool, now_ms: int) -> TransactionDecision:

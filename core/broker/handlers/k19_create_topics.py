@@ -22,16 +22,17 @@ Result = CreateTopicsResponse.CreatableTopicResult
 
 
 async def handle(broker: "Broker", request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
-    """The topics that may be are there, and on disk."""
+    """The topics that may be are there, and on disk; one that is named twice has one result."""
     topics = [_new(topic) for topic in request.topics]
     answers = await broker.cluster.create_topics(topics, validate_only=request.validate_only)
-    results = []
+    results: dict[str, Result] = {}
     for topic, answer in zip(request.topics, answers, strict=True):
         if isinstance(answer, Fault):
-            results.append(Result(name=topic.name, error_code=int(answer.code), error_message=answer.message))
+            result = Result(name=topic.name, error_code=int(answer.code), error_message=answer.message)
         else:
-            results.append(_result(broker, answer, context.api_version, request.validate_only))
-    return CreateTopicsResponse(topics=results)
+            result = _result(broker, answer, context.api_version)
+        results[topic.name] = result
+    return CreateTopicsResponse(topics=list(results.values()))
 
 
 def _new(topic: CreateTopicsRequest.CreatableTopic) -> NewTopic:
@@ -44,7 +45,7 @@ def _new(topic: CreateTopicsRequest.CreatableTopic) -> NewTopic:
     )
 
 
-def _result(broker: "Broker", topic: TopicInfo, api_version: int, validate_only: bool) -> Result:
+def _result(broker: "Broker", topic: TopicInfo, api_version: int) -> Result:
     result = Result(name=topic.name, error_code=int(ErrorCode.NONE), error_message=None)
     if api_version >= SETTINGS_SINCE:
         result.num_partitions = topic.partitions
@@ -55,6 +56,6 @@ def _result(broker: "Broker", topic: TopicInfo, api_version: int, validate_only:
             )
             for view in topic_views(broker.cluster, broker.config, topic)
         ]
-    if api_version >= TOPIC_IDS_SINCE and not validate_only:
+    if api_version >= TOPIC_IDS_SINCE:
         result.topic_id = topic.topic_id
     return result

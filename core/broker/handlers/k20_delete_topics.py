@@ -40,7 +40,8 @@ async def handle(broker: "Broker", request: DeleteTopicsRequest, context: Reques
             _refuse(result, answer.code, answer.message)
         else:
             result.topic_id = answer.topic_id
-    return DeleteTopicsResponse(responses=results)
+    by_name = {(result.name, result.topic_id): result for result in results}
+    return DeleteTopicsResponse(responses=list(by_name.values()))
 
 
 def _found(broker: "Broker", wanted: DeleteTopicsRequest.DeleteTopicState) -> Result:

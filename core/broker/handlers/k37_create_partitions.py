@@ -31,11 +31,11 @@ async def handle(
         for topic in request.topics
     ]
     answers = await broker.cluster.create_partitions(topics, validate_only=request.validate_only)
-    results = []
+    results: dict[str, CreatePartitionsResponse.CreatePartitionsTopicResult] = {}
     for topic, answer in zip(topics, answers, strict=True):
         result = CreatePartitionsResponse.CreatePartitionsTopicResult(name=topic.name)
         if isinstance(answer, Fault):
             result.error_code = int(answer.code)
             result.error_message = answer.message
-        results.append(result)
-    return CreatePartitionsResponse(results=results)
+        results[topic.name] = result
+    return CreatePartitionsResponse(results=list(results.values()))

@@ -60,7 +60,8 @@ class SourceContext:
 
 
 class SourceTask(Protocol):
-    """Lifecycle: start, then poll and commit in turn, then stop; never two at once."""
+    """Lifecycle: start, then poll again and again, then stop. The next poll may be under way while the batches of the
+    last are committed; otherwise never two calls at once."""
 
     @property
     def exhausted(self) -> bool:
@@ -76,8 +77,8 @@ class SourceTask(Protocol):
         """
         ...
 
-    async def commit(self) -> None:
-        """Called after what the last polls returned has been committed."""
+    async def commit(self, batches: Sequence[SourceBatch]) -> None:
+        """Called after these batches of earlier polls have been committed."""
         ...
 
     async def stop(self) -> None: ...

@@ -13,6 +13,7 @@ from ...core.client.admin_values import NewTopic
 from ...core.client.client import Client
 from ...core.client.config import producer_config
 from ...core.client.producer import Producer
+from ...core.client.tasks import TaskScope
 from ...core.errors import BackOff, Retriable
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
 from .config import WorkerConfig
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 # A transaction is committed when this much was handed over, or after this time, or when the source is quiet.
 TRANSACTION_BYTES = 32 * 1024 * 1024
 TRANSACTION_MS = 200
+QUIET_MS = 10
+COMMIT_ATTEMPTS_MAX = 20
 PRODUCER_OVERRIDE = "producer.override."
 PRODUCER_DEFAULTS = {"buffer.memory": 134_217_728}
 
@@ -54,39 +57,44 @@ class SourceRunner:
             if key.startswith(PRODUCER_OVERRIDE)
         }
         settings = producer_config(PRODUCER_DEFAULTS | overrides | {"transactional.id": transactional_id})
-        async with self._client.producer(settings) as producer:
+        async with self._client.producer(settings) as producer, TaskScope() as scope:
             await producer.init_transactions()
             stored = await read_topic(self._client, self._worker.offset_storage_topic)
             offsets = StoredOffsets(name, stored)
             task = connector.make_task(config)
             await task.start(SourceContext(name, number, offsets, self._client.clock, self._bounded))
+            ahead = _PollAhead(task, scope)
             try:
-                while not stop.is_set() and not (self._bounded and task.exhausted):
-                    await self._one_transaction(task, producer, stop)
+                while not stop.is_set() and not (self._bounded and ahead.exhausted):
+                    batches = await self._poll(ahead, stop)
+                    if batches:
+                        committed = await self._one_transaction(ahead, producer, batches)
+                        await task.commit(committed)
             finally:
+                await ahead.settle()
                 await task.stop()
 
-    async def _one_transaction(self, task: SourceTask, producer: Producer, stop: asyncio.Event) -> None:
-        batches = await self._poll(task, stop)
-        if not batches:
-            return
+    async def _one_transaction(
+        self, ahead: "_PollAhead", producer: Producer, batches: Sequence[SourceBatch]
+    ) -> Sequence[SourceBatch]:
+        """These batches and those that come at once after them. The next poll runs while rows are sent."""
         started_ms = self._client.clock.monotonic_ms()
         producer.begin()
         handed_over: list[SourceBatch] = []
-        size = rows = 0
+        size = 0
         try:
             while batches:
+                ahead.begin()
                 for batch in batches:
                     if batch.columns.num_rows:
                         await self._ensure_topic(batch.topic)
                         await producer.send(batch.topic, batch.columns, batch.partition)
                     size += batch.columns.nbytes
-                    rows += batch.columns.num_rows
                 handed_over.extend(batches)
                 spent_ms = self._client.clock.monotonic_ms() - started_ms
-                if size >= TRANSACTION_BYTES or spent_ms >= TRANSACTION_MS or task.exhausted or stop.is_set():
+                if size >= TRANSACTION_BYTES or spent_ms >= TRANSACTION_MS:
                     break
-                batches = await task.poll()
+                batches = await ahead.take_if_ready(QUIET_MS)
             columns = offset_rows(self._deployment.name, handed_over)
             if columns is not None:
                 await producer.send(self._worker.offset_storage_topic, columns)
@@ -94,9 +102,9 @@ class SourceRunner:
         except Retriable:
             await producer.abort()
             raise
-        await task.commit()
-        self._progress.rows += rows
+        self._progress.rows += sum(batch.columns.num_rows for batch in handed_over)
         self._progress.bytes += size
+        return handed_over
 
     async def _commit(self, producer: Producer) -> None:
         """The outcome of a commit that got no answer is open: ask again until it is known."""
@@ -107,16 +115,17 @@ class SourceRunner:
                 return
             except Retriable as error:
                 attempt += 1
-                if attempt > 20:
+                if attempt > COMMIT_ATTEMPTS_MAX:
                     raise
                 log.warning("%s: commit is tried again: %s", self._deployment.name, error)
                 await asyncio.sleep(backoff_ms(attempt, 100, 2_000) / 1000)
 
-    async def _poll(self, task: SourceTask, stop: asyncio.Event) -> Sequence[SourceBatch]:
+    async def _poll(self, ahead: "_PollAhead", stop: asyncio.Event) -> Sequence[SourceBatch]:
         attempt = 0
         while not stop.is_set():
+            ahead.begin()
             try:
-                batches = await task.poll()
+                batches = await ahead.take()
                 self._progress.waiting_for = ""
                 return batches
             except Retriable as error:
@@ -137,6 +146,50 @@ class SourceRunner:
         )
         await self._client.admin.create_topics([new], exist_ok=True)
         self._known_topics.add(topic)
+
+
+class _PollAhead:
+    """At most one poll under way, begun before its result is needed."""
+
+    def __init__(self, task: SourceTask, scope: TaskScope) -> None:
+        self._task = task
+        self._scope = scope
+        self._polling: asyncio.Task[Sequence[SourceBatch] | Retriable] | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        return self._polling is None and self._task.exhausted
+
+    def begin(self) -> None:
+        if self._polling is None and not self._task.exhausted:
+            self._polling = self._scope.start(self._poll(), name="source-poll")
+
+    async def take(self) -> Sequence[SourceBatch]:
+        """The poll's batches. Raises the poll's Retriable."""
+        if self._polling is None:
+            return ()
+        polled, self._polling = await self._polling, None
+        if isinstance(polled, Retriable):
+            raise polled
+        return polled
+
+    async def take_if_ready(self, wait_ms: int) -> Sequence[SourceBatch]:
+        """As take(), if there are batches within `wait_ms`; anything else is left for take()."""
+        if self._polling is None:
+            return ()
+        done, _ = await asyncio.wait((self._polling,), timeout=wait_ms / 1000)
+        return await self.take() if done and not isinstance(self._polling.result(), Retriable) else ()
+
+    async def settle(self) -> None:
+        """Until no poll is under way; its batches are dropped and polled again by the next life."""
+        if self._polling is not None:
+            await asyncio.wait((self._polling,))
+
+    async def _poll(self) -> Sequence[SourceBatch] | Retriable:
+        try:
+            return await self._task.poll()
+        except Retriable as error:  # for take(): raised here it would end the whole life
+            return error
 
 
 async def wait_for(event: asyncio.Event, wait_ms: float) -> None:

@@ -30,6 +30,7 @@ class OpenFile:
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._stream: gzip.GzipFile | None = None
+        self._raw: io.BufferedReader | None = None
         self.compressed = is_compressed(path)
 
     def status(self) -> os.stat_result:
@@ -44,10 +45,10 @@ class OpenFile:
 
     def _decompressed(self, position: int, size: int) -> bytes:
         if self._stream is None or self._stream.tell() != position:
-            raw = io.FileIO(os.dup(self._descriptor))
-            raw.seek(0)
             self.close_stream()
-            self._stream = gzip.GzipFile(fileobj=io.BufferedReader(raw))
+            self._raw = io.BufferedReader(io.FileIO(os.dup(self._descriptor)))
+            self._raw.seek(0)
+            self._stream = gzip.GzipFile(fileobj=self._raw)
         try:
             self._stream.seek(position)
             return self._stream.read(size)
@@ -58,12 +59,10 @@ class OpenFile:
             return b""
 
     def close_stream(self) -> None:
-        if self._stream is not None:
-            raw = self._stream.fileobj
+        if self._stream is not None and self._raw is not None:
             self._stream.close()
-            if raw is not None:
-                raw.close()
-            self._stream = None
+            self._raw.close()
+        self._stream = self._raw = None
 
     def close(self) -> None:
         self.close_stream()

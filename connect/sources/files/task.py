@@ -91,7 +91,7 @@ class FilesTask:
             await asyncio.to_thread(next, self._changes)
         return batches
 
-    async def commit(self) -> None:
+    async def commit(self, batches: Sequence[SourceBatch]) -> None:
         """Positions are committed with the lines; nothing is left to do."""
 
     async def stop(self) -> None:

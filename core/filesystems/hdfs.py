@@ -91,8 +91,9 @@ class HdfsFileWriter:
         self._closed = False
 
     def write(self, data: bytes | memoryview, /) -> int:
+        """The library takes `bytes` as one block; a memoryview number by number, and only if its format is unsigned."""
         with _told_apart("write", self._path):
-            return int(self._deadline.call(self._writer.write, data))
+            return int(self._deadline.call(self._writer.write, bytes(data)))
 
     def close(self) -> None:
         if self._closed:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from services.hdfs import Hdfs
 
@@ -42,6 +43,17 @@ def test_a_written_file_reads_back_and_is_listed_with_its_size(opened: Opened) -
         ("one.bin", 10_000, False)
     ]
     assert [(i.name, i.is_directory) for i in filesystem.list(f"{root}/a")] == [("b", True)]
+
+
+def test_arrow_memory_whose_bytes_count_as_signed_is_written_like_any_other(opened: Opened) -> None:
+    filesystem, root = opened
+    data = bytes(range(256)) * 40
+
+    writer = filesystem.open_write(f"{root}/signed.bin")
+    writer.write(memoryview(pa.array([data], pa.binary()).buffers()[2]))
+    writer.close()
+
+    assert filesystem.read(f"{root}/signed.bin") == data
 
 
 def test_names_with_spaces_percent_signs_and_letters_of_any_script_survive(opened: Opened) -> None:

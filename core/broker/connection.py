@@ -27,6 +27,8 @@ PRODUCE, API_VERSIONS = 0, 18
 MAX_WAITING_FRAMES = 32
 """Requests that a client may have sent ahead; beyond that its socket is not read."""
 MAX_UNANSWERED = 256
+WRITE_HIGH_WATER_BYTES = 1024 * 1024
+"""Bytes of answers that may wait for a slow peer before its next request is put off."""
 JOINED_RESPONSE_BYTES = 64 * 1024
 _PREFIX = struct.Struct(">hhi")
 
@@ -51,6 +53,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._frames: deque[memoryview | bytes] = deque()
         self._slots: deque[_Slot] = deque()
+        self._out: list[Any] = []
+        self._out_bytes = 0
         self._waiting: set[asyncio.Future[Any]] = set()
         self._contexts: dict[tuple[int, int, str], RequestContext] = {}
         self._peer: tuple[str, int] = ("", 0)
@@ -63,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER_BYTES)
         self._peer = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._local = self._server.advertised_for((transport.get_extra_info("sockname") or ("", 0))[:2])
         self.last_active_s = self._server.loop.time()
@@ -72,6 +77,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = None
         self._frames.clear()
         self._slots.clear()
+        self._out.clear()
         for waiting in tuple(self._waiting):
             # A task may be half way through a change that others see; as in Kafka it runs on, and its answer is
             # dropped.
@@ -124,10 +130,14 @@ class Connection(asyncio.BufferedProtocol):
         frames = self._frames
         while frames and self._may_start(frames[0]):
             self._start(frames.popleft())
+            if self._out_bytes > JOINED_RESPONSE_BYTES:
+                self._write()
+        if self._out:
+            self._write()
         self._pace_reading()
 
     def _may_start(self, frame: memoryview | bytes) -> bool:
-        if self._writing_paused or self._transport is None:
+        if self._writing_paused or self._transport is None or self._transport.is_closing():
             return False
         slots = self._slots
         if not slots:
@@ -202,18 +212,21 @@ class Connection(asyncio.BufferedProtocol):
         slot.done = True
         slots = self._slots
         while slots and slots[0].done:
-            self._write(slots.popleft().parts)
+            parts = slots.popleft().parts
+            self._out += parts
+            self._out_bytes += sum(map(len, parts))
 
-    def _write(self, parts: list[Any]) -> None:
+    def _write(self) -> None:
+        """Small answers that have become ready together go out together."""
+        parts, self._out = self._out, []
+        size, self._out_bytes = self._out_bytes, 0
         transport = self._transport
-        if transport is None or not parts:
+        if transport is None:
             return
-        if len(parts) == 1:
-            transport.write(parts[0])
-        elif sum(map(len, parts)) <= JOINED_RESPONSE_BYTES:
-            transport.write(b"".join(parts))
-        else:
+        if size > JOINED_RESPONSE_BYTES:
             transport.writelines(parts)
+        else:
+            transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
     # Refusals.
 
@@ -230,7 +243,9 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, error: WireError | ProtocolError) -> None:
         LOG.warning("closing the connection from %s:%s: %s", *self._peer, error)
         self._frames.clear()
-        self.abort()
+        if self._transport is not None:
+            self._write()
+            self._transport.close()
 
     def _pace_reading(self) -> None:
         transport = self._transport

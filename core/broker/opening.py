@@ -48,8 +48,8 @@ async def open_broker(
         waiting.flushed(log)
 
     commits = GroupCommit(flushed)
+    journal = Journal(commits, waiting, clock)
     try:
-        journal = Journal(commits, waiting, clock)
         broker = Broker(config, clock, logs, waiting, journal)
         await _load(broker, journal)
         try:
@@ -60,6 +60,7 @@ async def open_broker(
             broker.transactions.close()
             broker.groups.close()
     finally:
+        journal.close()
         commits.close()
         logs.close()
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
-WRITE_HIGH_WATER_BYTES = 1024 * 1024
 IDLE_SWEEP_S = 30.0
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 

@@ -20,6 +20,9 @@ class WatchedLog(Protocol):
     def flushed_offset(self) -> int: ...
 
     @property
+    def end_offset(self) -> int: ...
+
+    @property
     def failure(self) -> StorageError | None: ...
 
 
@@ -104,6 +107,24 @@ class Waiting:
         if log.flushed_offset >= end_offset or log.failure is not None:
             self._loop.call_soon(self.moved, log)
 
+    def all_flushed(self, logs: Sequence[WatchedLog]) -> "asyncio.Future[None] | None":
+        """Ends once all that these logs hold now is on disk, or their disks have failed; None if that is so already."""
+        behind = [log for log in logs if log.flushed_offset < log.end_offset and log.failure is None]
+        if not behind:
+            return None
+        done: asyncio.Future[None] = self._loop.create_future()
+        left = len(behind)
+
+        def flushed(_: StorageError | None) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0 and not done.done():
+                done.set_result(None)
+
+        for log in behind:
+            self.when_flushed(log, log.end_offset, flushed)
+        return done
+
     async def until_flushed(self, log: WatchedLog, end_offset: int) -> None:
         """Returns once everything below `end_offset` is on disk. Raises StorageError if it will never be."""
         done: asyncio.Future[None] = self._loop.create_future()
@@ -122,6 +143,10 @@ class Waiting:
     def watch(self, logs: Sequence[WatchedLog], callback: Callable[[WatchedLog], None]) -> Watch:
         """Calls back, with the log, each time that one of `logs` has moved; until the watch is cancelled."""
         return Watch(logs, callback, self._watches)
+
+    def watched(self, log: WatchedLog) -> bool:
+        """Whether somebody waits for `log` to move on."""
+        return log in self._watches or log in self._flush_waits
 
     def waiting_count(self) -> int:
         """Waits for the disk and watches that are open, for metrics and tests."""

@@ -87,7 +87,7 @@ def _append(
         broker.transactions.check_produce(
             request.transactional_id, header.producer_id, header.producer_epoch, (topic, data.index)
         )
-    appended = broker.journal.append_produced(log, batch, header, now_ms)
+    appended = broker.journal.append_produced(log, batch, header, now_ms=now_ms, awaited=request.acks == -1)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms
     answer.log_start_offset = log.log_start_offset

@@ -91,6 +91,7 @@ class _Fetch:
         for read in self._reads:
             if read.log is not None:
                 self._by_log.setdefault(read.log, []).append(read)
+                self._broker.journal.hurry(read.log)
         timer = loop.call_later(self._request.max_wait_ms / 1000, self._finish)
         watch = self._broker.waiting.watch(tuple(self._by_log), self._moved)
 

@@ -26,8 +26,20 @@ NOTHING = (-1, -1)
 PartitionResponse = ListOffsetsResponse.ListOffsetsPartitionResponse
 
 
-def start(broker: "Broker", request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
-    """Offsets and timestamps; -1 and -1 where nothing fits."""
+async def handle(broker: "Broker", request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
+    """Offsets and timestamps; -1 and -1 where nothing fits.
+
+    What was acknowledged before the request is in the answer: with acks=1 it may not be on disk yet, and is waited for.
+    """
+    logs = [
+        log
+        for topic in request.topics
+        for wanted in topic.partitions
+        if (log := broker.logs.get((topic.name, wanted.partition_index))) is not None
+    ]
+    flushed = broker.journal.all_on_disk(logs)
+    if flushed is not None:
+        await flushed
     response = ListOffsetsResponse()
     for topic in request.topics:
         answers = [_answer(broker, topic.name, wanted, request, context) for wanted in topic.partitions]

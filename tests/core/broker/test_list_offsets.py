@@ -57,6 +57,15 @@ async def test_the_first_offset_that_is_not_older_than_a_time(tmp_path: Path) ->
         assert await listed(broker, -3) == (NONE, 1, 3000)
 
 
+async def test_what_was_acknowledged_before_is_counted_though_it_was_not_on_disk_yet(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        for count in range(1, 20):
+            await ask(broker, produce("t", batch_of(b"v"), acks=1), 9)
+
+            assert await listed(broker, -1) == (NONE, count, -1)
+
+
 async def test_nothing_is_in_an_empty_log_or_in_a_lake(tmp_path: Path) -> None:
     async with running_broker(tmp_path) as broker:
         await broker.cluster.create_topic("t", 1, {})

@@ -14,6 +14,7 @@ class Log:
 
     def __init__(self, flushed_offset: int = 0) -> None:
         self.flushed_offset = flushed_offset
+        self.end_offset = flushed_offset
         self.failure: StorageError | None = None
 
 

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 PLACE = struct.Struct(">qii")
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_TIMESTAMP = -1
+LOG_APPEND_TIME = "LogAppendTime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class PartitionLog:
         if duplicate is not None:
             return duplicate
         time_ms = NO_TIMESTAMP
-        if self.config.message_timestamp_type == "LogAppendTime":
+        if self.config.message_timestamp_type == LOG_APPEND_TIME:
             time_ms = now_ms
             batches, headers = _stamped(batches, now_ms)
         return self._write(batches, headers, leader_epoch, time_ms, now_ms)
@@ -183,7 +184,9 @@ class PartitionLog:
                 continue
             stamp = states.check(header)
             if stamp is not None:
-                return Appended(stamp.first_offset, stamp.last_offset, stamp.timestamp_ms, duplicate=True)
+                stamped = self.config.message_timestamp_type == LOG_APPEND_TIME
+                time_ms = stamp.timestamp_ms if stamped else NO_TIMESTAMP
+                return Appended(stamp.first_offset, stamp.last_offset, time_ms, duplicate=True)
             if index + 1 < len(headers):
                 states = states.with_batch(header)
         return None
@@ -365,9 +368,8 @@ class PartitionLog:
     def close(self) -> None:
         """Flush, complete the files of the active segment and take a producer snapshot. Raises StorageError."""
         try:
-            if self._flusher.failure is None:
-                self._flusher.flush(self._growing)
-                self._flusher.finish(self._growing, encode_snapshot(self._producers.all()))
+            self._flusher.flush(self._growing)
+            self._flusher.finish(self._growing, encode_snapshot(self._producers.all()))
         finally:
             self.abandon("closed")
 

@@ -1,0 +1,200 @@
+"""A data directory: whose it is, who holds it, what is in it."""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+from core.log.faulty_disk import FaultyDisk
+from core.log.log_world import FixedClock, SeededRng
+
+from millstream.core.config import LogConfig
+from millstream.core.errors import ConfigError, DataDirectoryInUse, ProtocolError, StorageError
+from millstream.core.log.directory import DirectoryConfig, LogDirectory
+from millstream.core.log.real_disk import RealDisk
+from millstream.core.wire.batches import SimpleRecord, build_batch
+
+BATCH = build_batch([SimpleRecord(0, 1_700_000_000_000, None, b"v")], timestamp_ms=0)
+TOPIC_ID = bytes(range(16))
+
+
+def opened(disk: FaultyDisk, **config: object) -> LogDirectory:
+    return LogDirectory.open("data", disk, FixedClock(), DirectoryConfig(**config), SeededRng(Random(0)))
+
+
+def test_a_new_directory_gets_an_identity_that_it_keeps(disk: FaultyDisk) -> None:
+    first = opened(disk, node_id=3)
+    first.close()
+    again = opened(disk, node_id=3)
+
+    assert (again.cluster_id, again.directory_id) == (first.cluster_id, first.directory_id)
+    assert len(again.cluster_id) == len(again.directory_id) == 22
+    assert disk.bytes("data/meta.properties").decode().splitlines() == [
+        "#", f"cluster.id={again.cluster_id}", f"directory.id={again.directory_id}", "node.id=3", "version=1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [{"node_id": 2}, {"cluster_id": "other"}])
+def test_the_directory_of_another_node_or_cluster_is_refused_and_let_go(disk: FaultyDisk, asked: dict) -> None:
+    opened(disk, cluster_id="mine").close()
+
+    with pytest.raises(ConfigError, match="belongs to cluster mine, node 1"):
+        opened(disk, **asked)
+    opened(disk, cluster_id="mine").close()
+
+
+def test_a_directory_whose_identity_cannot_be_read_is_refused(disk: FaultyDisk) -> None:
+    opened(disk).close()
+    file = disk.open("data/meta.properties")
+    file.truncate(0)
+    file.write_at([b"version=1\n"], 0)
+
+    with pytest.raises(StorageError, match=r"meta.properties cannot be read"):
+        opened(disk)
+
+
+def test_logs_are_made_found_and_deleted(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID, LogConfig(retention_ms=5))
+    directory.create("a", 1, TOPIC_ID)
+    log.append([BATCH], now_ms=0)
+
+    assert directory.get(("a", 0)) is log
+    assert (log.topic, log.partition, log.topic_id, log.config.retention_ms) == ("a", 0, TOPIC_ID, 5)
+    with pytest.raises(ProtocolError, match="TOPIC_ALREADY_EXISTS"):
+        directory.create("a", 0, TOPIC_ID)
+
+    directory.delete("a", 0)
+    directory.delete("a", 0)
+
+    assert [(one.topic, one.partition) for one in directory.logs()] == [("a", 1)]
+    with pytest.raises(StorageError, match="deleted"):
+        log.append([BATCH], now_ms=0)
+    directory.checkpoint()
+    assert [path for path in disk.files("data") if "a-0" in path] == []
+    assert disk.list_directory("data").count("a-1") == 1
+
+
+def test_a_topic_made_anew_under_the_same_name_begins_at_zero_after_a_crash_too(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID)
+    for _ in range(10):
+        log.append([BATCH], now_ms=0)
+    log.flush()
+    log.tidy()
+    directory.checkpoint()
+    directory.delete("a", 0)
+    log = directory.create("a", 0, bytes(16))
+    log.append([BATCH], now_ms=0)
+    log.flush()
+
+    disk.restart(power_cut=True)
+    again = opened(disk).get(("a", 0))
+
+    assert again is not None
+    assert (again.end_offset, again.topic_id, again.damaged) == (1, bytes(16), [])
+
+
+def test_what_was_being_deleted_at_a_crash_is_gone_after_it(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    directory.create("a", 0, TOPIC_ID).flush()
+    directory.delete("a", 0)
+    disk.restart(power_cut=False)
+
+    again = opened(disk)
+
+    assert again.logs() == []
+    assert not [name for name in disk.list_directory("data") if name.startswith("a-0")]
+
+
+def test_deleted_records_stay_deleted_once_checkpointed(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID)
+    for _ in range(10):
+        log.append([BATCH], now_ms=0)
+    log.flush()
+    log.delete_records(4)
+    directory.checkpoint()
+    disk.restart(power_cut=True)
+
+    again = opened(disk).get(("a", 0))
+
+    assert again is not None
+    assert (again.log_start_offset, again.end_offset) == (4, 10)
+
+
+def test_checkpoints_hold_recovery_points_and_high_watermarks(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID)
+    log.append([BATCH], now_ms=0)
+    log.flush()
+    log.tidy()
+    log.append([BATCH], now_ms=0)
+
+    directory.checkpoint()
+
+    assert disk.bytes("data/recovery-point-offset-checkpoint") == b"0\n1\na 0 1\n"
+    assert disk.bytes("data/replication-offset-checkpoint") == b"0\n1\na 0 1\n"
+    assert disk.bytes("data/log-start-offset-checkpoint") == b"0\n0\n"
+
+
+def test_only_a_clean_shutdown_leaves_its_mark_and_opening_takes_it_away(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    assert not directory.was_clean
+    directory.close()
+    assert disk.exists("data/.kafka_cleanshutdown")
+
+    directory = opened(disk)
+
+    assert directory.was_clean
+    assert not disk.exists("data/.kafka_cleanshutdown")
+    directory.abandon()
+    assert not opened(disk).was_clean
+
+
+def test_a_log_whose_disk_failed_leaves_no_clean_mark(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID)
+    log.append([BATCH], now_ms=0)
+    log.flush()
+    log.append([BATCH], now_ms=0)
+    disk.failing_syncs = 1
+    with pytest.raises(StorageError):
+        log.flush()
+
+    with pytest.raises(StorageError, match="offline"):
+        directory.close()
+
+    assert not disk.exists("data/.kafka_cleanshutdown")
+    assert opened(disk).get(("a", 0)) is not None
+
+
+def test_logs_of_topics_with_odd_names_are_found_again(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    for topic in ("a-1", "a.b_c-", "__consumer_offsets"):
+        directory.create(topic, 7, TOPIC_ID)
+    directory.close()
+
+    assert sorted((log.topic, log.partition) for log in opened(disk).logs()) == [
+        ("__consumer_offsets", 7), ("a-1", 7), ("a.b_c-", 7),
+    ]  # fmt: skip
+
+
+def test_a_directory_in_use_names_the_process_that_holds_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "new" / "data")
+    directory = LogDirectory.open(path, RealDisk(), FixedClock())
+
+    with pytest.raises(
+        DataDirectoryInUse, match=f"{path} is in use by process {os.getpid()}; stop it, or name another"
+    ):
+        LogDirectory.open(path, RealDisk(), FixedClock())
+
+    directory.close()
+    LogDirectory.open(path, RealDisk(), FixedClock()).close()
+
+
+def test_a_directory_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(StorageError, match=r"file/data cannot be used"):
+        LogDirectory.open(str(tmp_path / "file" / "data"), RealDisk(), FixedClock())

@@ -28,7 +28,7 @@ check: $(VENV)/installed-test
 	mkdir -p .mypy && ln -sfn .. .mypy/millstream
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p millstream
+	$(BIN)/mypy -m millstream -m millstream.embedded -p millstream.core -p millstream.connect -p millstream.streams -p millstream.dsl -p millstream.cli
 
 ## make services: fetch the real servers that tests and benchmarks start (Kafka, HDFS)
 services: $(VENV)/installed-test

@@ -68,8 +68,8 @@ def errors_told() -> Iterator[None]:
         if unknown is not None:
             raise
         assert known is not None
-        for error in _leaves(known):
-            for line in str(error).splitlines():
+        for leaf in _leaves(known):
+            for line in str(leaf).splitlines():
                 say(f"error: {line}")
         sys.exit(FAILED)
     except BrokenPipeError:

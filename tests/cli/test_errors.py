@@ -23,7 +23,8 @@ TOPOLOGY = """
 import millstream as ms
 topology = ms.Topology("counts")
 lines = topology.stream("lines", value=ms.json({"host": "string", "n": "int64"}))
-lines.group_by("hst").window(ms.tumbling("1m")).aggregate(n=ms.agg.count()).emit("on_close").to("counts", value=ms.json())
+counts = lines.group_by("hst").window(ms.tumbling("1m")).aggregate(n=ms.agg.count())
+counts.emit("on_close").to("counts", value=ms.json())
 """
 
 

@@ -221,7 +221,7 @@ class Accumulator:
         for batch in lane.outstanding:
             if batch.state is State.RETRY:
                 return batch if batch.not_before_ms <= now_ms else None
-        # A broker takes the first batch of a producer that it does not know whatever its sequence: let it know us first.
+        # A broker takes any first batch of a producer that it does not know, whatever its sequence: let it know us.
         limit = self._max_outstanding if lane.known else 1
         # It remembers a producer's last five batches: a batch that may be repeated must stay among them.
         ahead = lane.next_ordinal - lane.outstanding[0].ordinal if lane.outstanding else 0

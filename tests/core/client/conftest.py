@@ -1,4 +1,4 @@
-"""Runs coroutine tests, each on its own event loop, and gives them clusters: a real Kafka, our broker, our broker in process.
+"""Runs coroutine tests, each on its own loop, and gives them clusters: a real Kafka, our broker, ours in process.
 
 The same tests run against all three; `CLIENT_TEST_KAFKA=host:port` uses a Kafka that runs already.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core.client.faults import FaultyTransport
 from services.java import ServiceUnavailable
 from services.millstream import MillstreamBroker
 
-from core.client.faults import FaultyTransport
 from millstream.core.client.client import Client
 from millstream.core.client.config import ClientConfig, client_config
 from millstream.core.client.connection import Transport

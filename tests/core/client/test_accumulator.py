@@ -19,7 +19,7 @@ def accumulator(**settings: bool) -> Accumulator:
         idempotent=settings.get("idempotent", True),
         transactional=settings.get("transactional", False),
         max_in_flight=5,
-        backoff_ms=lambda tries: 10,
+        backoff_ms=lambda _: 10,
     )
 
 
@@ -38,9 +38,9 @@ def batch(token: object = None, *, count: int = 1, deadline_ms: int = NEVER_MS, 
 def drain(queue: Accumulator, now_ms: int = 0, *, full: tuple[int, ...] = ()) -> list[Batch]:
     drained = queue.drain(
         now_ms,
-        leader_of=lambda topic, partition: 1,
+        leader_of=lambda *_: 1,
         full_nodes=full,
-        may_send=lambda partition: True,
+        may_send=lambda _: True,
         max_request_bytes=1000,
     )
     return drained.by_node.get(1, [])
@@ -238,7 +238,7 @@ def test_partitions_take_turns():
 
 @dataclass
 class ModelBroker:
-    """One partition's log with Kafka's check: next sequence or one of the last five batches; anything of the unknown."""
+    """One partition's log with Kafka's check: next sequence, or one of the last five batches."""
 
     log: list[int] = field(default_factory=list)
     epoch: int = -1

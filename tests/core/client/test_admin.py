@@ -1,7 +1,7 @@
 import pytest
-
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, numbered, producer, values_of, write
+
 from millstream.core.client.admin_values import NewTopic, ResourceKind
 from millstream.core.client.offsets import CommittedOffset
 from millstream.core.errors import ErrorCode, ProtocolError

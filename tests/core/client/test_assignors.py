@@ -153,9 +153,7 @@ def test_cooperative_rebalancing_ends_balanced_and_never_gives_a_partition_twice
         assignment = assign_cooperative_sticky(members, counts)
         given_out = spread(assignment)
         assert len(given_out) == len(set(given_out))
-        members = [
-            Member(one.member_id, one.topics, tuple(assignment[one.member_id]), generation) for one in members
-        ]
+        members = [Member(one.member_id, one.topics, tuple(assignment[one.member_id]), generation) for one in members]
 
     topics = {topic for one in members for topic in one.topics}
     assert given_out == sorted((topic, n) for topic in topics for n in range(counts.get(topic, 0)))

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-
 from core.client.conftest import Target
 from core.client.reading import columns, consumer, new_topic, numbered, producer, read_all, read_rows, values_of, write
+
 from millstream.core.client.offsets import TopicPartition
 from millstream.core.errors import ProtocolError, Retriable
 from millstream.core.wire.apis import ApiKey
@@ -18,12 +18,12 @@ PATIENT = {"retry_backoff_ms": 1, "retry_backoff_max_ms": 20, "reconnect_backoff
 async def test_an_idempotent_producer_neither_repeats_nor_reorders_nor_loses(cluster: Target, seed: int):
     async with cluster.client() as calm:
         topic = await new_topic(calm, cluster.name(), partitions=2)
-        async with cluster.faulty_client(seed, [ApiKey.PRODUCE, ApiKey.INIT_PRODUCER_ID], **PATIENT) as client:
-            async with producer(client) as writer:
-                for start in range(0, 400, 5):
-                    await writer.send(topic, columns(numbered(5, start)), start // 5 % 2)
-                    if start % 50 == 0:
-                        await asyncio.sleep(0)
+        keys = [ApiKey.PRODUCE, ApiKey.INIT_PRODUCER_ID]
+        async with cluster.faulty_client(seed, keys, **PATIENT) as client, producer(client) as writer:
+            for start in range(0, 400, 5):
+                await writer.send(topic, columns(numbered(5, start)), start // 5 % 2)
+                if start % 50 == 0:
+                    await asyncio.sleep(0)
         assert cluster.losses > 10
 
         rows = await read_all(calm, topic)
@@ -39,10 +39,12 @@ async def test_a_reader_gets_every_row_once_and_in_order(cluster: Target, seed: 
         for start in range(0, 300, 10):
             await write(calm, topic, numbered(10, start))
         keys = [ApiKey.FETCH, ApiKey.LIST_OFFSETS, ApiKey.METADATA]
-        async with cluster.faulty_client(seed, keys, **PATIENT) as client:
-            async with consumer(client, max_partition_fetch_bytes=400, fetch_buffer_bytes=1000) as reader:
-                reader.assign({(topic, 0): None})
-                assert [row.value for row in (await read_rows(reader, 300))[0]] == numbered(300)
+        async with (
+            cluster.faulty_client(seed, keys, **PATIENT) as client,
+            consumer(client, max_partition_fetch_bytes=400, fetch_buffer_bytes=1000) as reader,
+        ):
+            reader.assign({(topic, 0): None})
+            assert [row.value for row in (await read_rows(reader, 300))[0]] == numbered(300)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -101,9 +103,10 @@ async def test_a_group_settles_and_reads_everything(cluster: Target, seed: int):
             await write(calm, topic, numbered(25, partition * 25), partition)
         async with cluster.faulty_client(seed, keys, **PATIENT) as client:
             seen: list[bytes | None] = []
-            async with consumer(client, group_id=group, **config) as first, consumer(
-                client, group_id=group, **config
-            ) as second:
+            async with (
+                consumer(client, group_id=group, **config) as first,
+                consumer(client, group_id=group, **config) as second,
+            ):
                 first.subscribe([topic])
                 second.subscribe([topic])
                 while len(set(seen)) < 100 or {len(first.assignment), len(second.assignment)} != {2}:

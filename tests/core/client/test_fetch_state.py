@@ -10,7 +10,9 @@ KEY = ("t", 0)
 
 
 def batch(first: int, count: int) -> bytes:
-    return build_batch([SimpleRecord(first + n, 5, None, b"v") for n in range(count)], base_offset=first, timestamp_ms=5)
+    return build_batch(
+        [SimpleRecord(first + n, 5, None, b"v") for n in range(count)], base_offset=first, timestamp_ms=5
+    )
 
 
 def records(first: int, count: int, partition: int = 0) -> Records:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, numbered, read_rows, write
+
 from millstream.core.client.client import Client
 from millstream.core.client.consumer import Consumer
 from millstream.core.client.offsets import CommittedOffset, GroupMetadata, TopicPartition
@@ -55,11 +55,10 @@ async def member(client: Client, group: str, topics: Any, **config: Any) -> Asyn
 async def until(condition: Callable[[], bool], *readers: Reader) -> None:
     """Wait for a condition; a member's poll that fails fails the test."""
     while not condition():
-        for reader in readers:
-            assert reader.task is not None
-            if reader.task.done():
-                reader.task.result()
-        await asyncio.sleep(0.01)
+        tasks = [reader.task for reader in readers if reader.task is not None]
+        done, _ = await asyncio.wait(tasks, timeout=0.01)
+        for task in done:
+            task.result()
 
 
 def shares(*readers: Reader) -> list[int]:
@@ -80,7 +79,9 @@ async def test_one_member_gets_everything(cluster: Target):
         assert reader.events == [("assigned", everything), ("revoked", everything)]  # The last one when it closed.
 
 
-@pytest.mark.parametrize("strategy", ["range", "roundrobin", "sticky", "cooperative-sticky", "range,cooperative-sticky"])
+@pytest.mark.parametrize(
+    "strategy", ["range", "roundrobin", "sticky", "cooperative-sticky", "range,cooperative-sticky"]
+)
 async def test_members_share_and_take_over(cluster: Target, strategy: str):
     async with cluster.client() as client:
         topic, group = await new_topic(client, cluster.name(), partitions=6), cluster.name("group")
@@ -259,7 +260,7 @@ async def test_a_callback_that_fails_fails_the_poll_and_the_member_goes_on(clust
         await write(client, topic, numbered(3))
         async with consumer(client, group_id=cluster.name("group"), **QUICK) as reader:
 
-            async def assigned(partitions: Sequence[TopicPartition]) -> None:
+            async def assigned(_: Sequence[TopicPartition]) -> None:
                 raise KeyError("callback")
 
             reader.subscribe([topic], assigned)
@@ -273,14 +274,14 @@ async def test_a_member_beats_while_a_callback_takes_its_time(cluster: Target):
         topic, group = await new_topic(client, cluster.name()), cluster.name("group")
         release = asyncio.Event()
 
-        async def slow(partitions: Sequence[TopicPartition]) -> None:
+        async def slow(_: Sequence[TopicPartition]) -> None:
             await release.wait()
 
         async with consumer(client, group_id=group, **QUICK) as reader:
             reader.subscribe([topic], slow)
             polling = asyncio.ensure_future(reader.poll(60_000))
             while reader.group_metadata.generation < 0:
-                await asyncio.sleep(0.01)
+                await asyncio.wait([polling], timeout=0.01)
             await asyncio.wait([polling], timeout=7)  # Longer than the session.
             described = await client.admin.describe_groups([group])
             assert [one.member_id for one in described[group].members] == [reader.group_metadata.member_id]

@@ -21,17 +21,23 @@ async def test_leaving_the_scope_stops_what_still_runs():
 
 
 async def test_an_exception_of_the_body_comes_out_as_it_is():
-    with pytest.raises(ValueError, match="body"):
+    async def body() -> None:
         async with TaskScope() as scope:
             scope.start(forever(), name="t")
             raise ValueError("body")
 
+    with pytest.raises(ValueError, match="body"):
+        await body()
+
 
 async def test_a_task_that_fails_ends_the_body_with_its_own_exception():
-    with pytest.raises(KeyError, match="task"):
+    async def body() -> None:
         async with TaskScope() as scope:
             scope.start(fail(), name="t")
             await forever()
+
+    with pytest.raises(KeyError, match="task"):
+        await body()
 
 
 async def test_a_scope_that_is_not_open_starts_nothing():

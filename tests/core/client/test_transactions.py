@@ -2,9 +2,9 @@ import asyncio
 from typing import Any
 
 import pytest
-
 from core.client.conftest import Target
 from core.client.reading import columns, consumer, new_topic, numbered, producer, read_rows, values_of, write
+
 from millstream.core.client.client import Client
 from millstream.core.client.offsets import CommittedOffset, GroupMetadata
 from millstream.core.client.producer import Producer
@@ -139,12 +139,16 @@ async def test_leaving_the_producer_aborts_what_is_open(cluster: Target):
             await writer.init_transactions()
             writer.begin()
             await (await writer.send(topic, columns([b"open"])))
-        with pytest.raises(KeyError):
+
+        async def fail() -> None:
             async with transactional(client, name) as writer:
                 await writer.init_transactions()
                 writer.begin()
                 await (await writer.send(topic, columns([b"open"])))
                 raise KeyError
+
+        with pytest.raises(KeyError):
+            await fail()
 
         async with consumer(client, isolation_level="read_committed") as reader:
             while await reader.end_offsets([(topic, 0)]) != {(topic, 0): 4}:  # Two rows, two markers: nothing is open.

@@ -13,7 +13,9 @@ from millstream.core.wire.apis import ApiKey
         ({ApiKey.FETCH: (4, 18)}, 12, 12),  # The caller's is.
     ],
 )
-def test_the_newest_version_that_both_sides_know_is_taken(ranges: dict[int, tuple[int, int]], newest: int, expected: int):
+def test_the_newest_version_that_both_sides_know_is_taken(
+    ranges: dict[int, tuple[int, int]], newest: int, expected: int
+):
     assert choose_version(ranges, ApiKey.FETCH, newest=newest) == expected
 
 

@@ -251,7 +251,7 @@ class ClassicGroup:
         return frozenset(topics)
 
     def view(self) -> GroupView:
-        """The group as admins see it: metadata and assignments only where they are settled."""
+        """The group as admins see it, with the members' metadata only where it is settled."""
         stable = self.phase is Phase.STABLE
         members = tuple(
             MemberView(
@@ -260,7 +260,7 @@ class ClassicGroup:
                 member.client_id,
                 member.client_host,
                 member.metadata(self.protocol) if stable else b"",
-                member.assignment if stable else b"",
+                member.assignment,
             )
             for member in self.members.values()
         )

@@ -90,8 +90,8 @@ class GroupOffsets:
                 del self._pending[producer_id]
         _discard(self._open, record.group_id, where)
 
-    def apply_marker(self, producer_id: int, commit: bool) -> tuple[str, ...]:
-        """A transaction has ended: its offsets count now, or never. Returns the groups concerned."""
+    def apply_marker(self, producer_id: int, commit: bool) -> None:
+        """A transaction has ended: its offsets count now, or never."""
         groups = self._pending.pop(producer_id, {})
         for group_id, offsets in groups.items():
             for where, pending in offsets.items():
@@ -103,7 +103,6 @@ class GroupOffsets:
                     current = self._committed.get(group_id, {}).get(where)
                     if current is None or pending.position > current.position:
                         self._committed.setdefault(group_id, {})[where] = pending
-        return tuple(groups)
 
 
 def _discard(groups: dict[str, dict[Partition, CommittedOffset]] | dict[str, dict[Partition, dict[int, None]]],

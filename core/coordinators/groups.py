@@ -91,12 +91,10 @@ class GroupCoordinator:
                 self._offsets.apply_stored(record, position, producer_id)
             case OffsetRemoved():
                 self._offsets.apply_removed(record)
-                self._forget_if_vacant(record.group_id)
 
     def apply_marker(self, producer_id: int, *, commit: bool) -> None:
         """A transaction marker in the log: what was pending counts now, or is dropped."""
-        for group_id in self._offsets.apply_marker(producer_id, commit):
-            self._forget_if_vacant(group_id)
+        self._offsets.apply_marker(producer_id, commit)
 
     def loaded(self) -> tuple[Timer, ...]:
         """The log is replayed: each member has one session timeout to be heard of."""
@@ -198,6 +196,7 @@ class GroupCoordinator:
         if group is not None:
             retention_ms = self._config.offsets_retention_minutes * 60_000
             _store(turn, expire(group, self._offsets, turn.now_ms, retention_ms))
+            self._forget_if_vacant(command.group_id)
         return ErrorReply()
 
     def _timer_fired(self, command: TimerFired, turn: Turn) -> ErrorReply:
@@ -215,6 +214,7 @@ class GroupCoordinator:
         return ErrorReply()
 
     def _forget_if_vacant(self, group_id: str) -> None:
+        """A group that only was its offsets outlives the last of them until it is looked at for expiry, as in Kafka."""
         group = self._groups.get(group_id)
         if group is not None and group.vacant and not self._offsets.knows(group_id):
             del self._groups[group_id]

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, running_broker
 
 from millstream.core.broker.broker import Broker
 from millstream.core.broker.internal_topics import OFFSETS_TOPIC
 from millstream.core.coordinators.group_commands import CommitOffsets, OffsetEntry, PartsReply
-from millstream.core.errors import ErrorCode
+from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.log.real_disk import RealDisk, RealFile
 from millstream.core.ports import Buffer
 from millstream.core.wire.messages.k08_offset_commit import OffsetCommitRequest
@@ -157,14 +158,18 @@ async def test_an_assignment_that_cannot_be_stored_leaves_the_group_at_what_the_
 
 
 async def test_a_disk_that_fails_to_sync_ends_what_waits_for_it(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=f"{OFFSETS_TOPIC}-0: offline"):
+        await commit_on_failing_disk(tmp_path)
+
+
+async def commit_on_failing_disk(path: Path) -> None:
+    """The commit is answered; closing the broker then raises StorageError."""
     disk = GatedDisk()
-    async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
+    async with running_broker(path, AT_ONCE, disk=disk) as broker:
         await broker.cluster.create_topic("t", 1, {})
         disk.broken = True
-
         response = await ask(broker, committing(1), 7)
         disk.broken = False
-
         assert response.topics[0].partitions[0].error_code == int(ErrorCode.NOT_COORDINATOR)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sim.group_driver import Driver, commit, join, stable_group
 
-from millstream.core.coordinators.group_commands import DeleteGroup, DeleteOffsets, PartsReply
+from millstream.core.coordinators.group_commands import DeleteGroup, DeleteOffsets, ExpireOffsets, PartsReply
 from millstream.core.errors import ErrorCode
 
 LOGS = ("logs", 0)
@@ -50,14 +50,14 @@ def test_an_offset_stays_unstable_until_the_last_transaction_with_it_has_ended()
     assert (driver.committed(), driver.coordinator.unstable("g", LOGS)) == ({LOGS: 20}, False)
 
 
-def test_a_group_that_only_an_aborted_transaction_knew_is_forgotten() -> None:
+def test_a_group_that_only_an_aborted_transaction_knew_is_forgotten_when_it_is_looked_at_for_expiry() -> None:
     driver = Driver()
     driver.do(commit(10, producer_id=7))
-    assert driver.coordinator.group_ids() == ("g",)
+    assert (driver.decide(ExpireOffsets("g")).records, driver.coordinator.group_ids()) == ((), ("g",))
 
     driver.end_transaction(7, commit=False)
 
-    assert driver.coordinator.group_ids() == ()
+    assert (driver.decide(ExpireOffsets("g")).records, driver.coordinator.group_ids()) == ((), ())
 
 
 def test_a_marker_of_a_producer_without_offsets_here_changes_nothing() -> None:
@@ -101,4 +101,5 @@ def test_deleting_takes_pending_offsets_along(command: DeleteGroup | DeleteOffse
     driver.do(command)
     driver.end_transaction(7, commit=True)
 
+    driver.do(ExpireOffsets("g"))
     assert (driver.committed(), driver.coordinator.group_ids()) == ({}, ())

@@ -3,6 +3,7 @@
 MILLSTREAM_FUZZ_ROUNDS sets the number of mutations, MILLSTREAM_FUZZ_SEED the seed of a run to repeat.
 """
 
+import ast
 import os
 import random
 import struct
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from core.guarded import GuardedMemory
 from core.records.twins import batch_bytes, marker
 from crc32c import crc32c
 
@@ -78,11 +80,11 @@ def with_true_lengths_and_checksums(blob: bytearray) -> bytearray:
     return blob
 
 
-def decode_any(blob: bytearray, *, check_crc: bool) -> bool:
+def decode_any(blob: bytes | memoryview, *, check_crc: bool) -> bool:
     """Whether it could be decoded; anything but CorruptRecords fails the test."""
     try:
         result = decode(
-            bytes(blob),
+            blob,
             topic="t",
             partition=0,
             aborted=[(1, 0)],
@@ -102,9 +104,10 @@ def decode_any(blob: bytearray, *, check_crc: bool) -> bool:
     return True
 
 
-def run(seed: int, rounds: int) -> tuple[int, int]:
-    """Mutate and decode: how many blobs could be decoded, and how many not."""
+def run(seed: int, rounds: int, *, guarded: bool = False) -> tuple[int, int]:
+    """Mutate and decode, if asked from memory that ends at an unmapped page: how many were decoded, and refused."""
     outcomes = [0, 0]
+    memory = GuardedMemory(1 << 16)
     for round_number in range(rounds):
         rng = random.Random(f"{seed}/{round_number}")
         blob = a_blob(rng)
@@ -112,15 +115,25 @@ def run(seed: int, rounds: int) -> tuple[int, int]:
         if rng.random() < 0.5:
             with_true_lengths_and_checksums(blob)
         try:
-            outcomes[decode_any(blob, check_crc=rng.random() < 0.3)] += 1
+            data = memoryview(memory.place(bytes(blob))) if guarded else bytes(blob)
+            outcomes[decode_any(data, check_crc=rng.random() < 0.3)] += 1
         except BaseException:
             print(f"fuzz: seed {seed} round {round_number}")
             raise
     return outcomes[True], outcomes[False]
 
 
+def in_another_process(code: str, **variables: str) -> str:
+    """Output of the code, which a read outside of the memory would kill."""
+    tests = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", f"import core.records.test_fuzz as fuzz; print({code})"]
+    done = subprocess.run(command, cwd=tests, env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_mutated_batches_give_rows_or_corrupt_records() -> None:
-    decoded, refused = run(SEED, ROUNDS)
+    decoded, refused = ast.literal_eval(in_another_process(f"fuzz.run({SEED}, {ROUNDS}, guarded=True)"))
 
     assert decoded > ROUNDS // 20
     assert refused > ROUNDS // 5
@@ -129,17 +142,4 @@ def test_mutated_batches_give_rows_or_corrupt_records() -> None:
 @pytest.mark.slow
 def test_mutated_batches_stay_inside_their_arrays(tmp_path: Path) -> None:
     """The same with kernels compiled with boundary checks, which raise IndexError."""
-    tests = Path(__file__).resolve().parents[2]
-    environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    code = f"import core.records.test_fuzz as fuzz; print(fuzz.run({SEED + 1}, {ROUNDS}))"
-
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tests,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    in_another_process(f"fuzz.run({SEED + 1}, {ROUNDS})", NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))

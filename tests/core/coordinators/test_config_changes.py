@@ -1,0 +1,82 @@
+"""What changes make of a resource's settings."""
+
+import pytest
+
+from millstream.core.config import TOPIC_CONFIG
+from millstream.core.coordinators.cluster_commands import ConfigChange, ConfigOperation, Fault
+from millstream.core.coordinators.config_changes import changed, not_dynamic_fault, values_fault
+from millstream.core.errors import ErrorCode
+
+SET, DELETE, APPEND, SUBTRACT = ConfigOperation
+POLICY, RETENTION = "cleanup.policy", "retention.ms"
+
+
+def after(
+    current: dict[str, str], *changes: tuple[str, ConfigOperation, str | None], replace: bool = False
+) -> dict[str, str] | Fault:
+    return changed(current, [ConfigChange(*change) for change in changes], TOPIC_CONFIG.fields, replace=replace)
+
+
+@pytest.mark.parametrize(
+    ("current", "change", "expected"),
+    [
+        ({}, (RETENTION, SET, "5"), {RETENTION: "5"}),
+        ({RETENTION: "4"}, (RETENTION, SET, "5"), {RETENTION: "5"}),
+        ({RETENTION: "4"}, (RETENTION, DELETE, None), {}),
+        ({}, (RETENTION, DELETE, None), {}),
+        ({}, (POLICY, APPEND, "compact"), {POLICY: "delete,compact"}),
+        ({POLICY: "compact"}, (POLICY, APPEND, "compact"), {POLICY: "compact"}),
+        ({POLICY: "compact,delete"}, (POLICY, SUBTRACT, "delete"), {POLICY: "compact"}),
+        ({}, (POLICY, SUBTRACT, "delete"), {POLICY: ""}),
+    ],
+)
+def test_single_settings_are_set_taken_back_and_edited(current, change, expected) -> None:
+    assert after(current, change) == expected
+
+
+def test_replacing_takes_back_what_is_not_named() -> None:
+    assert after({RETENTION: "4", POLICY: "compact"}, (POLICY, SET, "delete"), replace=True) == {POLICY: "delete"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ([(RETENTION, SET, None)], ErrorCode.INVALID_REQUEST),
+        ([(RETENTION, SET, "1"), (RETENTION, SET, "2")], ErrorCode.INVALID_REQUEST),
+        ([(RETENTION, APPEND, "1")], ErrorCode.INVALID_CONFIG),
+        ([("no.such", SUBTRACT, "1")], ErrorCode.INVALID_CONFIG),
+    ],
+)
+def test_changes_without_sense_are_refused(changes, code) -> None:
+    fault = after({}, *changes)
+
+    assert isinstance(fault, Fault)
+    assert fault.code is code
+    assert changes[0][0] in fault.message
+
+
+def test_wrong_values_are_all_named_at_once() -> None:
+    fault = values_fault(TOPIC_CONFIG, {RETENTION: "soon", "segment.bytes": "1", "retention.byte": "7"})
+
+    assert fault is not None
+    assert fault.code is ErrorCode.INVALID_CONFIG
+    assert "retention.ms='soon'" in fault.message
+    assert "segment.bytes='1'" in fault.message
+    assert "did you mean retention.bytes" in fault.message
+
+
+def test_a_setting_without_a_value_is_refused() -> None:
+    fault = values_fault(TOPIC_CONFIG, {RETENTION: None})
+
+    assert fault is not None
+    assert RETENTION in fault.message
+
+
+def test_only_some_of_the_brokers_settings_may_change_while_it_runs() -> None:
+    dynamic = {"log.retention.ms": RETENTION}
+
+    assert not_dynamic_fault(["log.retention.ms"], dynamic) is None
+    fault = not_dynamic_fault(["log.retention.ms", "node.id"], dynamic)
+    assert fault is not None
+    assert "node.id" in fault.message
+    assert "log.retention.ms" not in fault.message

@@ -43,7 +43,9 @@ def last(column: str) -> Aggregate:
 
 
 def distinct(column: str, *, exact_up_to: int | None = None) -> Aggregate:
-    """How many different values: exact up to 4,096, beyond it with a standard error of 2.2 %; both follow `exact_up_to`."""
+    """How many different values: exact up to 4,096, beyond it with a standard error of 2.2 %; both follow
+    `exact_up_to`.
+    """
     return Aggregate("distinct", column, exact_up_to=exact_up_to)
 
 

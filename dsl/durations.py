@@ -1,4 +1,6 @@
-"""Spans of time as users write them: "1m", "10s", "1h30m", milliseconds or timedelta. Pure. Tests: tests/dsl/test_windows.py."""
+"""Spans of time as users write them: "1m", "10s", "1h30m", milliseconds or timedelta. Pure. Tests:
+tests/dsl/test_windows.py.
+"""
 
 import re
 from datetime import timedelta

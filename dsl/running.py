@@ -1,7 +1,7 @@
 """Runs one topology from a user's own script, `python pipeline.py`; Ctrl-C ends it after a last commit. Shell.
 
-The broker inside the process, and the client, come from embedded.py, loaded when it is needed: nothing else here knows both.
-Tests: tests/dsl/test_running.py.
+The broker inside the process, and the client, come from embedded.py, loaded when it is needed: nothing else here knows
+both. Tests: tests/dsl/test_running.py.
 """
 
 import asyncio

@@ -3,9 +3,8 @@
 The formats themselves are in core/formats, imported when a topology is built. Tests: tests/dsl/test_serdes.py.
 """
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -23,7 +22,7 @@ NAMED_TYPES = {
     "float32": pa.float32(), "bool": pa.bool_(), "boolean": pa.bool_(), "bytes": pa.binary(), "binary": pa.binary(),
     "timestamp": pa.timestamp("ms", "UTC"), "date": pa.date32(),
 }  # fmt: skip
-SchemaLike = pa.Schema | Mapping[str, Any]
+SchemaLike: TypeAlias = Any
 
 
 def schema_of(where: str, schema: SchemaLike) -> pa.Schema:

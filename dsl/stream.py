@@ -191,7 +191,8 @@ class GroupedStream:
     def window(self, window: Window, *, late_to: str | None = None) -> "GroupedStream":
         """Aggregate per window: ms.tumbling("1m", grace="10s") or ms.hopping("5m", "1m").
 
-        late_to: a topic for the records of rows that come after one of their windows has closed; they are counted anyway.
+        late_to: a topic for the records of rows that come after one of their windows has closed; they are counted
+        anyway.
         """
         from .topology import check_topic
 
@@ -255,7 +256,9 @@ class Aggregated(Stream):
         self._stream: str | None = None
 
     def emit(self, when: str) -> "Aggregated":
-        """on_update: a result for every change, the latest counts (the default). on_close: one, when its window closes."""
+        """on_update: a result for every change, the latest counts (the default). on_close: one, when its window
+        closes.
+        """
         node = self._topology.node(self._aggregation)
         assert isinstance(node, Aggregation)
         if when not in (ON_UPDATE, ON_CLOSE):

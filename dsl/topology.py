@@ -1,7 +1,7 @@
 """A topology as users build it: named streams from topics, and what becomes of them. Lowers to streams.plan.
 
-Every step is checked when it is written: PlanError names the step, the column and the remedy. Nodes and stores are named
-as Kafka Streams names them, in the order in which the steps are written. Tests: tests/dsl.
+Every step is checked when it is written: PlanError names the step, the column and the remedy. Nodes and stores are
+named as Kafka Streams names them, in the order in which the steps are written. Tests: tests/dsl.
 """
 
 import re
@@ -50,9 +50,9 @@ class Topology:
     ) -> "Stream":
         """The records of a topic as rows.
 
-        value, key: how to read them, such as ms.json({...}); a row that cannot be read goes to the dead letters. time: the
-        column that holds the event time (a timestamp, or ms since 1970 as int64); the record's timestamp without it.
-        partitioned_by: columns by which the topic is partitioned already, so that grouping by them moves no data.
+        value, key: how to read them, such as ms.json({...}); a row that cannot be read goes to the dead letters. time:
+        the column that holds the event time (a timestamp, or ms since 1970 as int64); the record's timestamp without
+        it. partitioned_by: columns by which the topic is partitioned already, so that grouping by them moves no data.
         """
         from .stream import Stream
 
@@ -86,8 +86,8 @@ class Topology:
     ) -> "StreamProgress":
         """Run until interrupted, or with `to_end` until all that was there at the start is processed.
 
-        bootstrap_servers: "host:port" of any Kafka, or "embedded:DIR" for a broker inside this process. config: settings of
-        Kafka Streams, such as {"commit.interval.ms": 1000}.
+        bootstrap_servers: "host:port" of any Kafka, or "embedded:DIR" for a broker inside this process. config:
+        settings of Kafka Streams, such as {"commit.interval.ms": 1000}.
         """
         from .running import run_topology
 

@@ -1,7 +1,7 @@
 """Writes what tasks drained, with the input offsets, in one transaction. Shell.
 
-One commit at a time; while one is written the tasks may process on, so the next drain waits for it. Any failure ends the
-session, which then starts over from the last commit. Tests: tests/streams/test_runtime.py, test_kills.py.
+One commit at a time; while one is written the tasks may process on, so the next drain waits for it. Any failure ends
+the session, which then starts over from the last commit. Tests: tests/streams/test_runtime.py, test_kills.py.
 """
 
 from collections.abc import Mapping, Sequence

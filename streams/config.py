@@ -1,11 +1,11 @@
 """Settings of a run, under Kafka Streams' names where it has them. Pure.
 
-`consumer.` and `producer.` before a name hand a setting to the run's consumer or producer. Ours alone are process.id and
-max.idle.ms. Source: StreamsConfig of Kafka 4.3.1. Tests: tests/streams/test_config.py.
+`consumer.` and `producer.` before a name hand a setting to the run's consumer or producer. Ours alone are process.id
+and max.idle.ms. Source: StreamsConfig of Kafka 4.3.1. Tests: tests/streams/test_config.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.client.config import ConsumerConfig, ProducerConfig, consumer_config, producer_config
@@ -30,7 +30,7 @@ class StreamsConfig:
         "errors.dead.letter.queue.topic.name", None, "Topic for rows that fail; none: <application>-dead-letters"
     )
     max_idle_ms: int = setting(
-        "max.idle.ms", 5_000, "A source partition that is read to its end and gives nothing for so long is not waited for",
+        "max.idle.ms", 5_000, "A source partition that is read to its end and quiet for so long is not waited for",
         unit="ms", minimum=1,
     )  # fmt: skip
     auto_offset_reset: str = setting(
@@ -40,8 +40,8 @@ class StreamsConfig:
         "replication.factor", -1, "Of topics that are made; -1: the broker's default", minimum=-1
     )
     purge_interval_ms: int = setting(
-        "repartition.purge.interval.ms", 30_000, "Processed records of repartition topics are deleted this often", unit="ms",
-        minimum=1,
+        "repartition.purge.interval.ms", 30_000, "How often processed records of repartition topics are deleted",
+        unit="ms", minimum=1,
     )  # fmt: skip
     consumer: dict[str, Any] = field(default_factory=dict)
     producer: dict[str, Any] = field(default_factory=dict)
@@ -93,8 +93,7 @@ def streams_config(values: Mapping[str, Any]) -> StreamsConfig:
         config = STREAMS_CONFIG.parse(own)
     except ConfigError as error:
         faults += error.faults
-    settings = {known.attribute: getattr(config, known.attribute) for known in STREAMS_CONFIG.fields.values()}
-    config = StreamsConfig(**settings, **theirs)
+    config = replace(config, consumer=theirs["consumer"], producer=theirs["producer"])
     for check in (config.consumer_config, config.producer_config):
         try:
             check("application")

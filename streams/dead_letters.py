@@ -1,7 +1,7 @@
 """Records for rows that could not be processed, and for rows that came too late. Pure.
 
-Headers as Kafka Streams writes them since KIP-1034: __streams.errors.{exception,message,topic,partition,offset}, after the
-record's own headers; key and value are the record's, byte for byte. Tests: tests/streams/test_dead_letters.py.
+Headers as Kafka Streams writes them since KIP-1034: __streams.errors.{exception,message,topic,partition,offset}, after
+the record's own headers; key and value are the record's, byte for byte. Tests: tests/streams/test_dead_letters.py.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
 """The text of a topology in Kafka Streams' own format, and a picture in Mermaid. Pure.
 
-Source: InternalTopologyBuilder.describe and TopologyDescription of Kafka 4.3.1: nodes by how much hangs below them, then
-by name; sub-topologies numbered by their first source. Tests: tests/streams/test_describe.py, against Kafka's own output.
+Source: InternalTopologyBuilder.describe and TopologyDescription of Kafka 4.3.1: nodes by how much hangs below them,
+then by name; sub-topologies numbered by their first source. Tests: tests/streams/test_describe.py, against Kafka's own
+output.
 """
 
 from dataclasses import dataclass, field

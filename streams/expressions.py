@@ -20,10 +20,67 @@ from .naming import choices
 ROW_WISE_NODES = frozenset({"Column", "Literal", "BinaryExpr", "Cast", "Ternary", "Alias", "Function", "Selector",
                             "KeepName", "RenameAlias", "Field"})  # fmt: skip
 ROW_WISE_FUNCTIONS = frozenset(
-    ["Abs", "Negate", "FillNull", "Coalesce", "MaxHorizontal", "MinHorizontal", "SumHorizontal", "MeanHorizontal", "Round", "RoundSF", "RoundSigFigs", "Floor", "Ceil", "Sign", "Clip", "Pow", "Sqrt", "Cbrt", "Exp", "Log", "Log1p", "LogBase", "Trigonometry", "Atan2", "Replace", "ReplaceStrict", "AsStruct", "TemporalExpr", "BinaryExpr", "StringExpr", "StructExpr", "ListExpr", "ArrayExpr", "Boolean", "NullIf", "FillNan", "Truncate", "ConcatExpr", "Format"]
+    [
+        "Abs",
+        "Negate",
+        "FillNull",
+        "Coalesce",
+        "MaxHorizontal",
+        "MinHorizontal",
+        "SumHorizontal",
+        "MeanHorizontal",
+        "Round",
+        "RoundSF",
+        "RoundSigFigs",
+        "Floor",
+        "Ceil",
+        "Sign",
+        "Clip",
+        "Pow",
+        "Sqrt",
+        "Cbrt",
+        "Exp",
+        "Log",
+        "Log1p",
+        "LogBase",
+        "Trigonometry",
+        "Atan2",
+        "Replace",
+        "ReplaceStrict",
+        "AsStruct",
+        "TemporalExpr",
+        "BinaryExpr",
+        "StringExpr",
+        "StructExpr",
+        "ListExpr",
+        "ArrayExpr",
+        "Boolean",
+        "NullIf",
+        "FillNan",
+        "Truncate",
+        "ConcatExpr",
+        "Format",
+    ]
 )
 NOT_ROW_WISE = frozenset(
-    ["ConcatVertical", "Sample", "Any", "All", "IsFirstDistinct", "IsLastDistinct", "IsUnique", "IsDuplicated", "IsSorted", "Explode", "Implode", "Shuffle", "ToDecimal", "And", "Or", "Xor"]
+    [
+        "ConcatVertical",
+        "Sample",
+        "Any",
+        "All",
+        "IsFirstDistinct",
+        "IsLastDistinct",
+        "IsUnique",
+        "IsDuplicated",
+        "IsSorted",
+        "Explode",
+        "Implode",
+        "Shuffle",
+        "ToDecimal",
+        "And",
+        "Or",
+        "Xor",
+    ]
 )
 Failure = pl.exceptions.PolarsError
 

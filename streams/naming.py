@@ -1,6 +1,7 @@
 """Names: did-you-mean, Kafka Streams' counters for nodes and stores, internal topics. Pure.
 
-Source: InternalStreamsBuilder of Kafka 4.3.1 (one counter for nodes and stores, ten digits). Tests: tests/streams/test_describe.py.
+Source: InternalStreamsBuilder of Kafka 4.3.1 (one counter for nodes and stores, ten digits). Tests:
+tests/streams/test_describe.py.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """The immutable plan of a topology: nodes that name their parent, and what follows from them. Pure.
 
-`dsl` builds plans and checks types; tasks and `describe` read them. Names follow Kafka Streams. A plan is a forest: each
-source is the root of a tree whose leaves are sinks. Tests: tests/dsl, tests/streams/test_describe.py.
+`dsl` builds plans and checks types; tasks and `describe` read them. Names follow Kafka Streams. A plan is a forest:
+each source is the root of a tree whose leaves are sinks. Tests: tests/dsl, tests/streams/test_describe.py.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Brings tasks to where the last commit left them: state from changelogs, positions from the group's offsets. Shell.
 
 Order matters: the committed offsets are asked for first and are stable, so no transaction that moved them is open any
-more; then each changelog is read to the end that it has after that. Tests: tests/streams/test_runtime.py, test_kills.py.
+more; then each changelog is read to the end that it has after that. Tests: tests/streams/test_runtime.py,
+test_kills.py.
 """
 
 import asyncio
@@ -62,8 +63,9 @@ def _position(plan: Plan, place: TopicPartition, task: Task, committed: Committe
         if held != offset:
             raise PlanError(
                 f"{stage.node.name}: the state of {place[0]}-{place[1]} stands at offset {held} and group "
-                f"{plan.application_id!r} at {offset}: they were changed apart. Delete topic {plan.changelog_topic(stage.node)!r} and "
-                f"reset the group's offsets to build the state anew, or give the topology a new name"
+                f"{plan.application_id!r} at {offset}: they were changed apart. Delete topic "
+                f"{plan.changelog_topic(stage.node)!r} and reset the group's offsets to build the state anew, "
+                f"or give the topology a new name"
             )
     return start if offset is None else offset
 

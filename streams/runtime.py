@@ -1,8 +1,9 @@
 """Runs a topology on a cluster: a consumer group, a task a partition, everything in transactions. Shell.
 
-`run` starts sessions: one holds a consumer, a producer and the tasks of the partitions it was given. A session that fails in
-a way that passes is left, with its state, and the next one starts from the last commit. What is committed together: results,
-changelogs, dead letters, repartitioned partials and input offsets. Tests: tests/streams/test_runtime.py, test_kills.py.
+`run` starts sessions: one holds a consumer, a producer and the tasks of the partitions it was given. A session that
+fails in a way that passes is left, with its state, and the next one starts from the last commit. What is committed
+together: results, changelogs, dead letters, repartitioned partials and input offsets. Tests:
+tests/streams/test_runtime.py, test_kills.py.
 """
 
 import asyncio

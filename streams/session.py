@@ -178,7 +178,9 @@ class Session:
             await writing
 
     async def _follow_positions(self) -> None:
-        """Tasks stand behind control records that the consumer has passed; what is committed is the consumer's position."""
+        """Tasks stand behind control records that the consumer has passed; what is committed is the consumer's
+        position.
+        """
         for place, task in self._tasks.items():
             task.position = max(task.position, await self.consumer.position(place))
 

@@ -1,8 +1,8 @@
 """One aggregate of one task: its store, its changelog, and what becomes of its results. Pure.
 
-Three roles: `whole` aggregates rows to results; `partial` aggregates rows and sends what it has through the repartition topic
-at each commit; `merging` adds up partials there. Time: whole and partial follow their own rows, merging the watermark.
-Tests: tests/streams/test_task.py, test_repartition.py.
+Three roles: `whole` aggregates rows to results; `partial` aggregates rows and sends what it has through the
+repartition topic at each commit; `merging` adds up partials there. Time: whole and partial follow their own rows,
+merging the watermark. Tests: tests/streams/test_task.py, test_repartition.py.
 """
 
 from typing import Literal
@@ -129,7 +129,7 @@ class Stage:
         return outputs
 
     def restore(self, records: Records) -> None:
-        """The next records of the changelog. Raises PlanError when they are of a state that this plan cannot continue."""
+        """The next records of the changelog. Raises PlanError when this plan cannot continue from their state."""
         keys, values = records.columns.column("key"), records.columns.column("value")
         try:
             content = self._codec.decode_changes(keys, values)
@@ -144,8 +144,8 @@ class Stage:
     def _incompatible(self, why: str) -> str:
         topic = self._plan.changelog_topic(self.node)
         return (
-            f"{self.node.name}: cannot continue from changelog topic {topic!r}: {why}. Give the topology a new name, or "
-            f"delete the topic and reset the offsets of group {self._plan.application_id!r} to build the state anew"
+            f"{self.node.name}: cannot continue from changelog topic {topic!r}: {why}. Give the topology a new name, "
+            f"or delete the topic and reset the offsets of group {self._plan.application_id!r} to build the state anew"
         )
 
     def resume(self) -> int | None:

@@ -1,8 +1,8 @@
 """One partition of one sub-topology: records in, outputs at each commit. Pure; the shell is runtime.py.
 
-A SourceTask runs everything below a source; a MergeTask what comes after a repartition. `drain` hands over what the next
-transaction holds; after it the task may go on with further records while that transaction is written.
-Tests: tests/streams/test_task.py, test_goldens.py.
+A SourceTask runs everything below a source; a MergeTask what comes after a repartition. `drain` hands over what the
+next transaction holds; after it the task may go on with further records while that transaction is written. Tests:
+tests/streams/test_task.py, test_goldens.py.
 """
 
 import json
@@ -74,7 +74,7 @@ class SourceTask:
     def late(self) -> int:
         return sum(stage.metrics["late"] for stage in self.stages.values())
 
-    def waits_for_quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> bool:
+    def waits_for_quiet(self, elapsed_ms: int, /, *, idle_after_ms: int) -> bool:
         """Whether quiet() after so long would change anything."""
         return any(stage.waits_for_quiet(elapsed_ms, idle_after_ms) for stage in self.stages.values())
 
@@ -140,7 +140,7 @@ class MergeTask:
     def late(self) -> int:
         return self._stage.late_partials
 
-    def waits_for_quiet(self, elapsed_ms: int, *, idle_after_ms: int) -> bool:
+    def waits_for_quiet(self, _elapsed_ms: int, /, *, idle_after_ms: int) -> bool:  # noqa: ARG002
         """Never: idleness is announced by the sources."""
         return False
 

@@ -8,7 +8,8 @@ from .plan import Aggregation, Plan
 
 @dataclass(frozen=True, slots=True)
 class TaskOptions:
-    """partitions: how many each topic has that is read or is a repartition topic. seed: of hash tables; changes no result.
+    """partitions: how many each topic has that is read or is a repartition topic. seed: of hash tables; changes no
+    result.
 
     bounded: nothing is late, and windows close when the run ends.
     """

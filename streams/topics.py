@@ -37,8 +37,8 @@ async def source_partitions(client: Client, plan: Plan, give_up: asyncio.Event |
             return counts
         if give_up is not None and give_up.is_set():
             raise PlanError(
-                f"{plan.application_id}: topic {', '.join(missing)} does not exist; create it, start the connector that "
-                f"writes it, or correct the name in stream(...)"
+                f"{plan.application_id}: topic {', '.join(missing)} does not exist; create it, start the connector "
+                f"that writes it, or correct the name in stream(...)"
             )
         if not told:
             log.warning("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
@@ -59,7 +59,7 @@ async def ensure_topics(
     bounded: bool,
     seed: int,
 ) -> TaskOptions:
-    """Makes what is missing. Raises PlanError when the partitions of an internal topic do not fit its source any more."""
+    """Makes what is missing. Raises PlanError when an internal topic does not fit the partitions of its source."""
     counts = dict(sources)
     for node in plan.aggregations():
         if node.repartition is not None:
@@ -106,7 +106,7 @@ def _check_counts(client: Client, plan: Plan, sources: Mapping[str, int]) -> Non
         count = client.cluster.partition_count(changelog)
         if count != sources[source]:
             raise PlanError(
-                f"{node.name}: topic {source!r} has {sources[source]} partitions, and its state in {changelog!r} was kept "
-                f"for {count}; delete that topic and reset the offsets of group {plan.application_id!r} to build the state "
-                f"anew, or give the topology a new name"
+                f"{node.name}: topic {source!r} has {sources[source]} partitions, and its state in {changelog!r} was "
+                f"kept for {count}; delete that topic and reset the offsets of group {plan.application_id!r} to build "
+                f"the state anew, or give the topology a new name"
             )

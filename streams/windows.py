@@ -16,7 +16,8 @@ MOST_WINDOWS_A_ROW = 10_000
 class Window:
     """Tumbling where advance_ms equals size_ms, else hopping.
 
-    idle_ms: after so long without input, time goes on with the wall clock, so that windows close on quiet input; None: never.
+    idle_ms: after so long without input, time goes on with the wall clock, so that windows close on quiet input; None:
+    never.
     """
 
     size_ms: int

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.kernels.jit import kernel
-from .buffers import Float64s, Int32s, Int64s
+from ...core.kernels.jit import as_int64, kernel
+from .buffers import Float64s, Int32s, Int64s, Numbers, Weights
 
 OVERFLOWN = -(2**62)
 
@@ -26,17 +26,17 @@ class Ordered(NamedTuple):
 
 
 @kernel
-def add_counts(rows: Int32s, slots: Int32s, weights: Int64s, counts: Int64s) -> None:
+def add_counts(rows: Int32s, slots: Int32s, weights: Weights, counts: Int64s) -> None:
     for index in range(rows.size):
         counts[slots[index]] += 1 if weights.size == 0 else weights[rows[index]]
 
 
 @kernel
-def add_integers(rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s, totals: Int64s, counts: Int64s) -> None:
+def add_integers(rows: Int32s, slots: Int32s, values: Int64s, weights: Weights, totals: Int64s, counts: Int64s) -> None:
     """A total that leaves 64 bits sets the count to OVERFLOWN, and the result is null from then on."""
     for index in range(rows.size):
         row = rows[index]
-        weight = np.int64(1) if weights.size == 0 else np.int64(weights[row])
+        weight = as_int64(1) if weights.size == 0 else as_int64(weights[row])
         if weight == 0:
             continue
         slot = slots[index]
@@ -52,12 +52,12 @@ def add_integers(rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s, t
 
 @kernel
 def add_floats(
-    rows: Int32s, slots: Int32s, values: Float64s, weights: Int64s, highs: Float64s, lows: Float64s, counts: Int64s
+    rows: Int32s, slots: Int32s, values: Float64s, weights: Weights, highs: Float64s, lows: Float64s, counts: Int64s
 ) -> None:
     """Sums in twice the precision of a float, so that the rounded sum does not show in which order it was made."""
     for index in range(rows.size):
         row = rows[index]
-        weight = np.int64(1) if weights.size == 0 else np.int64(weights[row])
+        weight = as_int64(1) if weights.size == 0 else as_int64(weights[row])
         if weight == 0:
             continue
         slot = slots[index]
@@ -77,11 +77,11 @@ def add_floats(
 
 
 @kernel
-def keep_least(rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s, kept: Int64s, counts: Int64s) -> None:
+def keep_least(rows: Int32s, slots: Int32s, values: Numbers, weights: Weights, kept: Numbers, counts: Int64s) -> None:
     """NaN is passed over, as null is."""
     for index in range(rows.size):
         row = rows[index]
-        weight = np.int64(1) if weights.size == 0 else np.int64(weights[row])
+        weight = as_int64(1) if weights.size == 0 else as_int64(weights[row])
         value = values[row]
         if weight == 0 or value != value:
             continue
@@ -92,11 +92,13 @@ def keep_least(rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s, kep
 
 
 @kernel
-def keep_greatest(rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s, kept: Int64s, counts: Int64s) -> None:
+def keep_greatest(
+    rows: Int32s, slots: Int32s, values: Numbers, weights: Weights, kept: Numbers, counts: Int64s
+) -> None:
     """NaN is passed over, as null is."""
     for index in range(rows.size):
         row = rows[index]
-        weight = np.int64(1) if weights.size == 0 else np.int64(weights[row])
+        weight = as_int64(1) if weights.size == 0 else as_int64(weights[row])
         value = values[row]
         if weight == 0 or value != value:
             continue
@@ -111,7 +113,7 @@ def keep_in_order(rows: Int32s, slots: Int32s, given: Ordered, sign: int, kept: 
     """Keeps the value that comes first (sign 1) or last (sign -1) by (time, partition, offset)."""
     for index in range(rows.size):
         row = rows[index]
-        weight = np.int64(1) if given.counts.size == 0 else given.counts[row]
+        weight = as_int64(1) if given.counts.size == 0 else given.counts[row]
         if weight == 0:
             continue
         slot = slots[index]

@@ -1,7 +1,8 @@
 """What each aggregate keeps for its slots, as columns: update from rows, partial, merge, result. Pure.
 
-A partial is a list of columns, int64 (floats as their bits) or binary, that `merge` of the same accumulator reads, be it
-from a changelog or a repartition topic. Kernels: accumulate.py, multiset_table.py. Tests: tests/streams/test_aggregates.py.
+A partial is a list of columns, int64 (floats as their bits) or binary, that `merge` of the same accumulator reads, be
+it from a changelog or a repartition topic. Kernels: accumulate.py, multiset_table.py. Tests:
+tests/streams/test_aggregates.py.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Arrow arrays as the numpy buffers that kernels take, and back. Pure.
 
-Fixed-width values become int64 or float64; a validity of length 0 stands for "no nulls". Tests: tests/streams/test_keys.py.
+Fixed-width values become int64 or float64; a validity of length 0 stands for "no nulls". Tests:
+tests/streams/test_keys.py.
 """
 
 from typing import Any
@@ -15,6 +16,9 @@ Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 Float64s = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Ends = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+Weights = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
 
 ALL_VALID: Bytes = np.zeros(0, np.uint8)
 NO_BYTES: Bytes = np.zeros(0, np.uint8)

@@ -7,7 +7,7 @@ Source of the stored layout: ops/row_keys.py. Tests: tests/streams/test_keys.py.
 import numpy as np
 
 from ...core.kernels.jit import kernel
-from .buffers import Bytes, Int32s, Int64s, UInt64s
+from .buffers import Bytes, Ends, Int32s, Int64s, UInt64s
 
 U = np.uint64
 
@@ -46,14 +46,14 @@ def equal_bytes(left: Bytes, at: np.uint64, right: Bytes, start: np.uint64, leng
         if load4(left, at) != load4(right, start):
             return False
         return bool(load4(left, at + rest) == load4(right, start + rest))
-    for index in range(length):
+    for index in range(length):  # noqa: SIM110 - all() over a generator does not compile
         if left[at + U(index)] != right[start + U(index)]:
             return False
     return True
 
 
 @kernel
-def hash_text(offsets: Int32s, data: Bytes, valid: Bytes, hashes: UInt64s) -> None:
+def hash_text(offsets: Ends, data: Bytes, valid: Bytes, hashes: UInt64s) -> None:
     """Mixes the bytes of each row into its hash."""
     for row in range(hashes.size):
         mixed = hashes[row]
@@ -134,7 +134,7 @@ def fill_table(table: Int32s, known: UInt64s, count: int) -> None:
 
 
 @kernel
-def compare_text(offsets: Int32s, data: Bytes, valid: Bytes, cursor: Int64s, arena: Bytes, same: Bytes) -> None:
+def compare_text(offsets: Ends, data: Bytes, valid: Bytes, cursor: Int64s, arena: Bytes, same: Bytes) -> None:
     """Clears same[row] where the stored key at cursor[row] holds another value; moves the cursor past the column."""
     for row in range(cursor.size):
         if same[row] == 0:

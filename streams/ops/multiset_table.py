@@ -5,7 +5,7 @@ Kernels and the rule by which a large multiset becomes coarse: multisets.py. Tes
 
 import numpy as np
 
-from .buffers import Bytes, Int32s, Int64s, grown
+from .buffers import Bytes, Float64s, Int32s, Int64s, Weights, grown
 from .multisets import (
     COARSE_SHIFT,
     DISTINCT,
@@ -28,19 +28,21 @@ LARGEST = 2**63 - 1
 __all__ = ["DISTINCT", "QUANTILE", "MultisetTable", "ordered_bits", "ordered_floats"]
 
 
-def ordered_bits(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Int64s:
+def ordered_bits(values: Float64s) -> Int64s:
     """float64 as int64 in the same order; -0.0 becomes 0.0."""
     bits = (values + 0.0).view(np.int64)
     return np.where(bits < 0, bits ^ LARGEST, bits)
 
 
-def ordered_floats(keys: Int64s) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def ordered_floats(keys: Int64s) -> Float64s:
     """The reverse of ordered_bits."""
     return np.where(keys < 0, keys ^ LARGEST, keys).view(np.float64)
 
 
-def bucket_floats(buckets: Int64s) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """The middle of each bucket of a coarse quantile; the two buckets about zero and the infinities stand for themselves."""
+def bucket_floats(buckets: Int64s) -> Float64s:
+    """The middle of each bucket of a coarse quantile; the two buckets about zero and the infinities stand for
+    themselves.
+    """
     lowest = ordered_floats(buckets << COARSE_SHIFT)
     middle = ordered_floats((buckets << COARSE_SHIFT) + (1 << (COARSE_SHIFT - 1)))
     middle = np.where((buckets == 0) | (buckets == -1), 0.0, middle)
@@ -67,7 +69,7 @@ class MultisetTable:
                 most=most,
             )  # fmt: skip
 
-    def add(self, rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s | Bytes) -> None:
+    def add(self, rows: Int32s, slots: Int32s, values: Int64s, weights: Weights) -> None:
         """Adds values[row] to slots[i] for each pair (rows[i], slots[i]) whose weight is not 0."""
         self._sets.cursor[NEXT] = 0
         add_values(rows, slots, values, weights, self._sets, self.kind, self.limit)
@@ -121,7 +123,7 @@ class MultisetTable:
         while size < old.key.size + needed:
             size *= 2
         larger = _empty(size, 1)
-        for name in ("slot", "key", "count", "after", "free"):
+        for name in ("slot", "key", "weight", "after", "free"):
             getattr(larger, name)[: old.key.size] = getattr(old, name)
         self._sets = larger._replace(head=old.head, size=old.size, coarse=old.coarse, most=old.most, cursor=old.cursor)
         fill_entry_table(self._sets, live)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.kernels.jit import kernel
-from .buffers import Bytes, Int32s, Int64s
+from ...core.kernels.jit import as_int64, kernel
+from .buffers import Bytes, Int32s, Int64s, Weights
 
 U = np.uint64
 QUANTILE, DISTINCT = 0, 1
@@ -24,7 +24,7 @@ class MultisetArrays(NamedTuple):
 
     slot: Int32s
     key: Int64s
-    count: Int64s
+    weight: Int64s
     after: Int32s
     table: Int32s
     free: Int32s
@@ -49,21 +49,21 @@ def add_entry(sets: MultisetArrays, slot: int, key: int, weight: int) -> None:
     mask = U(sets.table.size - 1)
     place = entry_hash(slot, key) & mask
     while sets.table[place] != 0:
-        entry = np.int64(sets.table[place] - 1)
+        entry = as_int64(sets.table[place] - 1)
         if sets.slot[entry] == slot and sets.key[entry] == key:
-            sets.count[entry] += weight
+            sets.weight[entry] += weight
             return
         place = (place + U(1)) & mask
     if sets.cursor[ENTRIES_FREED] > 0:
         sets.cursor[ENTRIES_FREED] -= 1
-        entry = np.int64(sets.free[sets.cursor[ENTRIES_FREED]])
+        entry = as_int64(sets.free[sets.cursor[ENTRIES_FREED]])
     else:
         entry = sets.cursor[ENTRIES_USED]
         sets.cursor[ENTRIES_USED] += 1
     sets.table[place] = entry + 1
     sets.slot[entry] = slot
     sets.key[entry] = key
-    sets.count[entry] = weight
+    sets.weight[entry] = weight
     sets.after[entry] = sets.head[slot]
     sets.head[slot] = entry + 1
     sets.size[slot] += 1
@@ -78,7 +78,7 @@ def drop_from_table(sets: MultisetArrays, entry: int) -> None:
         hole = (hole + U(1)) & mask
     place = (hole + U(1)) & mask
     while sets.table[place] != 0:
-        other = np.int64(sets.table[place] - 1)
+        other = as_int64(sets.table[place] - 1)
         home = entry_hash(sets.slot[other], sets.key[other]) & mask
         if ((place - home) & mask) >= ((place - hole) & mask):
             sets.table[hole] = sets.table[place]
@@ -92,14 +92,14 @@ def drop_from_table(sets: MultisetArrays, entry: int) -> None:
 @kernel
 def take_all(sets: MultisetArrays, slot: int, keys: Int64s, counts: Int64s) -> None:
     """Moves the entries of a slot into `keys` and `counts`, leaving the slot empty."""
-    entry = np.int64(sets.head[slot])
+    entry = as_int64(sets.head[slot])
     index = 0
     while entry > 0:
         keys[index] = sets.key[entry - 1]
-        counts[index] = sets.count[entry - 1]
+        counts[index] = sets.weight[entry - 1]
         index += 1
         drop_from_table(sets, entry - 1)
-        entry = np.int64(sets.after[entry - 1])
+        entry = as_int64(sets.after[entry - 1])
     sets.head[slot] = 0
     sets.size[slot] = 0
 
@@ -107,38 +107,38 @@ def take_all(sets: MultisetArrays, slot: int, keys: Int64s, counts: Int64s) -> N
 @kernel
 def coarsen(sets: MultisetArrays, slot: int, kind: int, limit: int) -> None:
     """Makes the multiset of a slot coarse, or cuts a coarse set of hashes to its smaller half again."""
-    size = np.int64(sets.size[slot])
+    size = as_int64(sets.size[slot])
     keys = np.empty(size, np.int64)
     counts = np.empty(size, np.int64)
     take_all(sets, slot, keys, counts)
     sets.coarse[slot] = 1
     if kind == 0:
         for index in range(size):
-            add_entry(sets, slot, keys[index] >> COARSE_SHIFT, counts[index])
+            add_entry(sets, slot, as_int64(keys[index] >> COARSE_SHIFT), as_int64(counts[index]))
         return
-    most = np.sort(keys)[min(limit // 2, size) - 1] if size > limit else sets.most[slot]
+    most = as_int64(np.sort(keys)[limit // 2 - 1] if size > limit else sets.most[slot])
     sets.most[slot] = most
     for index in range(size):
         if keys[index] <= most:
-            add_entry(sets, slot, keys[index], counts[index])
+            add_entry(sets, slot, as_int64(keys[index]), as_int64(counts[index]))
 
 
 @kernel
 def add_values(
-    rows: Int32s, slots: Int32s, values: Int64s, weights: Int64s, sets: MultisetArrays, kind: int, limit: int
+    rows: Int32s, slots: Int32s, values: Int64s, weights: Weights, sets: MultisetArrays, kind: int, limit: int
 ) -> None:
     """Adds values[row] to the slot of each pair from cursor[NEXT] on; stops early when there is no room for one."""
     for index in range(sets.cursor[NEXT], rows.size):
         row = rows[index]
-        weight = np.int64(1) if weights.size == 0 else np.int64(weights[row])
+        weight = as_int64(1) if weights.size == 0 else as_int64(weights[row])
         if weight == 0:
             continue
         live = sets.cursor[ENTRIES_USED] - sets.cursor[ENTRIES_FREED]
         if live + 1 > sets.key.size or 2 * (live + 1) > sets.table.size:
             sets.cursor[NEXT] = index
             return
-        slot = np.int64(slots[index])
-        key = values[row]
+        slot = as_int64(slots[index])
+        key = as_int64(values[row])
         if sets.coarse[slot] == 1:
             if kind == 0:
                 key = key >> COARSE_SHIFT
@@ -156,10 +156,10 @@ def merge_entries(
     rule: Int64s,
 ) -> None:  # fmt: skip
     """Adds entries ends[i]:ends[i + 1] to slots[i], from cursor[NEXT] on; rule: kind, limit. Stops early as above."""
-    kind = rule[0]
-    limit = rule[1]
+    kind = as_int64(rule[0])
+    limit = as_int64(rule[1])
     for index in range(sets.cursor[NEXT], slots.size):
-        slot = np.int64(slots[index])
+        slot = as_int64(slots[index])
         live = sets.cursor[ENTRIES_USED] - sets.cursor[ENTRIES_FREED]
         needed = ends[index + 1] - ends[index]
         if live + needed > sets.key.size or 2 * (live + needed) > sets.table.size:
@@ -168,13 +168,13 @@ def merge_entries(
         if coarse[index] == 1 and sets.coarse[slot] == 0:
             coarsen(sets, slot, kind, limit)
         for at in range(ends[index], ends[index + 1]):
-            key = keys[at]
+            key = as_int64(keys[at])
             if sets.coarse[slot] == 1:
                 if kind == 0:
                     key = key if coarse[index] == 1 else key >> COARSE_SHIFT
                 elif key > sets.most[slot]:
                     continue
-            add_entry(sets, slot, key, counts[at])
+            add_entry(sets, slot, key, as_int64(counts[at]))
             if sets.size[slot] > limit and (kind == 1 or sets.coarse[slot] == 0):
                 coarsen(sets, slot, kind, limit)
     sets.cursor[NEXT] = slots.size
@@ -186,12 +186,12 @@ def list_entries(slots: Int32s, ends: Int64s, keys: Int64s, counts: Int64s, sets
     for index in range(slots.size):
         first = ends[index]
         at = first
-        entry = np.int64(sets.head[slots[index]])
+        entry = as_int64(sets.head[slots[index]])
         while entry > 0:
             keys[at] = sets.key[entry - 1]
-            counts[at] = sets.count[entry - 1]
+            counts[at] = sets.weight[entry - 1]
             at += 1
-            entry = np.int64(sets.after[entry - 1])
+            entry = as_int64(sets.after[entry - 1])
         order = np.argsort(keys[first:at])
         keys[first:at] = keys[first:at][order]
         counts[first:at] = counts[first:at][order]
@@ -201,11 +201,11 @@ def list_entries(slots: Int32s, ends: Int64s, keys: Int64s, counts: Int64s, sets
 def clear_slots(slots: Int32s, sets: MultisetArrays) -> None:
     """Empties the multisets of these slots."""
     for index in range(slots.size):
-        slot = np.int64(slots[index])
-        entry = np.int64(sets.head[slot])
+        slot = as_int64(slots[index])
+        entry = as_int64(sets.head[slot])
         while entry > 0:
             drop_from_table(sets, entry - 1)
-            entry = np.int64(sets.after[entry - 1])
+            entry = as_int64(sets.after[entry - 1])
         sets.head[slot] = 0
         sets.size[slot] = 0
         sets.coarse[slot] = 0
@@ -272,8 +272,8 @@ def read_entries(offsets: Int64s, data: Bytes, coarse: Bytes, ends: Int64s, keys
                 if part == 0:
                     key += word
                 else:
-                    keys[filled] = np.int64(key)
-                    counts[filled] = np.int64(word)
+                    keys[filled] = as_int64(key)
+                    counts[filled] = as_int64(word)
                     filled += 1
         ends[row + 1] = filled
     return -1

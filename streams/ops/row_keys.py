@@ -14,7 +14,7 @@ from ...core.kernels.jit import kernel
 from .buffers import (
     ALL_VALID,
     Bytes,
-    Int32s,
+    Ends,
     Int64s,
     binary_array,
     integer_array,
@@ -36,7 +36,7 @@ def add_fixed_lengths(valid: Bytes, lengths: Int64s) -> None:
 
 
 @kernel
-def add_text_lengths(offsets: Int32s, valid: Bytes, lengths: Int64s) -> None:
+def add_text_lengths(offsets: Ends, valid: Bytes, lengths: Int64s) -> None:
     for row in range(lengths.size):
         if valid.size > 0 and valid[row] == 0:
             lengths[row] += 1
@@ -60,7 +60,7 @@ def write_fixed(values: Int64s, valid: Bytes, cursor: Int64s, out: Bytes) -> Non
 
 
 @kernel
-def write_text(offsets: Int32s, data: Bytes, valid: Bytes, cursor: Int64s, out: Bytes) -> None:
+def write_text(offsets: Ends, data: Bytes, valid: Bytes, cursor: Int64s, out: Bytes) -> None:
     for row in range(cursor.size):
         at = cursor[row]
         if valid.size > 0 and valid[row] == 0:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .buffers import Int32s, Int64s
+from .buffers import Int32s, Int64s, grown
 from .slots import (
+    ADVANCE,
     EPOCH,
     FILLED,
     FREE,
@@ -18,6 +19,7 @@ from .slots import (
     NEGATIVE_TIMES,
     NEXT_ROW,
     NULL_TIMES,
+    SIZE,
     STORED,
     STREAM_TIME,
     TOUCHED,
@@ -26,6 +28,7 @@ from .slots import (
     SlotArrays,
     assign_keys,
     assign_rows,
+    assign_tumbling,
     fill_slot_table,
     find_slots,
     merge_rows,
@@ -49,6 +52,7 @@ class SlotTable:
         self.clock[STREAM_TIME] = NO_TIME
         self.clock[JUDGING] = judging
         self.slots = _empty_slots(FIRST_SLOTS)
+        self._recent = np.zeros(FIRST_SLOTS, np.int32)
 
     @property
     def capacity(self) -> int:
@@ -72,8 +76,13 @@ class SlotTable:
             "negative_time": int(self.clock[NEGATIVE_TIMES]),
         }
 
-    def assign(self, keys: Int32s, times: Int64s) -> Iterator[tuple[Int32s, Int32s, Int32s]]:
-        """Yields (rows, slots, late rows) for consecutive parts of the input; pairs are in input order."""
+    def assign(self, keys: Int32s, times: Int64s, key_count: int) -> Iterator[tuple[Int32s, Int32s, Int32s]]:
+        """Yields (rows, slots, late rows) for consecutive parts of the input; pairs are in input order.
+
+        keys: ids below key_count.
+        """
+        if key_count > self._recent.size:
+            self._recent = grown(self._recent, 2 * key_count)
         room_for = max(min(PAIRS_AT_ONCE, keys.size * int(self._window[3])), int(self._window[3]))
         assigned = Assigned(
             np.empty(room_for, np.int32), np.empty(room_for, np.int32), np.empty(keys.size, np.int32),
@@ -83,6 +92,8 @@ class SlotTable:
             before = int(assigned.cursor[NEXT_ROW])
             if self.size_ms is None:
                 assign_keys(keys, times, self.slots, self.clock, assigned)
+            elif self._window[SIZE] == self._window[ADVANCE]:
+                assign_tumbling(keys, times, self._window, self.slots, self.clock, assigned, self._recent)
             else:
                 assign_rows(keys, times, self._window, self.slots, self.clock, assigned)
             filled, late = int(assigned.cursor[FILLED]), int(assigned.cursor[LATE_ROWS])
@@ -118,7 +129,7 @@ class SlotTable:
         return np.flatnonzero(self.slots.start[: self.slots.counts[USED]] != FREE).astype(np.int32)
 
     def closed(self, *, finishing: bool) -> Int32s:
-        """Live slots whose window end + grace has been reached by stream time; a bounded run waits until it finishes."""
+        """Live slots whose window end + grace stream time has reached; none in a bounded run that goes on."""
         if self.size_ms is None or not (self.clock[JUDGING] or finishing):
             return np.zeros(0, np.int32)
         starts = self.slots.start[: self.slots.counts[USED]]
@@ -140,6 +151,7 @@ class SlotTable:
         live = self.live()
         self.slots.key[live] = renamed[self.slots.key[live]]
         assert used == 0 or int(self.slots.key[live].min(initial=0)) >= 0
+        self._recent[:] = 0
         self.slots.table[:] = 0
         fill_slot_table(self.slots)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.kernels.jit import kernel
+from ...core.kernels.jit import as_int64, kernel
 from .buffers import Bytes, Int32s, Int64s
 
 U = np.uint64
@@ -60,7 +60,7 @@ def find_slot(slots: SlotArrays, key: int, start: int) -> int:
     mask = U(slots.table.size - 1)
     place = slot_hash(key, start) & mask
     while slots.table[place] != 0:
-        slot = np.int64(slots.table[place] - 1)
+        slot = as_int64(slots.table[place] - 1)
         if slots.key[slot] == key and slots.start[slot] == start:
             return slot
         place = (place + U(1)) & mask
@@ -76,9 +76,9 @@ def add_slot(slots: SlotArrays, key: int, start: int) -> int:
         place = (place + U(1)) & mask
     if slots.counts[FREED] > 0:
         slots.counts[FREED] -= 1
-        slot = np.int64(slots.free[slots.counts[FREED]])
+        slot = as_int64(slots.free[slots.counts[FREED]])
     else:
-        slot = slots.counts[USED]
+        slot = as_int64(slots.counts[USED])
         slots.counts[USED] += 1
     slots.table[place] = slot + 1
     slots.key[slot] = key
@@ -104,7 +104,66 @@ def touch(slots: SlotArrays, slot: int) -> None:
 def room(slots: SlotArrays) -> int:
     """How many slots may be added before the arrays must grow."""
     live = slots.counts[USED] - slots.counts[FREED]
-    return min(slots.key.size - live, slots.table.size // 2 - live)
+    return as_int64(min(slots.key.size - live, slots.table.size // 2 - live))
+
+
+@kernel
+def assign_tumbling(
+    keys: Int32s,
+    times: Int64s,
+    window: Int64s,
+    slots: SlotArrays,
+    clock: Int64s,
+    assigned: Assigned,
+    recent: Int32s,
+) -> None:
+    """As assign_rows, for windows side by side. recent: for each key the slot it was last found in, a guess that is
+    checked.
+    """
+    size = as_int64(window[SIZE])
+    closing = size + window[GRACE]
+    judging = clock[JUDGING] == 1
+    epoch = slots.counts[EPOCH]
+    now = as_int64(clock[STREAM_TIME])
+    filled = assigned.cursor[FILLED]
+    start = as_int64(FREE)
+    row = assigned.cursor[NEXT_ROW]
+    while row < keys.size and filled < assigned.rows.size:
+        time = as_int64(times[row])
+        if time < 0:
+            clock[NULL_TIMES if time == NULL_TIME else NEGATIVE_TIMES] += 1
+            row += 1
+            continue
+        now = max(now, time)
+        if start < 0 or time < start or time >= start + size:
+            start = time // size * size
+        if judging and start + closing <= now:
+            clock[LATE] += 1
+            assigned.late[assigned.cursor[LATE_ROWS]] = row
+            assigned.cursor[LATE_ROWS] += 1
+            row += 1
+            continue
+        key = keys[row]
+        slot = as_int64(recent[key])
+        if slots.key[slot] != key or slots.start[slot] != start:
+            slot = find_slot(slots, key, start)
+            if slot < 0:
+                if room(slots) < 1:
+                    break
+                slot = add_slot(slots, key, start)
+            recent[key] = slot
+        if slots.mark[slot] != epoch:
+            touch(slots, slot)
+        slots.flags[slot] |= DIRTY
+        slots.rows[slot] += 1
+        slots.latest[slot] = max(slots.latest[slot], time)
+        assigned.rows[filled] = row
+        assigned.slots[filled] = slot
+        filled += 1
+        row += 1
+    clock[STREAM_TIME] = now
+    assigned.cursor[FILLED] = filled
+    assigned.cursor[NEXT_ROW] = row
 
 
 @kernel
@@ -127,7 +186,7 @@ def assign_rows(
             clock[STREAM_TIME] = time
         closed_until = clock[STREAM_TIME] - window[GRACE]
         late_before = clock[LATE]
-        start = max(np.int64(0), time - size + advance) // advance * advance
+        start = max(as_int64(0), time - size + advance) // advance * advance
         while start <= time:
             if clock[JUDGING] == 1 and start + size <= closed_until:
                 clock[LATE] += 1
@@ -201,13 +260,13 @@ def remove_slots(gone: Int32s, slots: SlotArrays) -> None:
     """Frees slots, closing the gaps in the hash table so that every probe still finds its slot."""
     mask = U(slots.table.size - 1)
     for index in range(gone.size):
-        slot = np.int64(gone[index])
+        slot = as_int64(gone[index])
         hole = slot_hash(slots.key[slot], slots.start[slot]) & mask
         while slots.table[hole] != slot + 1:
             hole = (hole + U(1)) & mask
         place = (hole + U(1)) & mask
         while slots.table[place] != 0:
-            other = np.int64(slots.table[place] - 1)
+            other = as_int64(slots.table[place] - 1)
             home = slot_hash(slots.key[other], slots.start[other]) & mask
             if ((place - home) & mask) >= ((place - hole) & mask):
                 slots.table[hole] = slots.table[place]

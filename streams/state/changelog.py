@@ -1,8 +1,8 @@
 """Changes of a store as records and back: one record a (key, window), a tombstone when it is gone. Pure.
 
 Record key: the group columns and the window start as ops/row_keys.py writes them; value: the other columns likewise.
-One further record, PROGRESS_KEY, holds the format's version, the plan's fingerprint, the input offsets and the time that
-the state has reached; every commit ends with it. Also the codec of partial aggregates in repartition topics.
+One further record, PROGRESS_KEY, holds the format's version, the plan's fingerprint, the input offsets and the time
+that the state has reached; every commit ends with it. Also the codec of partial aggregates in repartition topics.
 Tests: tests/streams/test_changelog.py.
 """
 

@@ -1,7 +1,7 @@
 """The state of one windowed aggregate: keys, live windows, accumulators, all in columns in memory. Pure.
 
-`update` takes rows, `merge` takes partial aggregates (from a repartition topic), `load` takes what a changelog held. At a
-commit `drain` gives the results and the changes since the commit before. Changes and partials have one schema:
+`update` takes rows, `merge` takes partial aggregates (from a repartition topic), `load` takes what a changelog held.
+At a commit `drain` gives the results and the changes since the commit before. Changes and partials have one schema:
 group columns, window start, rows, latest, emitted, then the accumulators' columns. Tests: tests/streams/test_store.py.
 """
 
@@ -88,13 +88,16 @@ class AggregateStore:
                 kind = spec.inputs.field(aggregate.column).type
                 self._shared[shared_part(aggregate)] = accumulator_for(aggregate, kind, self.slots.capacity)
         self._result_schema = spec.result_schema("store")
+        self._partial_schema = self.partial_schema()
+        self._place_schema = pa.schema(list(self._partial_schema)[: len(spec.group) + 1])
+        self._grouped: tuple[Int32s | None, list[pa.Array]] = (None, [])
 
     def update(self, columns: pa.RecordBatch, times: Int64s, offsets: Int64s, partition: int) -> Int32s:
         """Folds rows in, in order; returns the indices of rows that were late for a window."""
         keys = self._keys.intern([columns.column(name) for name in self.spec.group], columns.num_rows)
         inputs = RowInputs(columns, times, offsets, partition)
         late_rows = []
-        for rows, slots, late in self.slots.assign(keys, times):
+        for rows, slots, late in self.slots.assign(keys, times, len(self._keys)):
             late_rows.append(late.copy())
             for accumulator in self._shared.values():
                 accumulator.grow(self.slots.capacity)
@@ -153,12 +156,14 @@ class AggregateStore:
         if finishing and on_close:
             self.slots.slots.flags[due] &= ~np.uint8(DIRTY)
             changed = np.union1d(touched, due).astype(np.int32)
-        changed = np.setdiff1d(changed, closed, assume_unique=True)
+        if closed.size:
+            changed = np.setdiff1d(changed, closed, assume_unique=True)
         changes = self._changes(changed)
         self.slots.mark_stored(changed)
         stored = (self.slots.slots.flags[closed] & STORED) != 0
         gone = self._places(closed[stored])
         self._remove(closed)
+        self._grouped = None, []
         self.slots.next_epoch()
         self._forget_keys()
         return Drained(results, times, changes, gone)
@@ -168,6 +173,7 @@ class AggregateStore:
         live = self.slots.live()
         partials = self._changes(live)
         self._remove(live)
+        self._grouped = None, []
         self.slots.next_epoch()
         self._forget_keys()
         return partials
@@ -191,9 +197,13 @@ class AggregateStore:
             at += len(accumulator.kinds)
 
     def _places(self, slots: Int32s) -> pa.RecordBatch:
-        schema = pa.schema(list(self.partial_schema())[: len(self.spec.group) + 1])
-        columns = [*self._keys.columns(self.slots.slots.key[slots]), pa.array(self.slots.slots.start[slots])]
-        return _batch(schema, columns)
+        return _batch(self._place_schema, [*self._groups(slots), pa.array(self.slots.slots.start[slots])])
+
+    def _groups(self, slots: Int32s) -> list[pa.Array]:
+        """The group columns of slots; those asked for last are kept for the next who asks."""
+        if slots is not self._grouped[0]:
+            self._grouped = slots, self._keys.columns(self.slots.slots.key[slots])
+        return self._grouped[1]
 
     def _changes(self, slots: Int32s) -> pa.RecordBatch:
         arrays = self.slots.slots
@@ -202,11 +212,11 @@ class AggregateStore:
         columns.append(pa.array(emitted))
         for accumulator in self._shared.values():
             columns += accumulator.partial(slots)
-        return _batch(self.partial_schema(), columns)
+        return _batch(self._partial_schema, columns)
 
     def _results(self, slots: Int32s) -> pa.RecordBatch:
         arrays = self.slots.slots
-        columns = self._keys.columns(arrays.key[slots])
+        columns = [*self._groups(slots)]
         if self.spec.window is not None:
             starts = arrays.start[slots]
             columns += [pa.array(starts), pa.array(starts + self.spec.window.size_ms)]
@@ -222,11 +232,12 @@ class AggregateStore:
         if slots.size < 2:
             return slots
         columns = [pa.array(self.slots.slots.start[slots])]
-        for column in self._keys.columns(self.slots.slots.key[slots]):
+        for column in self._groups(slots):
             columns += [pc.is_valid(column), column] if column.null_count else [column]
         table = pa.table({str(index): column for index, column in enumerate(columns)})
         order = pc.sort_indices(table, [(name, "ascending") for name in table.column_names])
-        return slots[order.to_numpy()]
+        ordered: Int32s = slots[order.to_numpy()]
+        return ordered
 
     def _remove(self, slots: Int32s) -> None:
         if slots.size:

@@ -1,7 +1,8 @@
-"""A process that runs one topology, for tests that kill it: `python killable.py BOOTSTRAP APP IN OUT MODE [STEP COUNT WHEN]`.
+"""A process that runs one topology, for tests that kill it: `python killable.py BOOTSTRAP APP IN OUT MODE [STEP COUNT
+WHEN]`.
 
-MODE: end (a bounded run) or on (until killed or SIGTERM). STEP COUNT WHEN: die by kill -9 before or after that call of the
-producer: begin, send, send_offsets or commit.
+MODE: end (a bounded run) or on (until killed or SIGTERM). STEP COUNT WHEN: die by kill -9 before or after that call of
+the producer: begin, send, send_offsets or commit.
 """
 
 import asyncio

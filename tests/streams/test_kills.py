@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,11 @@ def check(bootstrap: str, sink: str, wanted: dict[tuple[str, int], list[Any]]) -
 
 
 @pytest.fixture(params=[1, 2], ids=["one-partition", "repartitioned"])
-def job(request: pytest.FixtureRequest, kafka: str) -> Iterator[tuple[list[str], dict[tuple[str, int], list[Any]]]]:
+def job(request: pytest.FixtureRequest, kafka: str) -> tuple[list[str], dict[tuple[str, int], list[Any]]]:
     """The arguments of the process, and the right answer."""
     source, sink = unique("in"), unique("out")
     inputs = asyncio.run(prepare(kafka, source, request.param, 12_000))
-    yield [kafka, unique("app"), source, sink], expected(inputs)
+    return [kafka, unique("app"), source, sink], expected(inputs)
 
 
 def test_killed_at_random_moments(job: tuple[list[str], dict[tuple[str, int], list[Any]]]) -> None:

@@ -2,7 +2,7 @@
 
 An index entry is only a hint: every batch that is passed or taken is checked, and when the way from an entry leads
 nowhere, the segment is searched from its start: a wrong index hides no batch, and damage hides none of its neighbours.
-Tested in tests/core/log/test_batch_search.py.
+Tested in tests/core/log/test_partition_log.py and test_flipped_bits.py.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """Names of the files and directories of a data directory, as Kafka gives them. Pure.
 
-Source: LogFileUtils and UnifiedLog of Kafka 4.3.1. Tested in tests/core/log/test_file_names.py.
+Source: LogFileUtils and UnifiedLog of Kafka 4.3.1. Tested in tests/core/log/test_checkpoints.py.
 """
 
 import base64

@@ -3,7 +3,7 @@
 Order: leader epochs, sealed segments, the active one, names; then the flushed offset moves and who waits is told. After
 that, with nobody waiting: index entries, producer snapshots, removal of old segments, and the recovery point follows.
 A failed sync is final: what the kernel did with the pages is unknown, so the log takes nothing more.
-Tested in tests/core/log/test_flushing.py and by simulation in test_crashes.py.
+Tested in tests/core/log/test_partition_log.py and by simulation in test_crashes.py.
 """
 
 import logging

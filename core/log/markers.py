@@ -1,6 +1,6 @@
 """Transaction markers read back from a log: what the control batch that ended a transaction says. Pure.
 
-Source: EndTransactionMarker and ControlRecordType of Kafka 4.3.1. Tested in tests/core/log/test_markers.py.
+Source: EndTransactionMarker and ControlRecordType of Kafka 4.3.1. Tested in tests/core/log/test_transaction_index.py.
 """
 
 import struct

@@ -1,6 +1,6 @@
 """Producer state at one offset of a log: the .snapshot file. Pure.
 
-Source: ProducerSnapshot.json of Kafka 4.3.1. Tested in tests/core/log/test_producer_snapshot.py.
+Source: ProducerSnapshot.json of Kafka 4.3.1. Tested in tests/core/log/test_producer_state.py.
 """
 
 import struct

@@ -3,7 +3,7 @@
 Index entries are collected in memory and written by write_indexes(), which the committer calls: no index I/O stands in
 the way of an append, and what a crash loses is rebuilt from the .log file. A segment that is not the active one opens
 its file and loads its indexes when they are asked for; unload() gives them back, also beneath readers in other threads.
-Tested in tests/core/log/test_segment.py.
+Tested in tests/core/log/test_partition_log.py and test_indexes.py.
 """
 
 import logging

@@ -64,20 +64,13 @@ async def write_here(path: Path) -> Path:
 def test_kafkas_tool_reads_the_groups_and_offsets_that_are_written_here(tmp_path: Path) -> None:
     log = asyncio.run(write_here(tmp_path))
 
-    command = [
-        "java",
-        "-cp",
-        f"{jars('kafka')}/*",
-        "kafka.tools.DumpLogSegments",
-        "--offsets-decoder",
-        "--files",
-        str(log),
-    ]
-    dumped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    tool = ["java", "-cp", f"{jars('kafka')}/*", "org.apache.kafka.tools.DumpLogSegments", "--offsets-decoder"]
+    dumped = subprocess.run([*tool, "--files", str(log)], capture_output=True, text=True, check=True).stdout
 
     assert "isvalid: true" in dumped
     assert "isvalid: false" not in dumped
-    assert '"group":"groups-simple","topic":"group-dialogue","partition":1' in dumped
-    assert '"offset":11' in dumped
+    offset = '{"type":"1","data":{"group":"groups-simple","topic":"group-dialogue","partition":1}}'
+    assert f'key: {offset} payload: {{"version":"4","data":{{"offset":11,' in dumped
+    assert f"key: {offset} payload: <DELETE>" in dumped
     assert '"protocolType":"consumer","generation":2,"protocol":"range","leader":"test-' in dumped
-    assert "payload:<DELETE>" in dumped
+    assert 'key: {"type":"2","data":{"group":"groups-two"}} payload: <DELETE>' in dumped

@@ -1,4 +1,4 @@
-"""Offsets sent to a transaction by confluent-kafka count when it commits, and a zombie's never do: here and on Kafka."""
+"""Offsets that confluent-kafka sends to a transaction count when it commits; a zombie's never do. As on Kafka."""
 
 import uuid
 from collections.abc import Iterator

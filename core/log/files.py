@@ -29,13 +29,18 @@ def write_new_file(disk: Disk, path: str, data: bytes) -> File:
 
 def replace_file(disk: Disk, path: str, data: bytes) -> None:
     """Put a whole file in the place of another, so that a crash leaves one or the other. Raises OSError."""
+    exchange_file(disk, path, data)
+    disk.sync_directory(path.rpartition("/")[0])
+
+
+def exchange_file(disk: Disk, path: str, data: bytes) -> None:
+    """As replace_file, but which of the two a crash leaves is not settled before the caller syncs the directory."""
     file = write_new_file(disk, path + TEMPORARY, data)
     try:
         file.sync()
     finally:
         file.close()
     disk.rename(path + TEMPORARY, path)
-    disk.sync_directory(path.rpartition("/")[0])
 
 
 def make_lasting_directory(disk: Disk, path: str) -> None:

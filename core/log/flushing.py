@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..errors import StorageError
 from ..ports import Disk
 from .file_names import SNAPSHOT, segment_file
-from .files import replace_file
+from .files import exchange_file, replace_file
 from .segment import Segment
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Flusher:
         self._snapshots: list[tuple[int, bytes]] = []
         self._files: dict[str, bytes] = dict(new_files)
         self._doomed: list[Segment] = []
-        self._names_changed = bool(new_files)
+        self._names_changed = self._new = bool(new_files)
 
     def add_sealed(self, segment: Segment, snapshot_offset: int, snapshot: bytes) -> None:
         """A segment is followed by a new one; the producer snapshot is of the border. The caller holds the lock."""
@@ -83,7 +83,9 @@ class Flusher:
                     active.sync()
                 if names_changed:
                     self._disk.sync_directory(self._path)
-                    self._disk.sync_directory(self._path.rpartition("/")[0])
+                    if self._new:
+                        self._disk.sync_directory(self._path.rpartition("/")[0])
+                        self._new = False
             except OSError as error:
                 raise self.fail(error) from error
             self.flushed_offset = end_offset
@@ -96,7 +98,8 @@ class Flusher:
                 files, self._files = self._files, {}
             try:
                 for name, data in files.items():
-                    replace_file(self._disk, f"{self._path}/{name}", data)
+                    exchange_file(self._disk, f"{self._path}/{name}", data)
+                    self._names_changed = True
             except OSError as error:
                 with self.lock:
                     self._files = files | self._files

@@ -96,7 +96,7 @@ class Loader:
                 segment.seal()
                 segment.sync_indexes()
                 segment.unload()
-        if self._changed or epochs.entries() != noted:
+        if epochs.entries() != noted:
             replace_file(self._disk, f"{self._directory}/{LEADER_EPOCHS}", format_epochs(epochs.entries()))
         if not self._point.clean or self._changed:
             self._disk.sync_directory(self._directory)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ..errors import BackOff, ErrorCode, NotConnected, ProtocolError, Retriable
+from ..errors import BackOff, ErrorCode, NotConnected, ProtocolError, Retriable, WireError
 from ..ports import Clock, SystemClock
 from ..wire.messages.k03_metadata import MetadataRequest
 from ..wire.messages.k10_find_coordinator import FindCoordinatorRequest
@@ -227,7 +227,7 @@ class Client:
             try:
                 connection = await self.nodes.connection((node.host, node.port), channel)
                 response = await connection.send(request, timeout_ms=request_timeout_ms)
-            except Retriable:
+            except (Retriable, WireError):
                 self._coordinators.pop((kind, key), None)
                 raise
             for code in codes(response):
@@ -246,7 +246,7 @@ class Client:
         while True:
             try:
                 return await attempt()
-            except (Retriable, ProtocolError) as error:
+            except (Retriable, ProtocolError, WireError) as error:
                 if isinstance(error, ProtocolError) and not error.retriable:
                     raise
                 if isinstance(error, NotConnected) or getattr(error, "code", None) in STALE_METADATA_CODES:
@@ -298,7 +298,7 @@ class Client:
             try:
                 await self.refresh()
                 failures = 0
-            except (Retriable, ProtocolError) as error:
+            except (Retriable, ProtocolError, WireError) as error:
                 failures += 1
                 self._stale.set()
                 log.debug("metadata refresh failed: %s", error)

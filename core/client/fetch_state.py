@@ -76,12 +76,6 @@ class PartitionState:
         self.raw.clear()
         self.ready.clear()
 
-    def decoded(self, blob: Blob, item: Ready) -> None:
-        """The oldest blob has become records."""
-        assert self.raw[0] is blob
-        self.raw.popleft()
-        self.ready.append(item)
-
 
 class FetchBuffer:
     """All partitions of a consumer, and what is ready in them."""
@@ -185,3 +179,27 @@ def whole_batches(buffers: Sequence[Buffer]) -> tuple[int, int | None]:
         if at < end:
             break
     return total, next_offset
+
+
+def split_batches(blob: Blob) -> list[Blob]:
+    """One blob for each of its batches; those of transactions that began earlier are judged as before."""
+    parts: list[Blob] = []
+    from_offset = blob.from_offset
+    for buffer in blob.data:
+        at = 0
+        while True:
+            size, next_offset = whole_batches((memoryview(buffer)[at : at + _batch_bytes(buffer, at)],))
+            if next_offset is None:
+                break
+            end = max(next_offset, from_offset)
+            data = (memoryview(buffer)[at : at + size],)
+            parts.append(Blob(blob.ticket, data, size, from_offset, end, blob.aborted))
+            from_offset, at = end, at + size
+    return parts
+
+
+def _batch_bytes(buffer: Buffer, at: int) -> int:
+    """Size that the batch at a place claims to have; 0 where there is none."""
+    if len(buffer) - at < BATCH_MIN_BYTES:
+        return 0
+    return max(0, BATCH_PREFIX_BYTES + int(_PREFIX.unpack_from(buffer, at)[1]))

@@ -6,18 +6,21 @@ Source: Fetch, ListOffsets; KIP-227 (sessions are not used), KIP-516. Tests: tes
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import CorruptRecords, ErrorCode, MillstreamError, ProtocolError, Retriable, WireError
+from ..errors import ErrorCode, ProtocolError, Retriable, WireError
 from ..wire.messages.k01_fetch import FetchRequest
 from .client import STALE_METADATA_CODES, Client
 from .config import ConsumerConfig
 from .connection import Connection, error_code, error_for
-from .fetch_state import Blob, FetchBuffer, PartitionState, Ready, whole_batches
+from .fetch_state import Blob, FetchBuffer, PartitionState, whole_batches
 from .metadata import ZERO_ID
 from .offset_lookup import EARLIEST, LATEST, READ_COMMITTED, READ_UNCOMMITTED, fetch_committed, list_offsets
 from .tasks import Signal, TaskScope
 from .versions import FETCH_LAST_BY_NAME, choose_version
+
+if TYPE_CHECKING:
+    from .decoding import DecodedBlob
 
 FETCH = 1
 # Smaller fetches are decoded on the event loop: handing them to a thread costs more than it frees.
@@ -96,7 +99,7 @@ class Fetcher:
                 state, ticket = asked[key]
                 if state.ticket == ticket:
                     state.position = state.fetch_offset = offset
-        except (Retriable, ProtocolError) as error:
+        except (Retriable, ProtocolError, WireError) as error:
             if isinstance(error, ProtocolError) and not error.retriable:
                 for state, ticket in asked.values():
                     if state.ticket == ticket:
@@ -273,49 +276,20 @@ class Fetcher:
                 await self._raw.wait()
                 continue
             blob = state.raw[0]
-            try:
-                items = await self._decode(state, blob)
-            except CorruptRecords as error:
-                self._spoil(state, blob, error)
-                continue
+            items, damage = await self._decode(state, blob)
             if state.ticket == blob.ticket and state.raw and state.raw[0] is blob:
                 state.raw.popleft()
                 state.ready.extend(items)
+                if damage is not None:  # It stops the partition where it begins; seek() past it to go on.
+                    state.error = damage
+                    state.raw.clear()
             self._changed.give()
             self.wake()
 
-    async def _decode(self, state: PartitionState, blob: Blob) -> list[Ready]:
-        items: list[Ready] = []
-        at = blob.from_offset
-        while at < blob.next_offset:
-            arguments = (blob, f"{state.topic}", state.partition, at, self.isolation, self._config.check_crcs)
-            if blob.size_bytes < THREAD_FROM_BYTES:
-                decoded = _decode_blob(*arguments)
-            else:
-                decoded = await self._client.run_in_thread(_decode_blob, *arguments)
-            assert decoded.next_offset > at, "decoding went on by no offset"
-            items.append(Ready(decoded.records, decoded.next_offset, decoded.records.columns.nbytes))
-            at = decoded.next_offset
-        return items
+    async def _decode(self, state: PartitionState, blob: Blob) -> "DecodedBlob":
+        from .decoding import DecodeOptions, decode_blob
 
-    def _spoil(self, state: PartitionState, blob: Blob, error: MillstreamError) -> None:
-        """Damaged records stop their partition where they begin; seek() past them to go on."""
-        if state.ticket == blob.ticket:
-            state.error = error
-            state.raw.clear()
-        self._changed.give()
-
-
-def _decode_blob(blob: Blob, topic: str, partition: int, from_offset: int, isolation: int, check_crc: bool) -> Any:
-    from ..records import decode
-
-    data = blob.data[0] if len(blob.data) == 1 else blob.data
-    return decode(
-        data,
-        topic=topic,
-        partition=partition,
-        from_offset=from_offset,
-        aborted=blob.aborted,
-        read_committed=isolation == READ_COMMITTED,
-        check_crc=check_crc,
-    )
+        options = DecodeOptions(self.isolation == READ_COMMITTED, self._config.check_crcs)
+        if blob.size_bytes < THREAD_FROM_BYTES:
+            return decode_blob(blob, state.topic, state.partition, options)
+        return await self._client.run_in_thread(decode_blob, blob, state.topic, state.partition, options)

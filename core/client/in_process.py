@@ -1,21 +1,26 @@
 """Connections to a broker in the same process: the same request objects are handed over, no bytes in between. Shell.
 
-The handler is the broker's one entry. A broker that is not there any more raises NotConnected.
-Tests: tests/core/client/test_in_process.py.
+As over TCP, the broker finishes what it has begun when its caller is cancelled or has waited long enough; only fetches,
+which change nothing, end with their caller. Tests: tests/core/client/test_in_process.py.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from ..errors import NotConnected, Retriable
+from ..errors import MillstreamError, NotConnected, Retriable
 from ..wire.apis import ApiKey
 from ..wire.messages.k18_api_versions import ApiVersionsRequest
 from .connection import check
+from .tasks import TaskScope
 from .versions import Ranges, choose_version
 
 Handler = Callable[[Any, int, str], Awaitable[Any]]
 HANDSHAKE_VERSION = 3
+FINISH_TIMEOUT_S = 5
+
+log = logging.getLogger(__name__)
 
 
 class InProcessTransport:
@@ -34,7 +39,11 @@ class InProcessTransport:
         """The address is not used: there is one broker, whatever it advertises."""
         del host, port
         connection = InProcessConnection(self._handler, self._client_id, self._request_timeout_ms)
-        await connection.shake_hands()
+        try:
+            await connection.open()
+        except BaseException:
+            await connection.close()
+            raise
         return connection
 
 
@@ -46,6 +55,8 @@ class InProcessConnection:
         self._client_id = client_id
         self._request_timeout_ms = request_timeout_ms
         self._ranges: Ranges = {int(ApiKey.API_VERSIONS): (HANDSHAKE_VERSION, HANDSHAKE_VERSION)}
+        self._scope = TaskScope()
+        self._running: dict[asyncio.Task[None], int] = {}
         self._closed = False
 
     @property
@@ -61,22 +72,55 @@ class InProcessConnection:
             raise NotConnected("the connection to the embedded broker is closed")
         if version is None:
             version = choose_version(self._ranges, request.API_KEY)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task = self._scope.start(self._handle(request, version, answer), name="in-process-request")
+        self._running[task] = request.API_KEY
+        task.add_done_callback(lambda done: self._running.pop(done, None))
         delay_ms = self._request_timeout_ms if timeout_ms is None else timeout_ms
         try:
             async with asyncio.timeout(delay_ms / 1000):
-                return await self._handler(request, version, self._client_id)
+                return await answer
         except TimeoutError:
             name = ApiKey(request.API_KEY).name
             raise Retriable(f"the embedded broker did not answer {name} within {delay_ms} ms") from None
+        finally:
+            if request.API_KEY == ApiKey.FETCH:
+                task.cancel()
 
     async def post(self, request: Any, version: int | None = None) -> None:
         await self.send(request, version)
 
-    async def close(self) -> None:
-        self._closed = True
-
-    async def shake_hands(self) -> None:
+    async def open(self) -> None:
         """Learn which versions the broker speaks."""
+        await self._scope.__aenter__()
         response = await self.send(ApiVersionsRequest(client_software_name="millstream", client_software_version="0"))
         check(response.error_code, "the embedded broker refused the version handshake")
         self._ranges = {api.api_key: (api.min_version, api.max_version) for api in response.api_keys}
+
+    async def close(self) -> None:
+        """The broker may finish what it has begun, fetches excepted."""
+        if self._closed:
+            return
+        self._closed = True
+        for task, api_key in self._running.items():
+            if api_key == ApiKey.FETCH:
+                task.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=FINISH_TIMEOUT_S)
+        await self._scope.__aexit__(None, None, None)
+
+    async def _handle(self, request: Any, version: int, answer: asyncio.Future[Any]) -> None:
+        """Carry what the handler returns or raises over to the caller, if it still waits."""
+        try:
+            response = await self._handler(request, version, self._client_id)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except Exception as error:  # Not swallowed: it is raised where the answer is awaited, or logged.
+            if not answer.done():
+                answer.set_exception(error)
+            elif not isinstance(error, MillstreamError):
+                log.exception("the embedded broker failed in a request whose caller has gone")
+            return
+        if not answer.done():
+            answer.set_result(response)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..errors import MillstreamError, ProtocolError, Retriable
+from ..errors import MillstreamError, ProtocolError, Retriable, WireError
 from ..wire.messages.k11_join_group import JoinGroupRequest
 from ..wire.messages.k12_heartbeat import HeartbeatRequest
 from ..wire.messages.k13_leave_group import LeaveGroupRequest
@@ -108,7 +108,7 @@ class Membership:
             try:
                 await self._rejoin()
                 failures = 0
-            except (_TryAgain, Retriable) as error:
+            except (_TryAgain, Retriable, WireError) as error:
                 self._wanted = True
                 failures += 0 if isinstance(error, _TryAgain) else 1
                 if failures:
@@ -127,8 +127,9 @@ class Membership:
             member = LeaveGroupRequest.MemberIdentity(member_id=state.member_id, reason=reason)
             request = LeaveGroupRequest(group_id=self._group_id, members=[member])
             try:
-                await self._ask(request, timeout_ms=LEAVE_TIMEOUT_MS)
-            except (Retriable, ProtocolError) as error:
+                async with asyncio.timeout(LEAVE_TIMEOUT_MS / 1000):
+                    await self._ask(request, timeout_ms=LEAVE_TIMEOUT_MS)
+            except (Retriable, ProtocolError, WireError, TimeoutError) as error:
                 log.info("group %s: left without saying so: %s", self._group_id, error)
         state.lost(unknown=True)
 
@@ -272,7 +273,7 @@ class Membership:
         )
         try:
             response = await self._ask(request, timeout_ms=self._config.session_timeout_ms)
-        except (Retriable, ProtocolError) as error:
+        except (Retriable, ProtocolError, WireError) as error:
             log.info("group %s: heartbeat failed: %s", self._group_id, error)
             self._check_silence()
             return

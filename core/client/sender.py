@@ -241,8 +241,7 @@ class Sender:
                 self.accumulator.succeeded(batch)
                 self._finish(batch, answer.base_offset, answer.log_append_time_ms)
                 continue
-            what = f"{batch.partition[0]}-{batch.partition[1]}: {answer.error_message or 'the broker refused a batch'}"
-            error = error_for(answer.error_code, what)
+            error = error_for(answer.error_code, _refusal(batch, answer))
             self._settle(batch, self._refuse(batch, error_code(answer.error_code)), error)
 
     def _refuse(self, batch: Batch, code: ErrorCode) -> Outcome:
@@ -266,3 +265,14 @@ class Sender:
         if error is not None and self._transactions is not None and self._transactions.may_send:
             self._transactions.batch_failed(error, fatal=isinstance(error, Fenced))
             self.drop_all(error)  # The transaction cannot be committed any more: nothing else of it goes out.
+
+
+def _refusal(batch: Batch, answer: Any) -> str:
+    """What the broker says about a batch, and what helps."""
+    text = f"{batch.partition[0]}-{batch.partition[1]}: {answer.error_message or 'the broker refused a batch'}"
+    if answer.error_code == ErrorCode.MESSAGE_TOO_LARGE:
+        text += (
+            f"; it has {batch.count} records in {batch.size_bytes} bytes: a lower max.request.size makes smaller "
+            f"batches, the topic's max.message.bytes allows larger ones"
+        )
+    return text

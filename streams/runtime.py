@@ -131,7 +131,8 @@ async def _run_to_end(this: Run, session: Session, sources: dict[str, int]) -> N
     places = partitions_of(sources, sources)
     while this.ends is None:
         if this.upstream_done is None or this.upstream_done.is_set():
-            this.ends = Ends(await session.consumer.end_offsets(places, isolation="read_committed"))
+            # What was just committed may still look like an open transaction: its markers come after the answer.
+            this.ends = Ends(await session.consumer.end_offsets(places, isolation="read_uncommitted"))
         elif this.stop.is_set():
             return await session.commit()
         else:

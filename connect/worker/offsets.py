@@ -49,13 +49,16 @@ async def ensure_topic(client: Client, config: WorkerConfig) -> None:
 
 
 async def read_topic(client: Client, topic: str) -> dict[bytes, bytes]:
-    """The last committed value of each key of a compacted topic."""
+    """The last committed value of each key of a compacted topic.
+
+    Waits for open transactions of other connectors to end: what we committed after they began stands behind them.
+    """
     cluster = await client.topics([topic])
     partitions = [(topic, number) for number in cluster.topics[topic].partitions]
     latest: dict[bytes, bytes] = {}
     settings = {"isolation.level": "read_committed", "auto.offset.reset": "earliest"}
     async with client.consumer(consumer_config(settings)) as consumer:
-        ends = await consumer.end_offsets(partitions)
+        ends = await consumer.end_offsets(partitions, isolation="read_uncommitted")
         begins = await consumer.beginning_offsets(partitions)
         left = {key for key in partitions if begins[key] < ends[key]}
         consumer.assign({key: begins[key] for key in left})

@@ -1,0 +1,90 @@
+"""Rows that cannot be processed or come too late go to their topics, with cause and position; the others go on."""
+
+import json
+
+import millstream as ms
+from millstream import agg, col
+from millstream.streams.testing import TestRecord, TopologyDriver
+
+
+def names(headers: tuple[tuple[str, bytes | None], ...]) -> dict[str, str]:
+    return {key.removeprefix("__streams.errors."): (value or b"").decode() for key, value in headers}
+
+
+def test_a_malformed_value_goes_with_its_bytes_key_headers_cause_and_position() -> None:
+    topology = ms.Topology("app")
+    topology.stream("in", value=ms.json({"a": int})).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"a":1}', TestRecord('{"a":', "k", 5, (("own", b"1"),)), '{"a":"x"}', '{"a":2}'])
+
+    assert [json.loads(row.value or b"") for row in driver.read("out")] == [{"a": 1}, {"a": 2}]
+    first, second = driver.read("app-dead-letters")
+    assert (first.key, first.value, first.timestamp_ms, first.headers[0]) == (b"k", b'{"a":', 5, ("own", b"1"))
+    told = names(first.headers[1:])
+    assert told.pop("message")
+    assert told == {"exception": "DeserializationException", "topic": "in", "partition": "0", "offset": "1"}
+    assert names(second.headers)["offset"] == "2"
+    assert driver.metrics()["dead_letters"] == 2
+
+
+def test_a_key_that_cannot_be_read_is_told_as_such() -> None:
+    topology = ms.Topology("app")
+    topology.stream("in", value=ms.text(), key=ms.json({"k": int})).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", [TestRecord("x", '{"k":1}'), TestRecord("y", "?"), TestRecord("z", None)])
+
+    assert [json.loads(row.value or b"") for row in driver.read("out")] == [
+        {"k": 1, "line": "x"}, {"k": None, "line": "z"},
+    ]  # fmt: skip
+    [letter] = driver.read("app-dead-letters")
+    assert letter.value == b"y"
+    assert names(letter.headers)["message"].startswith("key: ")
+
+
+def test_only_the_rows_on_which_an_expression_fails_are_left_out() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"a": str}))
+    rows.with_columns(n=col("a").cast(int)).filter(col("n") > 10).to("out")
+    driver = TopologyDriver(topology.plan)
+    values = [json.dumps({"a": str(index)}) for index in range(1000)]
+    values[17] = values[900] = '{"a":"not a number"}'
+
+    driver.pipe("in", list(values))
+
+    found = [json.loads(row.value or b"")["n"] for row in driver.read("out")]
+    assert found == [index for index in range(11, 1000) if index not in (17, 900)]
+    letters = driver.read("app-dead-letters")
+    assert [names(row.headers)["offset"] for row in letters] == ["17", "900"]
+    assert {names(row.headers)["exception"] for row in letters} == {"InvalidOperationError"}
+
+
+def test_a_result_on_which_a_later_step_fails_is_written_as_json() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"a": str}), partitioned_by=["a"])
+    rows.group_by("a").aggregate(n=agg.count()).with_columns(x=col("a").cast(int)).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"a":"7"}', '{"a":"seven"}'])
+
+    assert [json.loads(row.value or b"") for row in driver.read("out")] == [{"a": "7", "n": 1, "x": 7}]
+    [letter] = driver.read("app-dead-letters")
+    assert json.loads(letter.value or b"") == {"a": "seven", "n": 1}
+    assert names(letter.headers)["topic"] == "app-KSTREAM-AGGREGATE-STATE-STORE-0000000002-changelog-0"
+
+
+def test_late_rows_are_counted_and_go_to_their_topic_whole() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.raw(), key=ms.text("key"))
+    grouped = rows.group_by("key").window(ms.hopping(10, 5, grace=5), late_to="late")
+    grouped.aggregate(n=agg.count()).emit("on_close").to("out")
+    driver = TopologyDriver(topology.plan)
+
+    times = [0, 24, 14, 3, 26]
+    driver.pipe("in", [TestRecord(f"v{time}", "k", time) for time in times])
+
+    late = driver.read("late")
+    assert [(row.value, row.timestamp_ms) for row in late] == [(b"v14", 14), (b"v3", 3)]
+    assert [names(row.headers)["offset"] for row in late] == ["2", "3"]
+    assert driver.metrics()["late"] == 2

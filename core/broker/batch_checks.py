@@ -9,12 +9,22 @@ from collections.abc import Callable, Sequence
 
 from ..config import LONG_MAX, LogConfig
 from ..errors import CorruptRecords, ErrorCode, ProtocolError
-from ..wire.batches import BatchHeader, SimpleRecord, check_batch, read_records
+from ..wire.batches import (
+    CODEC_MASK,
+    MAX_DECOMPRESSED_BYTES,
+    BatchHeader,
+    SimpleRecord,
+    check_batch,
+    read_records,
+)
+from ..wire.decompression import decompress
 from ..wire.message import Buffer
 
 HEADER_BYTES = 61
 MAGIC_AT = 16
 ZSTD = 4
+NULL_LENGTH = 1
+"""-1 as a zigzag varint."""
 ZSTD_SINCE_PRODUCE = 7
 
 
@@ -53,11 +63,11 @@ def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_m
     if config.message_timestamp_type == "CreateTime":
         _check_times(records, header, config, now_ms)
     if config.compacted:
-        _refuse(
-            records,
-            ErrorCode.INVALID_RECORD,
-            lambda record: "a compacted topic needs a key" if record.key is None else None,
-        )
+        without_key = records_without_key(records, header)
+        if without_key:
+            raise RecordFaults(
+                ErrorCode.INVALID_RECORD, [(index, "a compacted topic needs a key") for index in without_key]
+            )
     return header
 
 
@@ -108,3 +118,47 @@ def _refuse(records: Buffer, code: ErrorCode, fault_of: Callable[[SimpleRecord],
         raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
     if faults:
         raise RecordFaults(code, faults)
+
+
+def records_without_key(records: Buffer, header: BatchHeader) -> list[int]:
+    """Indices of the records whose key is null. Steps over records as bytes: on compacted topics this is for each of
+    them.
+
+    Raises ProtocolError CORRUPT_MESSAGE where the records are not what the header says.
+    """
+    try:
+        body = memoryview(records)[HEADER_BYTES : header.size_bytes]
+        codec = header.attributes & CODEC_MASK
+        data = decompress(codec, body, MAX_DECOMPRESSED_BYTES) if codec else body
+        return _null_keys(bytes(data), header.count)
+    except (CorruptRecords, IndexError) as error:
+        raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, f"records that cannot be read: {error}") from error
+
+
+def _null_keys(data: bytes, count: int) -> list[int]:
+    """A record: length, attributes, time delta, offset delta, key length, ...; all but attributes are zigzag
+    varints."""
+    found = []
+    at = 0
+    for index in range(count):
+        byte = data[at]
+        at += 1
+        length = byte & 0x7F
+        shift = 7
+        while byte > 0x7F:
+            byte = data[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+        if length & 1:
+            raise CorruptRecords(f"record {index} has a negative length")
+        key_at = at + 1
+        at += length >> 1
+        while data[key_at] > 0x7F:
+            key_at += 1
+        key_at += 1
+        while data[key_at] > 0x7F:
+            key_at += 1
+        if data[key_at + 1] == NULL_LENGTH:
+            found.append(index)
+    return found

@@ -18,6 +18,7 @@ from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ..batch_checks import RecordFaults, checked_batch
 from ..context import RequestContext
 from ..failures import NO_ANSWER
+from ..recompression import recompressed
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -87,6 +88,7 @@ def _append(
         broker.transactions.check_produce(
             request.transactional_id, header.producer_id, header.producer_epoch, (topic, data.index)
         )
+    batch, header = recompressed(batch, header, log.config)
     appended = broker.journal.append_produced(log, batch, header, now_ms=now_ms, awaited=request.acks == -1)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms

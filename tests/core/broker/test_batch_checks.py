@@ -3,8 +3,10 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from millstream.core.broker.batch_checks import RecordFaults, checked_batch
+from millstream.core.broker.batch_checks import RecordFaults, checked_batch, records_without_key
 from millstream.core.config import LogConfig
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.batches import SimpleRecord, build_batch, read_header
@@ -104,3 +106,49 @@ def test_a_compacted_topic_refuses_records_without_a_key_and_names_them() -> Non
 
     assert caught.value.code is ErrorCode.INVALID_RECORD
     assert [index for index, _ in caught.value.faults] == [1, 3]
+
+
+@pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
+def test_keys_are_looked_at_in_batches_of_every_codec(codec: int) -> None:
+    import cramjam
+
+    plain = batch(b"a", None, b"c" * 300, None)
+    body = bytes(plain[61:])
+    packed = {
+        0: lambda: body,
+        1: lambda: cramjam.gzip.compress(body),
+        2: lambda: cramjam.snappy.compress_raw(body),
+        3: lambda: cramjam.lz4.compress(body),
+        4: lambda: cramjam.zstd.compress(body),
+    }[codec]()
+    data = bytearray(plain[:61]) + bytes(packed)
+    struct.pack_into(">i", data, 8, len(data) - 12)
+
+    header = checked_batch(patched(data, ">h", 21, codec), ANY, api_version=9, now_ms=NOW_MS)
+
+    assert records_without_key(data, header) == [1, 3]
+
+
+@given(st.lists(st.tuples(st.none() | st.binary(max_size=200), st.none() | st.binary(max_size=200)), min_size=1))
+def test_records_without_a_key_are_found_wherever_they_are(pairs: list[tuple[bytes | None, bytes | None]]) -> None:
+    records = [SimpleRecord(0, 1 << (index % 40), *pair) for index, pair in enumerate(pairs)]
+    data = build_batch(records, timestamp_ms=0)
+
+    assert records_without_key(data, read_header(data)) == [i for i, (key, _) in enumerate(pairs) if key is None]
+
+
+@given(st.binary(max_size=60), st.integers(1, 50))
+def test_bytes_that_are_no_records_are_corrupt_or_harmless(body: bytes, count: int) -> None:
+    data = batch()[:61] + body
+    struct.pack_into(">i", data, 8, len(data) - 12)
+    struct.pack_into(">i", data, 57, count)
+
+    codes: set[ErrorCode] = set()
+    found: list[int] = []
+    try:
+        found = records_without_key(data, read_header(data))
+    except ProtocolError as error:
+        codes.add(error.code)
+
+    assert codes <= {ErrorCode.CORRUPT_MESSAGE}
+    assert all(0 <= index < count for index in found)

@@ -8,7 +8,7 @@ from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, batch_of, fetch, partitions_of, produce, produced, running_broker, values_of
 
 from millstream.core.broker.broker import Broker
-from millstream.core.errors import ErrorCode, NotConnected
+from millstream.core.errors import ErrorCode, NotConnected, StorageError
 from millstream.core.wire.batches import read_records
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse
 
@@ -54,22 +54,29 @@ async def test_acks_all_is_answered_only_when_the_batch_is_on_disk(tmp_path: Pat
         assert broker.partition("t", 0).high_watermark >= 10
 
 
-async def test_a_failed_disk_fails_the_waiting_produces_and_all_later_ones(tmp_path: Path) -> None:
+async def test_a_failed_disk_fails_the_waiting_produces_and_all_later_ones_and_is_said_at_the_end(
+    tmp_path: Path,
+) -> None:
     disk = GatedDisk()
-    async with running_broker(tmp_path, disk=disk) as broker:
-        await broker.cluster.create_topic("t", 1, {})
-        await broker.cluster.create_topic("other", 1, {})
-        await ask(broker, produce("t", batch_of(b"good"), acks=-1), 9)
-        disk.broken = True
+    with pytest.raises(StorageError, match="t-0: offline since its disk failed"):
+        async with running_broker(tmp_path, disk=disk) as broker:
+            await _fail_disk(broker, disk)
 
-        waiting = await ask(broker, produce("t", batch_of(b"lost"), acks=-1), 9)
-        later = await ask(broker, produce("t", batch_of(b"late"), acks=1), 9)
-        disk.broken = False
-        other = await ask(broker, produce("other", batch_of(b"v"), acks=-1), 9)
 
-        assert produced(waiting) == produced(later) == [(int(ErrorCode.KAFKA_STORAGE_ERROR), -1)]
-        assert produced(other) == [(NONE, 0)]
-        assert broker.partition("t", 0).high_watermark == 1
+async def _fail_disk(broker: Broker, disk: GatedDisk) -> None:
+    await broker.cluster.create_topic("t", 1, {})
+    await broker.cluster.create_topic("other", 1, {})
+    await ask(broker, produce("t", batch_of(b"good"), acks=-1), 9)
+    disk.broken = True
+
+    waiting = await ask(broker, produce("t", batch_of(b"lost"), acks=-1), 9)
+    later = await ask(broker, produce("t", batch_of(b"late"), acks=1), 9)
+    disk.broken = False
+    other = await ask(broker, produce("other", batch_of(b"v"), acks=-1), 9)
+
+    assert produced(waiting) == produced(later) == [(int(ErrorCode.KAFKA_STORAGE_ERROR), -1)]
+    assert produced(other) == [(NONE, 0)]
+    assert broker.partition("t", 0).high_watermark == 1
 
 
 async def test_a_disk_that_takes_too_long_is_answered_with_a_time_out(tmp_path: Path) -> None:

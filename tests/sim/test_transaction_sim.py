@@ -3,7 +3,7 @@
 import pytest
 from sim.transaction_sim import Schedule
 
-SCHEDULES = 300
+SCHEDULES = 200
 CHUNK = 50
 
 

@@ -58,7 +58,7 @@ class Client:
         chance = self.world.random
 
         def deliver() -> None:
-            # One of a closed connection is not delivered; one of a stalled client may be under way for all of that time.
+            # One of a closed connection is not delivered; one of a stalled client may be under way for all that time.
             left_ms = self._stalled_until - self.world.now_ms
             if left_ms > 0 and chance.random() < 0.7:
                 self.world.after(chance.randint(1, left_ms), deliver)

@@ -1,0 +1,58 @@
+"""Our broker answers topic, config and transaction requests as a real Kafka 4.3.1 did: its words, in kafka_answers.txt.
+
+`cd tests; python -m interop.test_answers_like_kafka HOST:PORT` prints the answers of any fresh broker.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from core.broker.running import running_server
+from interop.conversation import conversation
+from interop.topic_answers import about_configs, about_deleted_records, about_topics
+from interop.transaction_answers import about_transactions
+from services.java import ServiceUnavailable
+from services.kafka import Kafka
+
+KAFKA_ANSWERS = Path(__file__).with_name("kafka_answers.txt")
+QUICK = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 100}
+
+
+async def answers(bootstrap: str) -> list[str]:
+    """Of a broker that has no topics yet."""
+    async with conversation(bootstrap) as talk:
+        for about in (about_topics, about_configs, about_deleted_records, about_transactions):
+            await about(talk)
+        return talk.lines
+
+
+async def answers_of_millstream(path: Path) -> list[str]:
+    async with running_server(path, QUICK) as server:
+        return await answers("{}:{}".format(*server.address))
+
+
+def test_our_answers_are_those_that_kafka_gave(tmp_path: Path) -> None:
+    assert asyncio.run(answers_of_millstream(tmp_path)) == KAFKA_ANSWERS.read_text().splitlines()
+
+
+@pytest.mark.service
+@pytest.mark.slow
+def test_kafka_still_answers_as_it_did(tmp_path: Path) -> None:
+    """On a Kafka of its own: settings of all brokers are changed."""
+    server = Kafka(tmp_path / "kafka")
+    try:
+        server.start()
+    except ServiceUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    try:
+        assert asyncio.run(answers(server.bootstrap)) == KAFKA_ANSWERS.read_text().splitlines()
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    print("\n".join(asyncio.run(answers(sys.argv[1]))))

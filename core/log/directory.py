@@ -87,6 +87,7 @@ class LogDirectory:
 
         Raises DataDirectoryInUse, ConfigError when it belongs to another cluster or node, StorageError.
         """
+        path = path.rstrip("/")
         try:
             make_lasting_directory(disk, path)
             lock = disk.lock(f"{path}/{LOCK}", str(os.getpid()))

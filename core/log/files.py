@@ -44,16 +44,17 @@ def exchange_file(disk: Disk, path: str, data: bytes) -> None:
 
 
 def make_lasting_directory(disk: Disk, path: str) -> None:
-    """Make a directory and those above it, and sync the names of all that are new. Raises OSError."""
-    missing = []
-    above = path.rstrip("/")
-    while above and not disk.exists(above):
-        missing.append(above)
-        above = above.rpartition("/")[0]
-    if missing:
-        disk.make_directory(path)
-    for made in missing:
-        disk.sync_directory(made.rpartition("/")[0] or ("/" if made.startswith("/") else "."))
+    """Make a directory and those above it, each on the medium before the next. Raises OSError.
+
+    One that exists may have been made just before a crash, so its name is synced too.
+    """
+    missing = [path.rstrip("/")]
+    while missing[-1] and not disk.exists(missing[-1]):
+        missing.append(missing[-1].rpartition("/")[0])
+    for directory in reversed(missing):
+        if directory:
+            disk.make_directory(directory)
+            disk.sync_directory(directory.rpartition("/")[0] or ("/" if directory.startswith("/") else "."))
 
 
 class EntryFile:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 PRODUCE, API_VERSIONS = 0, 18
 MAX_WAITING_FRAMES = 32
-"""Requests that a client may have sent ahead; beyond that its socket is not read."""
+MAX_WAITING_FRAME_BYTES = 4 * 1024 * 1024
+"""What a client may have sent ahead of the request that is worked on; beyond that its socket is not read."""
 MAX_UNANSWERED = 256
 WRITE_HIGH_WATER_BYTES = 1024 * 1024
 """Bytes of answers that may wait for a slow peer before its next request is put off."""
@@ -52,6 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader = FrameReader(server.receive_buffer, server.max_frame_bytes)
         self._transport: asyncio.Transport | None = None
         self._frames: deque[memoryview | bytes] = deque()
+        self._frame_bytes = 0
         self._slots: deque[_Slot] = deque()
         self._out: list[Any] = []
         self._out_bytes = 0
@@ -76,6 +78,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._frames.clear()
+        self._frame_bytes = 0
         self._slots.clear()
         self._out.clear()
         for waiting in tuple(self._waiting):
@@ -97,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if frames:
             self._frames.extend(frames)
+            self._frame_bytes += sum(map(len, frames))
             self._advance()
 
     def pause_writing(self) -> None:
@@ -129,7 +133,9 @@ class Connection(asyncio.BufferedProtocol):
     def _advance(self) -> None:
         frames = self._frames
         while frames and self._may_start(frames[0]):
-            self._start(frames.popleft())
+            frame = frames.popleft()
+            self._frame_bytes -= len(frame)
+            self._start(frame)
             if self._out_bytes > JOINED_RESPONSE_BYTES:
                 self._write()
         if self._out:
@@ -243,6 +249,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, error: WireError | ProtocolError) -> None:
         LOG.warning("closing the connection from %s:%s: %s", *self._peer, error)
         self._frames.clear()
+        self._frame_bytes = 0
         if self._transport is not None:
             self._write()
             self._transport.close()
@@ -251,7 +258,11 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        pause = self._writing_paused or len(self._frames) >= MAX_WAITING_FRAMES
+        pause = (
+            self._writing_paused
+            or len(self._frames) >= MAX_WAITING_FRAMES
+            or self._frame_bytes >= MAX_WAITING_FRAME_BYTES
+        )
         if pause == self._reading_paused:
             return
         self._reading_paused = pause

@@ -4,6 +4,9 @@ Tested in tests/core/broker/test_main.py.
 """
 
 import asyncio
+import contextlib
+import gc
+import resource
 import signal
 from collections.abc import Callable
 
@@ -24,6 +27,9 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
         loop.add_signal_handler(number, ended.set)
     try:
         async with open_broker(config) as broker, Server(broker, *config.listen_address) as server:
+            # What is loaded now stays: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             on_ready(*server.address)
             await ended.wait()
     finally:
@@ -33,8 +39,16 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
 
 def run(config: BrokerConfig) -> None:
     """serve() on the fastest event loop there is; prints `ready HOST:PORT` once."""
+    allow_many_open_files()
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         runner.run(serve(config, lambda host, port: print(f"ready {host}:{port}", flush=True)))
+
+
+def allow_many_open_files() -> None:
+    """As many files and sockets as the system lets this process have, without asking for more rights."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS calls its limit infinite and then refuses it.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -126,13 +126,11 @@ class _Decoding:
         self.failures: list[RowFailure] = []
 
     def run(self) -> DecodedColumns:
-        from ..kernels.numbers import POWERS
-
         if self.objects:
             self.cells.status[:] = self.scan.SLOW
             others = self.rows
         else:
-            others = self.scan.scan_rows(self.buffers, self.plan.table, POWERS, self.cells)
+            others = self._scan_rows()
         others += sum(self._too_large_for_float32(index) for index in self.plan.float32s)
         if others:
             self._read_slow_rows()
@@ -143,6 +141,17 @@ class _Decoding:
         for index, objects in self.objects.items():
             arrays[index] = pa.array([objects[row] for row in rows.tolist()], self.plan.schema.field(index).type)
         return DecodedColumns(pa.RecordBatch.from_arrays(arrays, schema=self.plan.schema), rows, self.failures)
+
+    def _scan_rows(self) -> int:
+        """Let the scanner take the rows that it can, and keep the texts that it unescaped; how many it left."""
+        from ..kernels.numbers import POWERS
+
+        size = int(self.buffers.ends[self.rows]) - int(self.buffers.ends[0])
+        room = np.empty(size, np.uint8)
+        more = np.array([room.ctypes.data, len(self.buffers.data), 0], np.int64)
+        others = self.scan.scan_rows(self.buffers, self.plan.table, POWERS, self.cells, more)
+        self.more += room[: int(more[2])].tobytes()
+        return others
 
     def _too_large_for_float32(self, index: int) -> int:
         """Leave rows whose value would become infinite to the slow path; how many."""

@@ -4,100 +4,109 @@ Times are written as ms since 1970, nulls and non-finite floats as null, bytes a
 go one by one through msgspec. Tests: tests/core/formats/test_json_write.py.
 """
 
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import PlanError
 from ..kernels import json_write as kernels
-from ..kernels.arrow import BinaryBuffers, binary_buffers, read_only, validity_of
+from ..kernels.arrow import as_binary
+from ..kernels.double_text import CEILING_POWERS
 
-MOST_BYTES = 2**31 - 1
-
-
-class _Integers(NamedTuple):
-    values: npt.NDArray[np.int64]
-    kind: int
-    validity: npt.NDArray[np.uint8]
-    first_bit: int
-
-
-class _Texts(NamedTuple):
-    column: BinaryBuffers
-    is_quoted: bool
+MOST_BYTES: Final = 2**31 - 1
+WASTE: Final = 4096
 
 
 def encode_columns(columns: pa.RecordBatch) -> Any:
     """One JSON object a row, as a pa.BinaryArray."""
-    names = columns.schema.names
+    rows = columns.num_rows
+    table, kept = _table(columns, tuple(columns.schema.names))
+    if rows == 0:
+        return pa.array([], pa.binary())
+    room = kernels.room_needed(table, rows)
+    if room > MOST_BYTES:
+        raise PlanError(
+            f"json: {rows} rows give about {room >> 20} MiB, more than 2 GiB; cut them into smaller batches"
+        )
+    ends = np.empty(rows + 1, np.int32)
+    out = np.empty(room, np.uint8)
+    used = kernels.write_rows(table, CEILING_POWERS, ends, out.ctypes.data)
+    assert used <= room, "more was written than there was room for"
+    del kept
+    if room - used > max(WASTE, used // 4):
+        out = out[:used].copy()
+    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(ends), pa.py_buffer(out)], 0)
+
+
+def _table(columns: pa.RecordBatch, names: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], list[Any]]:
+    """The table that the kernels read, and what has to stay alive meanwhile, since it holds addresses."""
+    prefixes, places = _prefixes(names)
+    arrays = [_plain(array) for array in columns.columns]
+    rows = []
+    for (array, kind), (prefix, size) in zip(arrays, places, strict=True):
+        buffers = array.buffers()
+        validity = _address(buffers[0]) if array.null_count else 0
+        data = _address(buffers[2]) if len(buffers) > 2 else 0
+        rows.append((kind, _address(buffers[1]), data, validity, array.offset, prefix, size))
+    return np.array(rows, np.int64), [prefixes, arrays]
+
+
+@lru_cache(maxsize=256)
+def _prefixes(names: tuple[str, ...]) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
+    """What stands before each value, and its address and size there."""
     if not names or len(set(names)) < len(names):
-        raise PlanError(f"json: columns {names} cannot be written; an object needs members, each with its own name")
-    prefixes = [_prefix(index, name) for index, name in enumerate(names)]
-    prepared = [_prepared(columns.column(index), name) for index, name in enumerate(names)]
-    sizes = np.full(columns.num_rows, 1 + sum(len(prefix) for prefix in prefixes), np.int64)
-    for column in prepared:
-        if isinstance(column, _Integers):
-            kernels.add_integer_sizes(*column, sizes)
-        else:
-            kernels.add_text_sizes(*column, sizes)
-    ends = np.zeros(columns.num_rows + 1, np.int64)
-    np.cumsum(sizes, out=ends[1:])
-    if ends[-1] > MOST_BYTES:
-        raise PlanError(f"json: {columns.num_rows} rows give more than 2 GiB; cut them into smaller batches")
-    out = np.empty(int(ends[-1]), np.uint8)
-    cursors = ends[:-1].copy()
-    for prefix, column in zip(prefixes, prepared, strict=True):
-        if isinstance(column, _Integers):
-            kernels.write_integers(*column, prefix, cursors, out.ctypes.data)
-        else:
-            kernels.write_texts(*column, prefix, cursors, out.ctypes.data)
-    kernels.close_rows(cursors, out.ctypes.data)
-    assert np.array_equal(cursors, ends[1:]), "the sizes and the text written differ"
-    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(out)]
-    return pa.Array.from_buffers(pa.binary(), columns.num_rows, buffers, 0)
+        raise PlanError(
+            f"json: columns {list(names)} cannot be written; an object needs members, each with its own name"
+        )
+    texts = [(b"," if index else b"{") + msgspec.json.encode(name) + b":" for index, name in enumerate(names)]
+    joined = np.frombuffer(b"".join(texts), np.uint8)
+    at, places = joined.ctypes.data, []
+    for text in texts:
+        places.append((at, len(text)))
+        at += len(text)
+    return joined, places
 
 
-def _prefix(index: int, name: str) -> npt.NDArray[np.uint8]:
-    return np.frombuffer((b"," if index else b"{") + msgspec.json.encode(name) + b":", np.uint8)
+def _address(buffer: Any) -> int:
+    return 0 if buffer is None else int(buffer.address)
 
 
-def _prepared(array: Any, name: str) -> _Integers | _Texts:
-    """The column as what the kernels write: integers, text to quote, or text as it is."""
+def _plain(array: Any) -> tuple[Any, int]:
+    """The column as an array that the kernels write, and its kind there."""
     kind = array.type
-    if pa.types.is_dictionary(kind):
-        return _prepared(array.dictionary_decode(), name)
-    if pa.types.is_uint64(kind):
-        return _Texts(binary_buffers(array.cast(pa.string()), name), False)
-    if pa.types.is_integer(kind):
-        return _integers(array.cast(pa.int64()), kernels.NUMBERS)
+    if pa.types.is_string(kind):
+        return array, kernels.TEXT
+    if pa.types.is_int64(kind):
+        return array, kernels.INTEGER
+    if pa.types.is_float64(kind):
+        return array, kernels.DOUBLE
     if pa.types.is_boolean(kind):
-        return _integers(array.cast(pa.int64()), kernels.BOOLEANS)
+        return array, kernels.BOOLEAN
     if pa.types.is_timestamp(kind):
-        return _integers(array.cast(pa.timestamp("ms", kind.tz), safe=False).view(pa.int64()), kernels.NUMBERS)
-    if pa.types.is_float32(kind) or pa.types.is_float64(kind):
-        return _Texts(binary_buffers(_float_texts(array), name), False)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return _Texts(binary_buffers(array, name), True)
+        return (array if kind.unit == "ms" else array.cast(pa.timestamp("ms", kind.tz), safe=False)), kernels.INTEGER
+    return _rarer(array, kind)
+
+
+def _rarer(array: Any, kind: Any) -> tuple[Any, int]:
+    if pa.types.is_dictionary(kind):
+        return _plain(array.dictionary_decode())
+    if pa.types.is_uint64(kind):
+        return array.cast(pa.string()), kernels.RAW
+    if pa.types.is_integer(kind):
+        return array.cast(pa.int64()), kernels.INTEGER
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return as_binary(array, "text"), kernels.TEXT
     if pa.types.is_date(kind):
-        return _Texts(binary_buffers(array.cast(pa.string()), name), True)
+        return array.cast(pa.string()), kernels.TEXT
+    if pa.types.is_float32(kind):
+        # A float32 is written with as few digits as give the same float32 again, as numpy's str does.
+        finite = [None if value is None or not np.isfinite(value) else value for value in array.to_pylist()]
+        return pa.array(
+            [None if value is None else str(np.float32(value)) for value in finite], pa.string()
+        ), kernels.RAW
     texts = [None if value is None else msgspec.json.encode(value) for value in array.to_pylist()]
-    return _Texts(binary_buffers(pa.array(texts, pa.binary()), name), False)
-
-
-def _integers(array: Any, kind: int) -> _Integers:
-    values = read_only(array.buffers()[1], np.int64)[array.offset : array.offset + len(array)]
-    return _Integers(values, kind, validity_of(array), array.offset)
-
-
-def _float_texts(array: Any) -> Any:
-    """The shortest text that gives the same number back; polars is three times as fast here as pyarrow."""
-    import polars as pl
-
-    finite = pc.is_finite(array)
-    if not pc.all(finite).as_py() and len(array):
-        array = pc.if_else(finite, array, pa.scalar(None, array.type))
-    return pl.Series(array).cast(pl.String).to_arrow()
+    return pa.array(texts, pa.binary()), kernels.RAW

@@ -1,7 +1,7 @@
 """JSON objects to typed columns, one pass over the bytes, driven by the declared fields. Pure; caller: formats/json.py.
 
 A row that the scanner takes is valid JSON (RFC 8259) and has the declared types. Anything unusual, and all that is
-wrong, ends the row with status SLOW: escapes in names or wanted strings, numbers of more than 18 digits, deep nesting.
+wrong, ends the row with status SLOW: escapes in names, numbers of more than 18 digits, deep nesting.
 `data` is an address; every position is checked against the end of the row before it is read.
 Tests: tests/core/formats/test_json.py, against Python's json.
 """
@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from .arrow import BinaryBuffers
 from .jit import as_int64, inlined, kernel
-from .machine import byte_at, int64_at, put_byte, put_int64, trailing_zeros, word_at
+from .json_text import end_of_string, literal_length, skip_blank, unescape
+from .machine import byte_at, int64_at, put_byte, put_int64, word_at
 from .numbers import double_bits, scan_number
 from .text import LENGTH_BITS, NO_TIME, is_utf8, iso_time_ms
 
@@ -28,17 +29,8 @@ FIELD_COLUMNS: Final = 8
 MOST_NESTING: Final = 60
 MOST_INTEGER = np.uint64(10**18)
 
-QUOTES = np.uint64(0x2222222222222222)
-BACKSLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
-BLANKS = np.uint64(0x2020202020202020)
-ONES = np.uint64(0x0101010101010101)
-HIGH_BITS = np.uint64(0x8080808080808080)
-ALL_BITS = np.uint64(2**64 - 1)
-
-QUOTE, BACKSLASH, COMMA, COLON, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = (ord(c) for c in '"\\,:{}[]')
-LETTER_T, LETTER_F, LETTER_N, LETTER_E, SPACE, TAB, LINE_FEED, CARRIAGE_RETURN = (ord(char) for char in "tfne \t\n\r")
-TRUE_WORD, ALSE_WORD, NULL_WORD = (int.from_bytes(text, "little") for text in (b"true", b"alse", b"null"))
-LOW_HALF = np.uint64(0xFFFFFFFF)
+QUOTE, COMMA, COLON, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, LETTER_N = (ord(c) for c in '",:{}[]n')
+MORE_ADDRESS, MORE_START, MORE_USED = range(3)
 
 
 class Cells(NamedTuple):
@@ -50,71 +42,21 @@ class Cells(NamedTuple):
 
 
 @inlined
-def skip_blank(data: int, at: int, end: int) -> int:
-    while at < end:
-        byte = byte_at(data, at)
-        if byte > SPACE or (byte != SPACE and byte != LINE_FEED and byte != CARRIAGE_RETURN and byte != TAB):
-            break
-        at += 1
-    return at
+def unescape_more(data: int, at: int, end: int, more: int) -> int:
+    """Write the text of a string behind what is used of the room: the position after it, or -1."""
+    return unescape(data, at, end, int64_at(more, MORE_ADDRESS), int64_at(more, MORE_USED))
 
 
 @kernel
-def end_of_string(data: int, at: int, end: int) -> tuple[int, bool, bool]:
-    """From behind the opening quote: (position of the closing one or -1, has escapes, has bytes beyond ASCII)."""
-    has_escape = False
-    beyond_ascii = False
-    while at < end:
-        if at + 8 <= end:
-            word = word_at(data, at)
-            quotes = word ^ QUOTES
-            slashes = word ^ BACKSLASHES
-            hits = ((quotes - ONES) & ~quotes) | ((slashes - ONES) & ~slashes) | ((word - BLANKS) & ~word) | word
-            hits &= HIGH_BITS
-            if hits == np.uint64(0):
-                at += 8
-                continue
-            at += trailing_zeros(hits) >> 3
-        byte = byte_at(data, at)
-        if byte == QUOTE:
-            return at, has_escape, beyond_ascii
-        if byte < SPACE:
-            return -1, has_escape, beyond_ascii
-        if byte == BACKSLASH:
-            has_escape = True
-            at += 1
-        beyond_ascii |= byte >= 0x80
-        at += 1
-    return -1, has_escape, beyond_ascii
-
-
-@kernel
-def four_bytes(data: int, at: int) -> int:
-    lower = byte_at(data, at) | (byte_at(data, at + 1) << 8)
-    return as_int64(lower | (byte_at(data, at + 2) << 16) | (byte_at(data, at + 3) << 24))
-
-
-@kernel
-def literal_length(data: int, at: int, end: int) -> int:
-    """Length of `true`, `false` or `null` at `at`; 0 for anything else."""
-    if end - at < 4:
-        return 0
-    word = four_bytes(data, at)
-    if word in (TRUE_WORD, NULL_WORD):
-        return 4
-    if end - at >= 5 and byte_at(data, at) == LETTER_F and four_bytes(data, at + 1) == ALSE_WORD:
-        return 5
-    return 0
-
-
-@kernel
-def skip_scalar(data: int, at: int, end: int) -> tuple[int, bool]:
-    """(Position after the string without escapes, number or literal at `at`, or -1; has bytes beyond ASCII)."""
+def skip_scalar(data: int, at: int, end: int, more: int) -> tuple[int, bool]:
+    """(Position after the string, number or literal at `at`, or -1; has bytes beyond ASCII)."""
     if at >= end:
         return -1, False
     if byte_at(data, at) == QUOTE:
         stop, has_escape, beyond_ascii = end_of_string(data, at + 1, end)
-        return (-1 if stop < 0 or has_escape else stop + 1), beyond_ascii
+        if has_escape and stop >= 0 and unescape_more(data, at + 1, stop, more) < 0:
+            return -1, False
+        return (-1 if stop < 0 else stop + 1), beyond_ascii
     length = literal_length(data, at, end)
     if length:
         return at + length, False
@@ -137,7 +79,7 @@ def skip_name(data: int, at: int, end: int) -> tuple[int, bool]:
 
 
 @kernel
-def skip_value(data: int, at: int, end: int) -> tuple[int, bool]:
+def skip_value(data: int, at: int, end: int, more: int) -> tuple[int, bool]:
     """(Position after any value, checked in full, or -1; has bytes beyond ASCII)."""
     depth = 0
     objects = np.uint64(0)  # The lowest bit tells whether the innermost open value is an object.
@@ -153,7 +95,7 @@ def skip_value(data: int, at: int, end: int) -> tuple[int, bool]:
             at = skip_blank(data, at + 1, end)
             is_closed = at < end and byte_at(data, at) == byte + 2
         else:
-            at, wide = skip_scalar(data, at, end)
+            at, wide = skip_scalar(data, at, end, more)
             beyond_ascii |= wide
             if at < 0:
                 return -1, False
@@ -207,15 +149,22 @@ def find_field(data: int, at: int, length: int, end: int, fields: int, count: in
 
 
 @inlined
-def scan_text(data: int, at: int, end: int, is_time: bool) -> tuple[int, Any, bool]:
+def scan_text(data: int, at: int, end: int, is_time: bool, more: int) -> tuple[int, Any, bool]:
     """(Position after the string at `at` or -1, its place or the time it gives, has bytes beyond ASCII)."""
     start = at + 1
     at, has_escape, beyond_ascii = end_of_string(data, start, end)
-    if at < 0 or has_escape:
+    if at < 0 or (has_escape and is_time):
         return -1, 0, False
     if is_time:
         time_ms = iso_time_ms(data, start, at)
         return (-1 if time_ms == NO_TIME else at + 1), time_ms, False
+    if has_escape:
+        used = int64_at(more, MORE_USED)
+        stop = unescape_more(data, start, at, more)
+        if stop < 0:
+            return -1, 0, False
+        put_int64(more, MORE_USED, stop)
+        return at + 1, ((int64_at(more, MORE_START) + used) << LENGTH_BITS) | (stop - used), beyond_ascii
     return at + 1, (start << LENGTH_BITS) | (at - start), beyond_ascii
 
 
@@ -244,14 +193,15 @@ def scan_value(data: int, at: int, end: int, field: int, powers: int) -> tuple[i
 
 
 @inlined
-def scan_member(data: int, at: int, end: int, field: int, powers: int, place: int) -> tuple[int, bool, bool]:
+def scan_member(data: int, at: int, end: int, field: int, constants: Any, place: int) -> tuple[int, bool, bool]:
     """Store the value of a declared field at `place`: (position after it or -1, is not null, bytes beyond ASCII)."""
+    powers, more = constants
     byte = byte_at(data, at) if at < end else 0
     if byte == LETTER_N:
         return (at + 4 if literal_length(data, at, end) else -1), False, False
     kind = int64_at(field, KIND)
     if byte == QUOTE and kind in (STRING, TIME):
-        at, value, wide = scan_text(data, at, end, kind == TIME)
+        at, value, wide = scan_text(data, at, end, kind == TIME, more)
     else:
         at, value, wide = scan_value(data, at, end, field, powers)
     put_int64(place, 0, value)
@@ -262,11 +212,11 @@ def scan_member(data: int, at: int, end: int, field: int, powers: int, place: in
 def scan_row(data: int, at: int, end: int, table: Any, followers: int, targets: Any) -> bool:
     """Whether the row was taken.
 
-    table: (address of the field table, number of fields, address of the powers of five).
+    table: (address of the field table, number of fields, address of the powers of five, of `more`).
     followers: address of the index of the field that came after each field last time, a good guess for this time.
     targets: (address of the row's first value, of its first validity, number of rows): columns lie one after another.
     """
-    fields, count, powers = table
+    fields, count, powers, more = table
     values, valid, rows = targets
     at = skip_blank(data, at, end)
     first = at
@@ -293,10 +243,10 @@ def scan_row(data: int, at: int, end: int, table: Any, followers: int, targets: 
         at = skip_blank(data, at + 1, end)
         if field < count:
             place = values + 8 * field * rows
-            at, is_value, wide = scan_member(data, at, end, fields + 8 * FIELD_COLUMNS * field, powers, place)
+            at, is_value, wide = scan_member(data, at, end, fields + 8 * FIELD_COLUMNS * field, (powers, more), place)
             put_byte(valid, field * rows, is_value)
         else:
-            at, wide = skip_value(data, at, end)
+            at, wide = skip_value(data, at, end, more)
         if at < 0:
             return False
         beyond_ascii |= wide
@@ -321,13 +271,17 @@ def has_required(fields: Int64s, valid: Bytes, row: int) -> bool:
 
 
 @kernel
-def scan_rows(values: BinaryBuffers, fields: Int64s, powers: UInt64s, cells: Cells) -> int:
-    """Fill `cells`; how many rows have another status than DONE. `cells.valid` must be zeros."""
+def scan_rows(values: BinaryBuffers, fields: Int64s, powers: UInt64s, cells: Cells, more: Int64s) -> int:
+    """Fill `cells`; how many rows have another status than DONE. `cells.valid` must be zeros.
+
+    more: (address of room for the texts of strings with escapes, as much as all rows have; the place of its first byte;
+    how many bytes are used, which grows).
+    """
     count = len(fields)
     rows = len(cells.status)
     followers = np.full(count + 2, count, np.int64)
     followers[count + 1] = 0
-    table = (fields.ctypes.data, count, powers.ctypes.data)
+    table = (fields.ctypes.data, count, powers.ctypes.data, more.ctypes.data)
     data = values.data.ctypes.data
     others = 0
     for row in range(rows):

@@ -99,6 +99,17 @@ def int64_at(_typing: Any, _address: Any, _index: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def int32_at(_typing: Any, _address: Any, _index: Any) -> Any:
+    """int32_at(address, index): element of an int32 array, as an int64."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        place = builder.gep(builder.inttoptr(arguments[0], ir.IntType(32).as_pointer()), [arguments[1]])
+        return builder.sext(builder.load(place), INT64)
+
+    return types.int64(types.int64, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def put_int64(_typing: Any, _address: Any, _index: Any, _value: Any) -> Any:
     """put_int64(address, index, value): set an element of an int64 array."""
 

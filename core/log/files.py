@@ -86,11 +86,11 @@ class EntryFile:
             self._opened().sync()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let go of the file; it is closed when no other thread is at it any more, and opened again when needed."""
+        self._file = None
 
     def _opened(self) -> File:
-        if self._file is None:
-            self._file = self._disk.open(self.path, create=not self._disk.exists(self.path))
-        return self._file
+        file = self._file
+        if file is None:
+            file = self._file = self._disk.open(self.path, create=not self._disk.exists(self.path))
+        return file

@@ -58,7 +58,9 @@ class Flusher:
             self._unfinished = _without(self._unfinished, segments)
 
     def fail(self, error: OSError) -> StorageError:
-        """Take the log offline for good."""
+        """Take the log offline for good, unless it is already, as one is that was deleted during a sync."""
+        if self.failure is not None:
+            return self.failure
         self.failure = StorageError(f"{self._path}: offline since its disk failed: {error}; restart once it is sound")
         logger.critical("%s", self.failure)
         return self.failure
@@ -108,6 +110,8 @@ class Flusher:
     def tidy(self, growing: Growing) -> None:
         """Write what nobody waits for. A failure is logged, and all is tried again after the next flush."""
         with self._one_at_a_time:
+            if self.failure is not None:
+                return
             with self.lock:
                 unfinished, snapshots, doomed = list(self._unfinished), list(self._snapshots), list(self._doomed)
                 flushed_offset, active = self.flushed_offset, growing()[1]
@@ -121,6 +125,8 @@ class Flusher:
                 for segment in doomed:
                     segment.unlink()
             except OSError as error:
+                if self.failure is not None:
+                    return
                 logger.warning("%s: indexes and snapshots are not up to date: %s", self._path, error)
                 return
             with self.lock:

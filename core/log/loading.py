@@ -245,7 +245,7 @@ class Loader:
     def _drop(self, segments: list[Segment], cause: str) -> None:
         for segment in segments:
             logger.warning("%s: removed: %s", segment.path(LOG), cause)
-            segment.close()
+            segment.unload()
             segment.unlink()
             self._disk.sync_directory(self._directory)
 

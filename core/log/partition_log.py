@@ -16,8 +16,8 @@ from ..config import LogConfig
 from ..errors import ErrorCode, ProtocolError, StorageError
 from ..ports import Buffer, Disk
 from ..wire.batches import LOG_OVERHEAD, BatchHeader, assign_log_append_time, build_control_marker, read_header
-from .checkpoints import format_epochs
-from .file_names import LEADER_EPOCHS
+from .checkpoints import format_epochs, format_partition_metadata
+from .file_names import LEADER_EPOCHS, PARTITION_METADATA
 from .flushing import Flusher
 from .loading import LoadedLog
 from .log_reader import Layout, LogReader, ReadResult
@@ -55,7 +55,7 @@ class PartitionLog:
     ) -> None:
         self.topic = topic
         self.partition = partition
-        self.topic_id = topic_id
+        self._topic_id = topic_id
         self.config = config
         self.path = path
         self.damaged = loaded.damaged
@@ -72,6 +72,17 @@ class PartitionLog:
         return f"PartitionLog({self.topic}-{self.partition}, {self.log_start_offset}..{self.end_offset})"
 
     # What is known of the log.
+
+    @property
+    def topic_id(self) -> bytes:
+        return self._topic_id
+
+    @topic_id.setter
+    def topic_id(self, topic_id: bytes) -> None:
+        """Correct the id of a log that lost it in a crash; the next flush writes it down."""
+        if topic_id != self._topic_id:
+            self._topic_id = topic_id
+            self._flusher.add_file(PARTITION_METADATA, format_partition_metadata(topic_id))
 
     @property
     def flushed_offset(self) -> int:
@@ -133,10 +144,9 @@ class PartitionLog:
     ) -> Appended:
         """Append whole batches, whose checksums were checked, in one write; they get the next offsets.
 
-        headers: those of the batches, when they were read already. coordinator: a batch of the broker's own, which has
-        no sequence numbers. The buffers are left as they are.
-        Raises ProtocolError (MESSAGE_TOO_LARGE, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH,
-        INVALID_TXN_STATE), StorageError when the disk is full or has failed.
+        headers: those of the batches, when they were read already. coordinator: batches of the broker's own, which have
+        no sequence numbers. The buffers are left as they are. Raises StorageError when the disk is full or has failed,
+        ProtocolError MESSAGE_TOO_LARGE, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH or INVALID_TXN_STATE.
         """
         if headers is None:
             headers = [read_header(batch) for batch in batches]
@@ -274,8 +284,7 @@ class PartitionLog:
     def read(self, offset: int, *, max_bytes: int, max_offset: int | None = None, min_one: bool = True) -> ReadResult:
         """Whole good batches from the one that holds `offset` on, below max_offset (the high watermark by default).
 
-        At most max_bytes, from one segment; with min_one the first batch is read however large it is. The aborted
-        transactions among them are told.
+        At most max_bytes, from one segment; with min_one the first batch is read however large it is.
         Raises ProtocolError OFFSET_OUT_OF_RANGE, CorruptRecords where a batch is damaged, StorageError.
         """
         if self._flusher.failure is not None:
@@ -377,7 +386,7 @@ class PartitionLog:
         """Let go of the files as they are; every later use is refused."""
         self._flusher.failure = self._flusher.failure or StorageError(f"{self.path} is {why}")
         for segment in self._layout.segments:
-            segment.close()
+            segment.unload()
 
 
 def _stamped(batches: Sequence[Buffer], now_ms: int) -> tuple[list[Buffer], list[BatchHeader]]:

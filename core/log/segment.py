@@ -237,14 +237,13 @@ class Segment:
             file.close()
 
     def unload(self) -> None:
-        """Let go of the file and the indexes, until they are asked for again. Readers in other threads keep theirs."""
-        self._file = self._offsets = self._times = self._aborted = None
+        """Let go of the files and the indexes, until they are asked for again.
 
-    def close(self) -> None:
-        for file in (self._file, self._offset_file, self._time_file, self._aborted_file):
-            if file is not None:
-                file.close()
-        self.unload()
+        Nothing is closed under a thread that is reading or syncing: the last one to let go of a file closes it.
+        """
+        self._file = self._offsets = self._times = self._aborted = None
+        for file in (self._offset_file, self._time_file, self._aborted_file):
+            file.close()
 
     def unlink(self) -> None:
         """Remove all files. Raises OSError."""

@@ -11,6 +11,7 @@ from core.log.log_world import FixedClock, SeededRng
 from millstream.core.config import LogConfig
 from millstream.core.errors import ConfigError, DataDirectoryInUse, ProtocolError, StorageError
 from millstream.core.log.directory import DirectoryConfig, LogDirectory
+from millstream.core.log.group_commit import GroupCommit
 from millstream.core.log.real_disk import RealDisk
 from millstream.core.wire.batches import SimpleRecord, build_batch
 
@@ -93,6 +94,24 @@ def test_a_topic_made_anew_under_the_same_name_begins_at_zero_after_a_crash_too(
 
     assert again is not None
     assert (again.end_offset, again.topic_id, again.damaged) == (1, bytes(16), [])
+
+
+def test_the_id_of_a_log_that_lost_it_can_be_corrected_for_good(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    directory.create("a", 0, TOPIC_ID).flush()
+    disk.unlink("data/a-0/partition.metadata")
+    directory.close()
+    directory = opened(disk)
+    log = directory.get(("a", 0))
+    assert log is not None
+    assert log.topic_id == bytes(16)
+
+    log.topic_id = TOPIC_ID
+    directory.close()
+
+    again = opened(disk).get(("a", 0))
+    assert again is not None
+    assert again.topic_id == TOPIC_ID
 
 
 def test_what_was_being_deleted_at_a_crash_is_gone_after_it(disk: FaultyDisk) -> None:
@@ -191,6 +210,28 @@ def test_a_directory_in_use_names_the_process_that_holds_it(tmp_path: Path) -> N
 
     directory.close()
     LogDirectory.open(path, RealDisk(), FixedClock()).close()
+
+
+def test_deleting_logs_while_the_committer_syncs_them_harms_no_other(tmp_path: Path) -> None:
+    directory = LogDirectory.open(str(tmp_path / "data"), RealDisk(), FixedClock())
+    kept = directory.create("kept", 0, TOPIC_ID)
+    commits = GroupCommit()
+    for _ in range(100):
+        log = directory.create("gone", 0, TOPIC_ID, LogConfig(index_interval_bytes=0))
+        for _ in range(3):
+            log.append([BATCH], now_ms=0)
+            kept.append([BATCH], now_ms=0)
+            commits.kick(log)
+            commits.kick(kept)
+        directory.delete("gone", 0)
+
+    assert commits.request(kept).result(timeout=30) == 300
+    commits.close()
+    assert kept.failure is None
+    directory.close()
+    again = LogDirectory.open(str(tmp_path / "data"), RealDisk(), FixedClock())
+    assert [(log.topic, log.end_offset, log.damaged) for log in again.logs()] == [("kept", 300, [])]
+    again.close()
 
 
 def test_a_directory_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class GroupsShell:
         self._shards: dict[int, _Shard] = {}
         self._deadlines: Deadlines[tuple[int, TimerKey]] = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_s = 0.0
         self._sweeper: asyncio.Handle | None = None
         self._numbers = itertools.count(1)
 
@@ -284,9 +285,11 @@ class GroupsShell:
             return
         when = self._loop.time() + max(next_ms - now_ms, 0) / 1000
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._timer_due_s <= when:
                 return
             self._timer.cancel()
+        # Kept beside the handle: what uvloop returns for a time that has come cannot say when it is due.
+        self._timer_due_s = when
         self._timer = self._loop.call_at(when, self._fire)
 
     def _fire(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, running_broker
 
@@ -118,6 +119,21 @@ async def test_a_member_that_is_silent_for_its_session_makes_room_for_others(tmp
         assert other.generation_id in (2, 3)
         assert [member.member_id for member in other.members] == [other.member_id]
         assert other.member_id != silent.member_id
+
+
+def test_a_timer_that_is_due_at_once_does_not_stop_the_groups_time_on_uvloop(tmp_path: Path) -> None:
+    """The expiry of one member asked for a timer at once; uvloop's handle for it has no when(), and all timers ended."""
+
+    async def two_expire() -> None:
+        async with running_broker(tmp_path, AT_ONCE) as broker:
+            silent = await alone(broker, session_timeout_ms=50)
+            other = await ask(broker, joining(session_timeout_ms=50), 3)
+            last = await ask(broker, joining(), 3)
+            assert [member.member_id for member in last.members] == [last.member_id]
+            assert last.member_id not in (silent.member_id, other.member_id)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(two_expire(), 20))
 
 
 async def test_a_commit_on_a_full_disk_is_refused_and_the_group_goes_on_once_there_is_room(tmp_path: Path) -> None:

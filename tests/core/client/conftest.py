@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from core.client.faults import FaultyTransport
 from services.java import ServiceUnavailable
 from services.millstream import MillstreamBroker
@@ -137,5 +138,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
                 if isinstance(value, Target):
                     await value.close()
 
-    asyncio.run(run())
+    # Both event loops are tested: asyncio's against Kafka, and uvloop, which is used where it is installed, elsewhere.
+    on_uvloop = any(isinstance(value, Target) and value.kind != "kafka" for value in arguments.values())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if on_uvloop else None) as runner:
+        runner.run(run())
     return True

@@ -151,9 +151,10 @@ class Stream:
             raise PlanError(
                 f"{name}: to({topic!r}): the key needs column {missing[0]!r}, which an earlier step dropped"
             )
-        schema = (
-            self._schema if not value.schema.names else pa.schema([self._schema.field(f.name) for f in value.schema])
-        )
+        schema = pa.schema([self._schema.field(column) for column in value.schema.names or self._schema.names])
+        _check_writable(f"{name}: to({topic!r})", value, schema)
+        if key:
+            _check_writable(f"{name}: key of {topic!r}", json(), pa.schema([self._schema.field(each) for each in key]))
         self._topology.add(Sink(name, parent, schema, topic, value, key, json(), partitions))
 
     def _named(self, prefix: str) -> str:
@@ -299,6 +300,13 @@ def _outputs(expression: pl.Expr, schema: pa.Schema) -> list[str]:
 
 def _is_plain(expression: pl.Expr) -> bool:
     return not expression.meta.has_multiple_outputs() and bool(expression.meta.is_column())
+
+
+def _check_writable(where: str, value: ValueFormat, schema: pa.Schema) -> None:
+    try:
+        value.encode(pa.RecordBatch.from_pylist([], schema=schema))
+    except PlanError as error:
+        raise PlanError(f"{where}: {error}") from error
 
 
 def _check_columns(where: str, columns: Sequence[str], schema: pa.Schema) -> None:

@@ -55,6 +55,7 @@ class StreamsConfig:
                 "auto.offset.reset": self.auto_offset_reset,
                 "isolation.level": "read_committed",
                 "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 1_000,
                 "max.partition.fetch.bytes": 8 << 20,
                 **self.consumer,
             }

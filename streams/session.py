@@ -12,6 +12,7 @@ from typing import Self
 
 from ..core.client.client import Client
 from ..core.client.offsets import TopicPartition
+from ..core.client.tasks import TaskScope
 from ..core.errors import ErrorCode, ProtocolError
 from ..core.records import Records
 from .committer import write_commit
@@ -40,6 +41,7 @@ class Session:
         self._progress = progress
         self._producer = client.producer(config.producer_config(plan.application_id))
         self._stack = contextlib.AsyncExitStack()
+        self._scope = TaskScope()
         self._tasks: dict[TopicPartition, Task] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._counted: dict[TopicPartition, tuple[int, int, int]] = {}
@@ -51,7 +53,7 @@ class Session:
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
         try:
-            self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
+            await self._stack.enter_async_context(self._scope)
             await self._stack.enter_async_context(self._producer)
             await self._producer.init_transactions()
             await self._stack.enter_async_context(self.consumer)
@@ -65,12 +67,7 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writing is not None and kind is not None:
-            self._writing.cancel()
-        try:
-            await self._stack.__aexit__(kind, error, trace)
-        except* asyncio.CancelledError:
-            raise
+        await self._stack.__aexit__(kind, error, trace)
 
     # -- reading and processing
 
@@ -146,7 +143,7 @@ class Session:
         self._rows_since_commit = 0
         drained = await asyncio.to_thread(self._drain, finishing)
         if drained:
-            self._writing = self._group.create_task(self._write(drained), name="streams-commit")
+            self._writing = self._scope.start(self._write(drained), name="streams-commit")
         await self._purge()
 
     def _drain(self, finishing: bool) -> dict[TopicPartition, Drained]:

@@ -20,7 +20,7 @@ from millstream.streams.windows import Window
         (7, 7),
         (timedelta(seconds=1.5), 1_500),
         ("2w", 1_209_600_000),
-    ],  # fmt: skip
+    ],
 )
 def test_spans_read_as_written(span: Span, expected: int) -> None:
     assert span_ms("size", span) == expected

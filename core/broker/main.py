@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .config import BrokerConfig
 from .opening import open_broker
-from .server import Server
+from .server import Server, bind
 
 
 async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
@@ -23,18 +23,20 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    try:
-        async with open_broker(config) as broker, Server(broker, *config.listen_address) as server:
+    with contextlib.ExitStack() as closing:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ended.set)
+            closing.callback(loop.remove_signal_handler, number)
+        # The address first: where it cannot be had, nothing is made in the data directory.
+        sockets = bind(*config.listen_address)
+        for opened in sockets:
+            closing.callback(opened.close)
+        async with open_broker(config) as broker, Server(broker, *config.listen_address, sockets) as server:
             # What is loaded now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
             on_ready(*server.address)
             await ended.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def run(config: BrokerConfig) -> None:

@@ -5,7 +5,8 @@ Tested in tests/core/broker/test_server.py.
 
 import asyncio
 import errno
-from collections.abc import Coroutine
+import socket
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,53 @@ if TYPE_CHECKING:
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
 IDLE_SWEEP_S = 30.0
+BACKLOG = 1024
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
 
-class Server:
-    """Accepts connections for one broker on one address; owns their tasks, and closes them when left."""
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets for every address of `host`, all with one port; nobody can connect before a Server takes them.
 
-    def __init__(self, broker: "Broker", host: str, port: int) -> None:
+    Raises ConfigError, with the remedy, for an address that cannot be had.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in sorted(set(found), key=lambda one: one[0] == socket.AF_INET6):
+            try:
+                sockets.append(_bound(family, (address[0], port, *address[2:])))
+            except OSError as error:
+                # A name may stand for an IPv6 address on a machine that has none.
+                if not sockets or error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+            port = sockets[0].getsockname()[1]
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise ConfigError(_listen_fault(host, port, error)) from error
+    return sockets
+
+
+def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+class Server:
+    """Accepts connections for one broker on one address; owns their tasks, and closes them when left.
+
+    sockets: from bind(), where the address was to be had before the broker opened.
+    """
+
+    def __init__(self, broker: "Broker", host: str, port: int, sockets: Sequence[socket.socket] = ()) -> None:
         self.broker = broker
         self.loop = asyncio.get_running_loop()
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
@@ -33,8 +74,9 @@ class Server:
         self._tasks = Tasks()
         self._host = host
         self._port = port
+        self._sockets = sockets
         self._connections: dict[Connection, None] = {}
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
 
     @property
     def address(self) -> tuple[str, int]:
@@ -46,28 +88,27 @@ class Server:
         return len(self._connections)
 
     async def __aenter__(self) -> "Server":
-        try:
-            self._listener = await self.loop.create_server(
-                lambda: Connection(self), self._host or None, self._port, backlog=1024, start_serving=False
-            )
-        except OSError as error:
-            raise ConfigError(_listen_fault(self._host, self._port, error)) from error
-        self._port = self._listener.sockets[0].getsockname()[1]
+        sockets = self._sockets or bind(self._host, self._port)
+        self._port = sockets[0].getsockname()[1]
+        self.broker.listening(self.address)
         await self._tasks.__aenter__()
         self.run(self._close_idle())
-        self.broker.listening(self.address)
-        await self._listener.start_serving()
+        for opened in sockets:
+            self._listeners.append(
+                await self.loop.create_server(lambda: Connection(self), sock=opened, backlog=BACKLOG)
+            )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._listener is not None
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for connection in tuple(self._connections):
             connection.abort()
         await self._tasks.__aexit__(kind, error, traceback)
-        await self._listener.wait_closed()
+        for listener in self._listeners:
+            await listener.wait_closed()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Runs a request of a connection as a task of this server."""

@@ -1,6 +1,8 @@
 """The broker as a process: one line when it is ready, a clean end, and what it does not load."""
 
+import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from millstream.core.broker.config import BrokerConfig
+from millstream.core.broker.main import serve
+from millstream.core.errors import ConfigError
+
 PROGRAM = """
 import sys
 from millstream.core.broker.config import parse_broker_config
 from millstream.core.broker.main import run
-run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": "127.0.0.1:0"}))
+run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": sys.argv[2]}))
 heavy = {"numba", "numpy", "pyarrow", "polars", "rich", "typer"}
 print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 """
@@ -22,7 +28,8 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 @contextmanager
 def process(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A broker that is ready, and the line in which it said so."""
-    broker = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PROGRAM, str(folder), "127.0.0.1:0"]
+    broker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert broker.stdout is not None
         yield broker, broker.stdout.readline()
@@ -55,3 +62,13 @@ def test_it_is_small(tmp_path: Path) -> None:
         private_kb = sum(int(line.split()[1]) for line in rollup.read_text().splitlines() if line.startswith("Private"))
 
     assert private_kb < 60_000
+
+
+def test_a_port_that_is_taken_leaves_no_data_directory_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = BrokerConfig(log_dirs=str(tmp_path / "data"), listeners=f"127.0.0.1:{taken.getsockname()[1]}")
+
+        with pytest.raises(ConfigError, match="is in use"):
+            asyncio.run(serve(config, lambda *_: None))
+
+    assert not (tmp_path / "data").exists()

@@ -1,6 +1,7 @@
 """The listening socket: addresses that cannot be used, idle peers, many peers, the end."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,10 @@ async def test_clients_are_told_an_address_that_they_can_reach(
         assert isinstance(answer, MetadataResponse)
         port = 1234 if advertised else server.address[1]
         assert [(broker.host, broker.port) for broker in answer.brokers] == [(told, port)]
+
+
+async def test_every_address_of_a_name_listens_on_one_port(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker, Server(broker, "localhost", 0) as server:
+        for host in {str(found[4][0]) for found in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)}:
+            async with WireClient((host, server.address[1])) as client:
+                assert await client.ask(VERSIONS, 3)

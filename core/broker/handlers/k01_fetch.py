@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import ErrorCode
+from ...log.partition_log import PartitionLog
 from ...wire.messages.k01_fetch import FetchRequest, FetchResponse
 from ..context import RequestContext
 from ..partition_read import PartitionRead
@@ -46,7 +47,8 @@ class _Fetch:
         self._max_bytes = min(request.max_bytes, broker.config.fetch_max_bytes)
         self._reads: list[PartitionRead] = []
         self._sizes: dict[PartitionRead, int] = {}
-        self._by_log: dict[WatchedLog, list[PartitionRead]] = {}
+        self._by_log: dict[PartitionLog, list[PartitionRead]] = {}
+        self._seen_bytes: dict[PartitionLog, int] = {}
         by_id = context.api_version >= TOPIC_IDS_SINCE
         for topic in request.topics:
             reads = list(self._reads_of(topic, by_id))
@@ -91,7 +93,9 @@ class _Fetch:
         for read in self._reads:
             if read.log is not None:
                 self._by_log.setdefault(read.log, []).append(read)
-                self._broker.journal.hurry(read.log)
+        for log in self._by_log:
+            self._note(log)
+            self._broker.journal.hurry(log)
         timer = loop.call_later(self._request.max_wait_ms / 1000, self._finish)
         watch = self._broker.waiting.watch(tuple(self._by_log), self._moved)
 
@@ -102,13 +106,31 @@ class _Fetch:
         self._done.add_done_callback(forget)
         return self._done
 
+    def _note(self, log: PartitionLog) -> None:
+        """How large the log was when all of it had been looked at; not known while a part of it may not be seen yet."""
+        whole = all(read.answer.high_watermark == log.end_offset for read in self._by_log[log])
+        if whole and self._request.isolation_level != READ_COMMITTED:
+            self._seen_bytes[log] = log.size_bytes
+        else:
+            self._seen_bytes.pop(log, None)
+
     def _moved(self, log: "WatchedLog") -> None:
-        """Looks only at the partition that moved; the others stand as they were read."""
+        """Looks only at the partition that moved, and only when it has grown enough; the others stand as they were."""
+        assert isinstance(log, PartitionLog)
+        seen_bytes = self._seen_bytes.get(log)
+        total = sum(self._sizes.values())
+        if seen_bytes is not None and log.failure is None:
+            grown = log.size_bytes - seen_bytes
+            if 0 <= grown < self._request.min_bytes - total:
+                return
         ready = False
         for read in self._by_log[log]:
+            total -= self._sizes[read]
             self._sizes[read] = read.read(self._max_bytes, first=True)
+            total += self._sizes[read]
             ready = ready or read.conclusive
-        if ready or sum(self._sizes.values()) >= self._request.min_bytes:
+        self._note(log)
+        if ready or total >= self._request.min_bytes:
             self._finish()
 
     def _finish(self) -> None:

@@ -81,6 +81,21 @@ async def test_a_fetch_waits_for_as_many_bytes_as_it_asks_for(tmp_path: Path) ->
         assert values_of(partition) == [b"x" * 100, b"y" * 100, b"z" * 100]
 
 
+async def test_records_that_were_appended_before_the_wait_began_end_it_when_they_are_on_disk(tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await filled(broker, b"safe")
+        disk.open_gate.clear()
+        await ask(broker, produce("t", batch_of(b"on its way"), acks=1), 9)
+        waiting = asyncio.ensure_future(fetched(broker, fetch("t", 1, max_wait_ms=60_000)))
+        await asyncio.sleep(0)
+
+        disk.open_gate.set()
+
+        (partition,) = await asyncio.wait_for(waiting, 10)
+        assert values_of(partition) == [b"on its way"]
+
+
 async def test_a_fetch_that_waits_too_long_gets_what_there_is(tmp_path: Path) -> None:
     async with running_broker(tmp_path) as broker:
         await filled(broker, b"a")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ...core.client.client import Client
 from ...core.client.config import consumer_config, producer_config
-from ...core.errors import BackOff, ProtocolError, Retriable
+from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
 from ...core.records import Records
 from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
 from ..converters.converter import Converter, Failure, value_converter
@@ -33,6 +33,10 @@ CONSUMER_DEFAULTS = {
 }
 POLL_BYTES = 16_777_216
 IDLE_POLL_MS = 500
+
+
+class TakenOver(Fenced):
+    """Another process runs a task of this name now."""
 
 
 class SinkRunner:
@@ -60,7 +64,10 @@ class SinkRunner:
             for key, value in values.items()
             if key.startswith(CONSUMER_OVERRIDE)
         }
-        settings = CONSUMER_DEFAULTS | overrides | {"group.id": f"connect-{self._deployment.name}"}
+        group = f"connect-{self._deployment.name}"
+        # A static member: the successor of a killed process takes its place at once, not after its session has ended.
+        member = {"group.instance.id": f"{group}-{self._progress.task}"}
+        settings = CONSUMER_DEFAULTS | member | overrides | {"group.id": group}
         async with (
             self._client.consumer(consumer_config(settings)) as consumer,
             self._client.producer(producer_config({})) as producer,
@@ -122,7 +129,7 @@ class SinkRunner:
         return [(name, number) for name in sorted(names) for number in sorted(cluster.topics[name].partitions)]
 
     async def _step(self, wait_ms: int, ends: Mapping[TopicPartition, int] | None = None) -> None:
-        polled = await self._consumer.poll(wait_ms, max_bytes=POLL_BYTES)
+        polled = await self._poll(wait_ms, POLL_BYTES)
         if ends is not None:
             polled = [_before(records, ends[records.topic, records.partition]) for records in polled]
         records = [one for one in polled if one.num_rows]
@@ -132,6 +139,12 @@ class SinkRunner:
             self._progress.rows += sum(one.num_rows for one in records)
             self._progress.bytes += sum(one.columns.nbytes for one in records)
         await self._commit(await self._until_ready(self._task.pre_commit))
+
+    async def _poll(self, wait_ms: float, bytes_max: int | None = None) -> Sequence[Records]:
+        try:
+            return await self._consumer.poll(wait_ms, max_bytes=bytes_max)
+        except Fenced as error:
+            raise TakenOver(str(error)) from error
 
     def _is_open(self, batch: SinkBatch) -> bool:
         return (batch.records.topic, batch.records.partition) in self._open
@@ -177,7 +190,7 @@ class SinkRunner:
         self._consumer.pause(self._consumer.assignment)
         deadline_ms = self._client.clock.monotonic_ms() + wait_ms
         while not self._stop.is_set() and (left_ms := deadline_ms - self._client.clock.monotonic_ms()) > 0:
-            await self._consumer.poll(min(left_ms, IDLE_POLL_MS))
+            await self._poll(min(left_ms, IDLE_POLL_MS))
             self._consumer.pause(self._consumer.assignment)
         self._consumer.resume(self._consumer.assignment)
 
@@ -224,6 +237,8 @@ class SinkRunner:
             return
         try:
             await self._consumer.commit(new)
+        except Fenced as error:
+            raise TakenOver(str(error)) from error
         except ProtocolError as error:
             log.info("%s: offsets were not committed, the partitions are moving: %s", self._deployment.name, error)
             return

@@ -15,7 +15,7 @@ from .deployment import Deployment, task_configs
 from .offsets import ensure_topic
 from .progress import TaskProgress, WorkerProgress
 from .restart import RestartPolicy
-from .sink_runner import SinkRunner
+from .sink_runner import SinkRunner, TakenOver
 from .source_runner import SourceRunner, wait_for
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Standalone:
                     log.warning("%s task %d: stopped while it waited: %s", deployment.name, progress.task, error)
                     progress.state = "DONE"
                     return
-                if isinstance(error, Fenced) and deployment.kind == "source":
+                if isinstance(error, TakenOver) or (isinstance(error, Fenced) and deployment.kind == "source"):
                     progress.state = "FAILED"
                     progress.error = f"another worker runs this connector now: {error}"
                     return

@@ -147,7 +147,8 @@ class Membership:
             await owner.revoke(owned)
         topics = owner.topics()
         joined = await self._join(topics)
-        assignments = await self._lead(joined) if joined.leader == joined.member_id else {}
+        leads = joined.leader == joined.member_id
+        assignments = await self._lead(joined) if leads else {}
         assigned = await self._sync(joined, assignments)
         self._joined_topics = topics
         self._beaten_ms = self._client.clock.monotonic_ms()
@@ -158,6 +159,8 @@ class Membership:
         await owner.give(change.added)
         if change.again:
             self.rejoin("partitions were given up for others")
+        elif leads and joined.skip_assignment and not self._is_whole(joined, assigned):
+            self.rejoin("the assignment may be from before topics changed")
 
     async def _join(self, topics: Collection[str]) -> Any:
         state = self.state
@@ -188,9 +191,10 @@ class Membership:
         return response
 
     async def _lead(self, joined: Any) -> dict[str, list[TopicPartition]]:
-        """We are the leader: hand out all partitions of all topics that members read."""
-        if joined.skip_assignment:
-            return {}
+        """We are the leader: hand out all partitions of all topics that members read.
+
+        A static leader that comes back is told to leave the assignment as it was, and goes on to watch the topics.
+        """
         assignor = ASSIGNORS[joined.protocol_name]
         members = [
             decode_subscription(member.member_id, member.group_instance_id, member.metadata, assignor)
@@ -200,7 +204,13 @@ class Membership:
         cluster = await self._client.refresh(topics)
         counts = {topic: cluster.partition_count(topic) or 0 for topic in topics}
         self._led_counts = counts
-        return assignor.assign(members, counts)
+        return {} if joined.skip_assignment else assignor.assign(members, counts)
+
+    def _is_whole(self, joined: Any, assigned: Collection[TopicPartition]) -> bool:
+        """Whether we, the only member, have every partition there is; what other members have is not known here."""
+        counts = self._led_counts or {}
+        everything = {(topic, number) for topic, count in counts.items() for number in range(count)}
+        return len(joined.members) == 1 and set(assigned) == everything
 
     async def _sync(self, joined: Any, assignments: Mapping[str, list[TopicPartition]]) -> tuple[TopicPartition, ...]:
         if not assignments and joined.leader != joined.member_id:

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,14 +26,12 @@ DECLARED = pa.schema(
 
 
 @pytest.fixture(params=["embedded", "kafka"])
-def server(request: pytest.FixtureRequest) -> Iterator[str]:
+def server(request: pytest.FixtureRequest) -> str:
     """What `-b` says; empty for the embedded broker."""
-    yield "" if request.param == "embedded" else request.getfixturevalue("kafka")
+    return "" if request.param == "embedded" else str(request.getfixturevalue("kafka"))
 
 
-def test_real_lines_become_exact_windows_parquet_and_an_archive_in_hdfs(
-    tmp_path: Path, hdfs: str, server: str
-) -> None:
+def test_real_lines_become_exact_windows_parquet_and_an_archive_in_hdfs(tmp_path: Path, hdfs: str, server: str) -> None:
     tag = uuid.uuid4().hex[:8]
     pipeline = PipelineFolder(tmp_path / "pipeline", f"{hdfs}/real-{tag}", tag=tag, server=server)
     lines = access_lines()

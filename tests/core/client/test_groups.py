@@ -198,6 +198,19 @@ async def test_a_static_member_that_restarts_keeps_its_partitions_without_a_reba
             assert [name for name, _ in first.events].count("revoked") <= 1
 
 
+async def test_a_static_leader_that_restarts_gets_what_came_while_it_was_away_and_after(cluster: Target):
+    """It was told to leave the assignment as it was, which was empty, and did not look at its topics ever after."""
+    async with cluster.client(metadata_max_age_ms=200) as client:
+        first, second, group = cluster.name("first"), cluster.name("second"), cluster.name("group")
+        async with member(client, group, [first, second], group_instance_id="one") as before:
+            await until(lambda: before.consumer.group_metadata.generation > 0, before)
+        await new_topic(client, first)
+        async with member(client, group, [first, second], group_instance_id="one") as again:
+            await until(lambda: again.consumer.assignment == [(first, 0)], again)
+            await new_topic(client, second)
+            await until(lambda: len(again.consumer.assignment) == 2, again)
+
+
 async def test_a_second_member_with_the_same_instance_fences_the_first(cluster: Target):
     async with cluster.client() as client:
         topic, group = await new_topic(client, cluster.name(), partitions=2), cluster.name("group")

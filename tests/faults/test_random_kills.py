@@ -1,0 +1,127 @@
+"""kill -9 at random moments of a running pipeline: afterwards the lake holds what an undisturbed run gives."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faults.access_lines import access_lines, disorder_s
+from faults.feeds import Feed
+from faults.lakes import archived_lines, manifests, staged_files, tables, windows_in
+from faults.pipeline_runs import PipelineFolder, Up
+
+PROGRESS_TIMEOUT_S = 60.0
+LOOK_EVERY_S = 0.05
+
+
+def settings(archive_rows: int, days_a_commit: int) -> dict[str, dict[str, object]]:
+    """Commits of a size that a run of minutes sees many of; folders by day, as each file takes HDFS half a second."""
+    return {
+        "lines-to-archive.json": {"flush.size": archive_rows},
+        "traffic-to-lake.json": {
+            "path.format": "'day'=YYYY-MM-dd",
+            "rotate.interval.ms": days_a_commit * 86_400_000,
+        },
+    }
+
+
+class Killer:
+    """Lives of one pipeline: started, fed, seen to come on, killed."""
+
+    def __init__(self, pipeline: PipelineFolder, feed: Feed, seed: int) -> None:
+        self._pipeline = pipeline
+        self._feed = feed
+        self._random = random.Random(seed)
+        self.kills: list[str] = []
+
+    def _log_bytes(self, topic: str) -> int:
+        return sum(path.stat().st_size for path in self._pipeline.data.glob(f"{topic}-0/*.log"))
+
+    def _signs(self) -> dict[str, Callable[[], int]]:
+        return {
+            "lines": lambda: self._log_bytes("access-logs"),
+            "results": lambda: self._log_bytes("traffic-per-minute"),
+            "manifests": lambda: max((_start(path) for path in manifests(self._pipeline.lake)), default=-1),
+        }
+
+    def one_life(self, repetitions: int, *, longest_s: float) -> None:
+        """Feeds while it runs; kills at a random moment after a sign of progress that is drawn too."""
+        sign = self._random.choice(list(self._signs()))
+        count = self._signs()[sign]
+        before = count()
+        up = self._pipeline.start()
+        deadline = time.monotonic() + PROGRESS_TIMEOUT_S
+        written = 0
+        while count() == before:
+            assert up.alive, f"ended by itself after kills {self.kills}:\n{up.output[-5000:]}"
+            assert time.monotonic() < deadline, f"no new {sign} after kills {self.kills}:\n{up.output[-5000:]}"
+            if written < repetitions and self._random.random() < 0.5:
+                self._feed.write()
+                written += 1
+            time.sleep(LOOK_EVERY_S)
+        for _ in range(repetitions - written):
+            self._feed.write()
+        self._live_on(up, self._random.uniform(0, longest_s))
+        up.kill()
+        self.kills.append(sign)
+
+    def _live_on(self, up: Up, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert up.alive, f"ended by itself after kills {self.kills}:\n{up.output[-5000:]}"
+            time.sleep(min(LOOK_EVERY_S, max(0.0, deadline - time.monotonic())))
+
+
+def _start(manifest: str) -> int:
+    return int(manifest.rsplit("/", 1)[-1].split(".")[0])
+
+
+def check(pipeline: PipelineFolder, feed: Feed) -> None:
+    """No line lost, none twice, in their order; each window once and right; nothing left lying about."""
+    lake = pipeline.lake
+    found = archived_lines(lake)
+    expected = feed.lines()
+    assert len(found) == len(expected)
+    assert found == expected
+    assert windows_in(tables(lake)) == feed.windows()
+    assert staged_files(lake, "tables") + staged_files(lake, "archive") == []
+
+
+def test_five_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    lines = access_lines()
+    grace = f"{disorder_s(lines) + 1}s"
+    pipeline = PipelineFolder(tmp_path / "pipeline", str(tmp_path / "lake"), grace=grace, settings=settings(5_000, 4))
+    feed = Feed(pipeline.logs, lines, repetitions_per_file=3)
+    killer = Killer(pipeline, feed, seed=1)
+
+    for _ in range(5):
+        killer.one_life(2, longest_s=1.0)
+    pipeline.run_to_end()
+
+    check(pipeline, feed)
+
+
+@pytest.mark.service
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_forty_kills_over_two_million_lines_into_hdfs_change_nothing(tmp_path: Path, hdfs: str) -> None:
+    lines = access_lines()
+    grace = f"{disorder_s(lines) + 1}s"
+    pipeline = PipelineFolder(tmp_path / "pipeline", f"{hdfs}/kills", grace=grace, settings=settings(25_000, 20))
+    feed = Feed(pipeline.logs, lines, repetitions_per_file=12)
+    killer = Killer(pipeline, feed, seed=2)
+
+    for _ in range(40):
+        killer.one_life(5, longest_s=2.0)
+    pipeline.run_to_end(300)
+
+    assert feed.repetitions == 200
+    assert set(killer.kills) == {"lines", "results", "manifests"}
+    check(pipeline, feed)
+    undisturbed = PipelineFolder(tmp_path / "undisturbed", str(tmp_path / "lake"), settings=settings(100_000, 20))
+    for path in pipeline.logs.iterdir():
+        (undisturbed.logs / path.name).hardlink_to(path)
+    undisturbed.run_to_end(300)
+    assert windows_in(tables(undisturbed.lake)) == windows_in(tables(pipeline.lake))
+    assert archived_lines(undisturbed.lake) == archived_lines(pipeline.lake)

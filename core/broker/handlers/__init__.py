@@ -63,13 +63,19 @@ ROUTES: dict[int, Route] = {
     28: Route("k28_txn_offset_commit", (0, 4)),
     32: Route("k32_describe_configs", (1, 4)),
     33: Route("k33_alter_configs", (0, 2)),
+    35: Route("k35_describe_log_dirs", (1, 4)),
     37: Route("k37_create_partitions", (0, 3)),
     42: Route("k42_delete_groups", (0, 2)),
+    43: Route("k43_elect_leaders", (0, 2)),
     44: Route("k44_incremental_alter_configs", (0, 1)),
+    46: Route("k46_list_partition_reassignments", (0, 0)),
     47: Route("k47_offset_delete", (0, 0)),
     60: Route("k60_describe_cluster", (0, 2)),
+    61: Route("k61_describe_producers", (0, 0)),
     65: Route("k65_describe_transactions", (0, 0)),
     66: Route("k66_list_transactions", (0, 2)),
+    74: Route("k74_list_config_resources", (0, 1)),
+    75: Route("k75_describe_topic_partitions", (0, 0)),
 }
 
 _LOADED: dict[int, Handler] = {}

@@ -1,0 +1,41 @@
+"""ElectLeaders: every partition is led by its only replica, so that no election is ever needed. Shell.
+
+Source: ReplicationControlManager.electLeaders of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...errors import ErrorCode
+from ...wire.messages.k43_elect_leaders import ElectLeadersRequest, ElectLeadersResponse
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (0, 2)
+
+
+def start(
+    broker: "Broker",
+    request: ElectLeadersRequest,
+    context: RequestContext,  # noqa: ARG001
+) -> ElectLeadersResponse:
+    """A result for each partition that was named; none where all were meant."""
+    return ElectLeadersResponse(
+        replica_election_results=[
+            ElectLeadersResponse.ReplicaElectionResult(
+                topic=topic.topic,
+                partition_result=[_result(broker, topic.topic, partition) for partition in topic.partitions],
+            )
+            for topic in request.topic_partitions or ()
+        ]
+    )
+
+
+def _result(broker: "Broker", topic: str, partition: int) -> ElectLeadersResponse.PartitionResult:
+    known = broker.cluster.topic(topic)
+    if known is None or not 0 <= partition < known.partitions:
+        code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{partition}"
+    else:
+        code, message = ErrorCode.ELECTION_NOT_NEEDED, f"broker {broker.cluster.node_id} leads {topic}-{partition}"
+    return ElectLeadersResponse.PartitionResult(partition_id=partition, error_code=int(code), error_message=message)

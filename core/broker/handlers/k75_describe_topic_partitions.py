@@ -1,0 +1,93 @@
+"""DescribeTopicPartitions: topics and their partitions in pages, by name. Shell.
+
+Source: KIP-966, DescribeTopicPartitionsRequestHandler of Kafka 4.3.1.
+Tested in tests/interop/test_answers_like_kafka.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...coordinators.topic_rules import name_fault
+from ...errors import ErrorCode, ProtocolError
+from ...wire.messages.k75_describe_topic_partitions import (
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+)
+from ..authorized import TOPIC_OPERATIONS
+from ..context import RequestContext
+from ..leadership import LEADER_EPOCH
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+    from ..cluster import TopicInfo
+
+VERSIONS = (0, 0)
+PAGE_LIMIT = 2_000
+TopicAnswer = DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic
+PartitionAnswer = DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponsePartition
+
+
+def start(
+    broker: "Broker",
+    request: DescribeTopicPartitionsRequest,
+    context: RequestContext,  # noqa: ARG001
+) -> DescribeTopicPartitionsResponse:
+    """One page, and where the next one begins. Raises ProtocolError INVALID_REQUEST for a cursor below 0."""
+    cursor = request.cursor
+    if cursor is not None and cursor.partition_index < 0:
+        raise ProtocolError(ErrorCode.INVALID_REQUEST, f"cursor at partition {cursor.partition_index}")
+    names = {topic.name for topic in request.topics}
+    if not names:
+        names = {topic.name for topic in broker.cluster.topics()}
+    first = 0
+    if cursor is not None:
+        names = {name for name in names if name >= cursor.topic_name}
+        first = cursor.partition_index
+    room = min(request.response_partition_limit, PAGE_LIMIT) if request.response_partition_limit > 0 else PAGE_LIMIT
+    response = DescribeTopicPartitionsResponse()
+    for name in sorted(names):
+        begin = first if cursor is not None and name == cursor.topic_name else 0
+        topic = broker.cluster.topic(name)
+        if topic is None:
+            response.topics.append(_unknown(name))
+            continue
+        if room <= 0:
+            response.next_cursor = _cursor(name, begin)
+            break
+        end = min(topic.partitions, begin + room)
+        response.topics.append(_known(topic, begin, end, broker.cluster.node_id))
+        room -= max(end - begin, 0)
+        if end < topic.partitions:
+            response.next_cursor = _cursor(name, end)
+            break
+    return response
+
+
+def _cursor(name: str, partition: int) -> DescribeTopicPartitionsResponse.Cursor:
+    return DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=partition)
+
+
+def _unknown(name: str) -> TopicAnswer:
+    fault = name_fault(name)
+    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if fault is None else fault.code
+    return TopicAnswer(error_code=int(code), name=name)
+
+
+def _known(topic: "TopicInfo", begin: int, end: int, node_id: int) -> TopicAnswer:
+    return TopicAnswer(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.internal,
+        partitions=[
+            PartitionAnswer(
+                partition_index=index,
+                leader_id=node_id,
+                leader_epoch=LEADER_EPOCH,
+                replica_nodes=[node_id],
+                isr_nodes=[node_id],
+                eligible_leader_replicas=[],
+                last_known_elr=[],
+            )
+            for index in range(begin, end)
+        ],
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )

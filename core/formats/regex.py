@@ -80,14 +80,23 @@ class RegexFormat:
         """Text of each group, and which lines match."""
         if self._is_vectorised:
             try:
-                matched = lines.str.contains(self.pattern).fill_null(False).to_numpy()
                 struct = lines.str.extract_groups(self.pattern).struct
                 groups = {name: struct.field(name) for name in self.schema.names}
                 if all(len(group) == len(lines) for group in groups.values()):
-                    return groups, matched
+                    return groups, self._matched(lines, groups)
             except pl.exceptions.PolarsError:
                 pass  # What the bulk call cannot do for one line is done for each line below.
         return self._groups_by_row(lines)
+
+    def _matched(self, lines: Texts, groups: dict[str, Texts]) -> npt.NDArray[np.bool_]:
+        """Which lines match: those with any group, and of the others those that the pattern is found in."""
+        matched = np.zeros(len(lines), np.bool_)
+        for group in groups.values():
+            matched |= group.is_not_null().to_numpy()
+        empty = np.flatnonzero(~matched)
+        if len(empty):
+            matched[empty] = lines.gather(empty).str.contains(self.pattern).fill_null(False).to_numpy()
+        return matched
 
     def _groups_by_row(self, lines: Texts) -> tuple[dict[str, Texts], npt.NDArray[np.bool_]]:
         matches = [None if line is None else self._python.search(line) for line in lines.to_list()]

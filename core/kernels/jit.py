@@ -31,13 +31,15 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
 def kernel(function: Function) -> Function:
     """`function` compiled on its first call for the types it is called with."""
-    dispatcher = numba.njit(nogil=True)(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     dispatcher._cache = KernelCache(function)
     return cast(Function, dispatcher)
 
 
 def inlined(function: Function) -> Function:
     """As kernel(), and compiled into its callers: for small functions that run for each field or character."""
-    dispatcher = numba.njit(nogil=True, forceinline=True)(function)
+    dispatcher = numba.njit(
+        nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy"
+    )(function)
     dispatcher._cache = KernelCache(function)
     return cast(Function, dispatcher)

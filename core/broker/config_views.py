@@ -47,7 +47,10 @@ class ConfigView:
 
     @property
     def value(self) -> str | None:
-        return None if self.field.secret else self.sources[0].value
+        """In the setting's own unit, though its default may be shown as that of a setting in a coarser one."""
+        if self.field.secret:
+            return None
+        return self.field.text(self.field.default) if self.source == DEFAULT else self.sources[0].value
 
     @property
     def source(self) -> int:

@@ -63,7 +63,8 @@ class Connection(asyncio.BufferedProtocol):
         self._local: tuple[str, int] = ("", 0)
         self._writing_paused = False
         self._reading_paused = False
-        self.last_active_s = 0.0
+        self._last_active_s = 0.0
+        self._unread_bytes_before = 0
 
     # The transport calls these.
 
@@ -72,7 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(WRITE_HIGH_WATER_BYTES)
         self._peer = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._local = self._server.advertised_for((transport.get_extra_info("sockname") or ("", 0))[:2])
-        self.last_active_s = self._server.loop.time()
+        self._last_active_s = self._server.loop.time()
         self._server.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -92,16 +93,14 @@ class Connection(asyncio.BufferedProtocol):
         return self._reader.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.last_active_s = self._server.loop.time()
-        try:
-            frames = self._reader.received(nbytes)
-        except WireError as error:
-            self._refuse(error)
-            return
+        self._last_active_s = self._server.loop.time()
+        frames = self._reader.received(nbytes)
         if frames:
             self._frames.extend(frames)
             self._frame_bytes += sum(map(len, frames))
             self._advance()
+        if self._reader.fault is not None:
+            self._refuse(self._reader.fault)
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -109,15 +108,18 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        self.last_active_s = self._server.loop.time()
+        self._last_active_s = self._server.loop.time()
         self._advance()
 
     # The server calls these.
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is being worked on, though the peer may be slow to read."""
-        return not self._slots
+    def silent_since(self, now_s: float) -> float:
+        """When the peer was last heard of, by the loop's clock. A request that is worked on counts, and slow reading
+        too."""
+        if self._slots or self.unread_bytes != self._unread_bytes_before:
+            self._unread_bytes_before = self.unread_bytes
+            self._last_active_s = now_s
+        return self._last_active_s
 
     @property
     def unread_bytes(self) -> int:

@@ -21,7 +21,7 @@ LAZY_FRAME_BYTES = 4 * 1024 * 1024
 class FrameReader:
     """The bytes that one connection has received and that are not yet a whole frame."""
 
-    __slots__ = ("_filled", "_frame", "_head", "_max_frame_bytes", "_shared")
+    __slots__ = ("_filled", "_frame", "_head", "_max_frame_bytes", "_shared", "fault")
 
     def __init__(self, shared: memoryview, max_frame_bytes: int) -> None:
         self._shared = shared
@@ -29,6 +29,7 @@ class FrameReader:
         self._head = b""
         self._frame: memoryview | None = None
         self._filled = 0
+        self.fault: WireError | None = None
 
     def buffer(self) -> memoryview:
         """Where the next bytes are to be written; valid until received() is called."""
@@ -37,10 +38,9 @@ class FrameReader:
         return self._shared
 
     def received(self, count: int) -> list[memoryview | bytes]:
-        """Takes `count` bytes that were written into buffer(); returns the frames that are now whole, without their
-        lengths.
+        """Takes `count` bytes that were written into buffer(); returns the frames that are now whole, without lengths.
 
-        Raises WireError for a length that is negative, too small for a request or above the limit.
+        A length that is negative, too small for a request or above the limit becomes `fault`; nothing can follow it.
         """
         if self._frame is not None:
             self._filled += count
@@ -60,10 +60,11 @@ class FrameReader:
         while count - at >= LENGTH_BYTES:
             (size,) = _LENGTH.unpack_from(data, at)
             if not SMALLEST_FRAME_BYTES <= size <= self._max_frame_bytes:
-                raise WireError(
+                self.fault = WireError(
                     f"a frame of {size} bytes is announced; from {SMALLEST_FRAME_BYTES} to {self._max_frame_bytes} are "
                     f"allowed (socket.request.max.bytes)"
                 )
+                return frames
             at += LENGTH_BYTES
             if size > count - at:
                 self._begin(size, data[at:])

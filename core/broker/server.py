@@ -140,9 +140,9 @@ class Server:
         limit_s = self.broker.config.connections_max_idle_ms / 1000
         while True:
             await asyncio.sleep(min(limit_s / 4, IDLE_SWEEP_S))
-            oldest_s = self.loop.time() - limit_s
+            now_s = self.loop.time()
             for connection in tuple(self._connections):
-                if connection.idle and connection.last_active_s < oldest_s:
+                if connection.silent_since(now_s) < now_s - limit_s:
                     connection.abort()
 
 

@@ -76,8 +76,19 @@ def test_a_length_out_of_bounds_is_refused(size: int) -> None:
     reader = FrameReader(shared, 1000)
     shared[:4] = struct.pack(">i", size)
 
-    with pytest.raises(WireError, match=r"socket\.request\.max\.bytes"):
-        reader.received(4)
+    assert reader.received(4) == []
+    assert isinstance(reader.fault, WireError)
+    assert "socket.request.max.bytes" in str(reader.fault)
+
+
+def test_frames_before_a_bad_length_are_not_lost() -> None:
+    shared = memoryview(bytearray(64))
+    reader = FrameReader(shared, 1000)
+    data = frame(b"12345678") + b"\xff" * 20
+    shared[: len(data)] = data
+
+    assert [bytes(whole) for whole in reader.received(len(data))] == [b"12345678"]
+    assert reader.fault is not None
 
 
 def test_an_announced_frame_takes_memory_only_as_its_bytes_arrive() -> None:

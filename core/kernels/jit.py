@@ -5,6 +5,7 @@ delete the `*.nbc` and `*.nbi` files in `__pycache__`. Tests: tests/core/records
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pickle import UnpicklingError
 from typing import Any, TypeVar, cast
 
@@ -29,17 +30,19 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             return None
 
 
+def _with_cache(dispatcher: Any, function: Function) -> Function:
+    # Where no folder can be written, as in a read-only container, each process compiles for itself.
+    with suppress(RuntimeError, OSError):
+        dispatcher._cache = KernelCache(function)
+    return cast(Function, dispatcher)
+
+
 def kernel(function: Function) -> Function:
     """`function` compiled on its first call for the types it is called with."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
-    dispatcher._cache = KernelCache(function)
-    return cast(Function, dispatcher)
+    return _with_cache(numba.njit(nogil=True, no_cfunc_wrapper=True, error_model="numpy")(function), function)
 
 
 def inlined(function: Function) -> Function:
-    """As kernel(), and compiled into its callers: for small functions that run for each field or character."""
-    dispatcher = numba.njit(
-        nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy"
-    )(function)
-    dispatcher._cache = KernelCache(function)
-    return cast(Function, dispatcher)
+    """As kernel(), and compiled into its callers, kernels only: for what runs for each field or character."""
+    options = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True, "error_model": "numpy"}
+    return _with_cache(numba.njit(nogil=True, forceinline=True, **options)(function), function)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from millstream.core.kernels.jit import kernel
+
 DECODE = """
 import sys
 from millstream.core.records import encode
@@ -37,3 +39,16 @@ def test_kernels_come_from_the_cache_and_survive_a_stale_one(tmp_path: Path) -> 
 
     assert hits_and_misses(tmp_path) == "0 1\n"
     assert hits_and_misses(tmp_path) == "1 0\n"
+
+
+def test_without_a_place_for_the_cache_kernels_are_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("millstream.core.kernels.jit.KernelCache.__init__", refuse)
+
+    @kernel
+    def doubled(value: int) -> int:
+        return value * 2
+
+    assert doubled(21) == 42

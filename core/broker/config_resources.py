@@ -1,6 +1,6 @@
 """Changes of settings as both generations of the protocol ask for them. Shell.
 
-Tested in tests/core/broker/test_config_handlers.py.
+Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """Settings as admins see them: the value, where it comes from, and what stands behind it. Pure.
 
 Source: ConfigHelper, ConfigSource and ConfigType of Kafka 4.3.1; numbers as on the wire.
-Tested in tests/core/broker/test_config_handlers.py.
+Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

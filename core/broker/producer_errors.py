@@ -1,6 +1,6 @@
 """Error codes that older versions of the transaction APIs do not have. Pure.
 
-Source: KIP-588; KafkaApis of Kafka 4.3.1. Tested in tests/core/broker/test_transaction_handlers.py.
+Source: KIP-588; KafkaApis of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from ..errors import ErrorCode

@@ -2,7 +2,7 @@
 
 Version 3 added the id and epoch of a producer that goes on after an error (KIP-360), 4 the code PRODUCER_FENCED. Left
 out: version 6 with prepared transactions (KIP-939). Source: KafkaApis.handleInitProducerIdRequest of Kafka 4.3.1.
-Tested in tests/core/broker/test_transaction_handlers.py.
+Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from typing import TYPE_CHECKING

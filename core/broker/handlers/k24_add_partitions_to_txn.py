@@ -2,7 +2,7 @@
 
 Version 2 added the code PRODUCER_FENCED. Left out: versions 4 and 5, by which brokers ask each other for many
 transactions at once. Source: KafkaApis.handleAddPartitionsToTxnRequest of Kafka 4.3.1.
-Tested in tests/core/broker/test_transaction_handlers.py.
+Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from typing import TYPE_CHECKING

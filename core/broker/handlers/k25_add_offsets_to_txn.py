@@ -1,7 +1,7 @@
 """AddOffsetsToTxn: a producer is about to commit offsets of a group in its transaction. Shell.
 
 Version 2 added the code PRODUCER_FENCED. Source: KafkaApis.handleAddOffsetsToTxnRequest of Kafka 4.3.1.
-Tested in tests/core/broker/test_transaction_handlers.py.
+Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from typing import TYPE_CHECKING

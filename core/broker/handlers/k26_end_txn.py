@@ -2,7 +2,7 @@
 
 Version 2 added the code PRODUCER_FENCED. Left out: version 5, which gives the producer a new epoch (KIP-890). The
 answer comes when the markers are on disk, where Kafka's comes before: the next transaction can begin at once.
-Source: KafkaApis.handleEndTxnRequest of Kafka 4.3.1. Tested in tests/core/broker/test_transaction_handlers.py.
+Source: KafkaApis.handleEndTxnRequest of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from typing import TYPE_CHECKING

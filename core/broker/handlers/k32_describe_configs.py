@@ -1,7 +1,7 @@
 """DescribeConfigs: settings of topics and of this broker, with where each comes from. Shell; views: config_views.py.
 
 Version 1 added the sources (KIP-226), 3 types and documentation. Loggers, groups and client metrics are refused.
-Source: ConfigHelper.handleDescribeConfigsRequest of Kafka 4.3.1. Tested in tests/core/broker/test_config_handlers.py.
+Source: ConfigHelper.handleDescribeConfigsRequest of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from collections.abc import Iterable

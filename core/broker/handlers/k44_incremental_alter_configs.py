@@ -1,7 +1,7 @@
 """IncrementalAlterConfigs: single settings of a resource are set, taken back, or edited where they are lists. Shell.
 
 Source: KIP-339; ControllerApis.handleIncrementalAlterConfigs of Kafka 4.3.1. Tested in
-tests/core/broker/test_config_handlers.py.
+tests/interop/test_answers_like_kafka.py.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """DescribeTransactions: what is known of some transactional ids. Shell.
 
 Source: TransactionCoordinator.handleDescribeTransactions of Kafka 4.3.1. Tested in
-tests/core/broker/test_transaction_handlers.py.
+tests/interop/test_answers_like_kafka.py.
 """
 
 from itertools import groupby

@@ -1,7 +1,7 @@
 """ListTransactions: all transactional ids, or those in some states, of some producers, old enough, of a pattern. Shell.
 
 Version 1 added the age (KIP-994), 2 the pattern (KIP-1152). Source: TransactionStateManager.listTransactionStates of
-Kafka 4.3.1. Tested in tests/core/broker/test_transaction_handlers.py.
+Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 import re

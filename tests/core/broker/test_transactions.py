@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from core.broker.failing_disk import FailingDisk
 from core.broker.running import ask, running_broker
 from core.broker.transactional import TransactionalProducer, committed_offset, state_of, visible
 
 from millstream.core.broker.broker import Broker
-from millstream.core.errors import ErrorCode
-from millstream.core.ports import SystemClock
+from millstream.core.errors import ErrorCode, StorageError
+from millstream.core.ports import Disk, SystemClock
 from millstream.core.wire.batches import iter_batches
 from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest
 
@@ -33,9 +34,11 @@ class ShiftedClock(SystemClock):
 
 
 @asynccontextmanager
-async def broker_with_logs(path: Path, settings: dict[str, object] | None = None) -> AsyncIterator[Broker]:
+async def broker_with_logs(
+    path: Path, settings: dict[str, object] | None = None, *, disk: Disk | None = None
+) -> AsyncIterator[Broker]:
     """A broker with topic `logs` of two partitions."""
-    async with running_broker(path, settings) as broker:
+    async with running_broker(path, settings, disk=disk) as broker:
         if broker.cluster.topic("logs") is None:
             await broker.cluster.create_topic("logs", 2, {})
         yield broker
@@ -200,6 +203,34 @@ async def test_the_topic_of_transactions_is_not_there_before_the_first_transacti
 
         assert before is None
         assert broker.cluster.topic("__transaction_state") is not None
+
+
+async def test_a_disk_that_is_full_for_a_while_delays_the_end_of_a_transaction_and_no_more(tmp_path):
+    disk = FailingDisk("logs-1")
+    async with broker_with_logs(tmp_path, SWEEP_QUICKLY, disk=disk) as broker:
+        producer = await open_transaction(broker)
+        disk.full = True
+        assert await producer.end() is NONE
+        in_between = await visible(broker, "logs", 2), await state_of(broker, "payments")
+        disk.full = False
+        await until_state(broker, "payments", "CompleteCommit")
+
+        assert in_between == ([[b"payments-0"], []], "PrepareCommit")
+        assert await visible(broker, "logs", 2) == [[b"payments-0"], [b"payments-1"]]
+
+
+async def test_a_transaction_that_a_broken_disk_kept_from_its_end_is_ended_after_a_restart(tmp_path):
+    disk = FailingDisk("logs-1")
+    with pytest.raises(StorageError):  # noqa: PT012
+        async with broker_with_logs(tmp_path, SWEEP_QUICKLY, disk=disk) as broker:
+            producer = await open_transaction(broker)
+            disk.broken = True
+            assert await producer.end() is NONE
+            assert await producer.add(("logs", 0)) == [ErrorCode.CONCURRENT_TRANSACTIONS]
+    async with broker_with_logs(tmp_path) as broker:
+        await until_state(broker, "payments", "CompleteCommit")
+
+        assert await visible(broker, "logs", 2) == [[b"payments-0"], [b"payments-1"]]
 
 
 # A crash between two steps of an end: directories from before it and from after it, put together.

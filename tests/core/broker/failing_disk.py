@@ -1,0 +1,39 @@
+"""A real disk on which the logs of one partition cannot be written or synced for as long as the test says."""
+
+import errno
+from collections.abc import Sequence
+
+from millstream.core.log.real_disk import RealDisk, RealFile
+from millstream.core.ports import Buffer
+
+
+class FailingFile(RealFile):
+    __slots__ = ("_failures",)
+
+    def __init__(self, path: str, descriptor: int, failures: "FailingDisk") -> None:
+        super().__init__(path, descriptor)
+        self._failures = failures
+
+    def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
+        if self._failures.full and self._failures.directory in self.path:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        super().write_at(buffers, position)
+
+    def sync(self) -> None:
+        if self._failures.broken and self._failures.directory in self.path:
+            raise OSError(errno.EIO, "input/output error")
+        super().sync()
+
+
+class FailingDisk(RealDisk):
+    """`full` refuses writes below `directory`, `broken` fails syncs there."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = f"/{directory}/"
+        self.full = False
+        self.broken = False
+
+    def open(self, path: str, *, create: bool = False) -> FailingFile:
+        file = super().open(path, create=create)
+        descriptor, file._descriptor = file._descriptor, -1
+        return FailingFile(path, descriptor, self)

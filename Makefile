@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests sync thousands of small files: in memory where there is such a folder.
+SCRATCH := $(shell test -w /dev/shm && echo /dev/shm || echo /tmp)
 
 .PHONY: demo test check bench services clean
 
@@ -21,7 +23,7 @@ demo: $(VENV)/installed
 
 ## make test: the tests that fit in a few minutes; make test ALL=1 runs the slow ones too
 test: $(VENV)/installed-test
-	$(BIN)/pytest -q $(if $(ALL),,-m "not slow") $(ARGS)
+	TMPDIR=$(SCRATCH) $(BIN)/pytest -q -n auto --dist loadfile $(if $(ALL),,-m "not slow") $(ARGS)
 
 ## make check: style and types
 check: $(VENV)/installed-test

@@ -58,8 +58,8 @@ def main() -> None:
     head = [
         "# Measurements",
         "",
-        f"Made by `make bench` on {time.strftime('%Y-%m-%d')} in {minutes:.0f} minutes, both sides of each comparison in",
-        "one run. Read ratios, not absolutes: the machine is small and shared.",
+        f"Made by `make bench` on {time.strftime('%Y-%m-%d')} in {minutes:.0f} minutes, both sides of each comparison",
+        "in one run. Read ratios, not absolutes: the machine is small and shared.",
         "",
         machine(),
         "",

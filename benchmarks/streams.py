@@ -6,9 +6,10 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from services.java import jars
+
 from benchmarks.brokers import kafka
 from benchmarks.measure import ROOT, Run, Table, python, run
-from services.java import jars
 
 W1_EVENTS, W2_EVENTS, QUIX_EVENTS = 5_000_000, 2_000_000, 200_000
 COMMIT_MS = 1_000
@@ -31,8 +32,8 @@ def _w1(address: str, folder: Path) -> Table:
     table.rows.append(_kafka_streams(address, "w1", W1_EVENTS, "update", folder))
     table.rows.append(_hand_loop(address, "w1", W1_EVENTS, 6))
     table.notes.append(
-        f"Exactly once with changelog, commit interval {COMMIT_MS} ms, for Millstream and Kafka Streams; the loop by hand "
-        "keeps nothing that survives a crash and writes final windows only. On the embedded log the one core also does "
+        f"Exactly once with changelog, commit interval {COMMIT_MS} ms, for Millstream and Kafka Streams; the loop by "
+        "hand keeps nothing that survives a crash and writes final windows only. On the embedded log the one core also does "
         "the broker's work; a real Kafka has the other core to itself."
     )
     return table

@@ -18,6 +18,8 @@ from .task_options import TaskOptions
 KEEP = {"retention.ms": "-1", "message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
 COMPACTED = {**KEEP, "cleanup.policy": "compact"}
 WAIT_S = 0.2
+# A source that starts beside the topology makes its topic within moments.
+TELL_AFTER_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -28,22 +30,23 @@ async def source_partitions(client: Client, plan: Plan, give_up: asyncio.Event |
     Waits for topics that a connector has yet to make; `give_up` set means that none will come any more: PlanError.
     """
     wanted = [source.topic for source in plan.sources()]
-    told = False
+    waited_s = 0.0
     while True:
+        last_look = give_up is not None and give_up.is_set()
         cluster = await client.refresh(wanted)
         counts = {topic: cluster.partition_count(topic) or 0 for topic in wanted}
         missing = [topic for topic, count in counts.items() if not count]
         if not missing:
             return counts
-        if give_up is not None and give_up.is_set():
+        if last_look:
             raise PlanError(
                 f"{plan.application_id}: topic {', '.join(missing)} does not exist; create it, start the connector "
                 f"that writes it, or correct the name in stream(...)"
             )
-        if not told:
-            log.warning("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
-            told = True
         await asyncio.sleep(WAIT_S)
+        waited_s += WAIT_S
+        if waited_s >= TELL_AFTER_S > waited_s - WAIT_S:
+            log.warning("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
 
 
 def dead_letter_topic(plan: Plan, config: StreamsConfig) -> str:

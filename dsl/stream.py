@@ -28,7 +28,7 @@ from ..streams.plan import (
     ValueFormat,
     WithColumns,
 )
-from ..streams.state.store import WINDOW_END, WINDOW_START, StoreSpec
+from ..streams.state.spec import WINDOW_END, WINDOW_START, StoreSpec
 from ..streams.windows import Window
 
 if TYPE_CHECKING:

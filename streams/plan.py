@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ..core.errors import PlanError
 from .naming import changelog_topic, dead_letter_topic, repartition_topic
-from .state.store import StoreSpec
+from .state.spec import StoreSpec
 
 ON_UPDATE, ON_CLOSE = "on_update", "on_close"
 

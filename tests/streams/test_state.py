@@ -18,7 +18,8 @@ from millstream.streams.ops.buffers import binary_array
 from millstream.streams.ops.key_table import KeyTable
 from millstream.streams.ops.multiset_table import DISTINCT, QUANTILE, MultisetTable
 from millstream.streams.ops.row_keys import decode_rows, encode_rows
-from millstream.streams.state.store import AggregateStore, StoreSpec
+from millstream.streams.state.spec import StoreSpec
+from millstream.streams.state.store import AggregateStore
 from millstream.streams.testing import TopologyDriver
 from millstream.streams.windows import Window
 

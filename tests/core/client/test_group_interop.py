@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import pytest
 from confluent_kafka import Consumer as OtherConsumer
-
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic
 

@@ -11,6 +11,8 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable .
+	@echo "compiling kernels, once per installation"
+	$(BIN)/millstream warm
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

@@ -263,6 +263,17 @@ def groups_describe(
     describe_group(bootstrap_server, group, as_json=as_json)
 
 
+@app.command()
+def warm() -> None:
+    """Compile all kernels now, once per installation, so that the first run does not wait for it.
+
+    Example: millstream warm
+    """
+    from .warm import warm as compile_all
+
+    compile_all()
+
+
 def main() -> None:
     """Entry point of the `millstream` command."""
     app()

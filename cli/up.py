@@ -11,6 +11,7 @@ from ..core.errors import ConfigError
 from .console import errors_told, run_async, say, set_up_logging
 from .discovery import Found, find_in_folder, load_topologies
 from .progress import shown
+from .warm import tell_if_cold
 
 if TYPE_CHECKING:
     from ..connect.worker.deployment import Deployment
@@ -53,6 +54,7 @@ def _run(find: Callable[[], Found], server: str, listen: str | None, *, to_end: 
     with errors_told():
         found = find()
         _check(found.deployments)
+        tell_if_cold()
     run_async(lambda: _run_found(found, server, listen, to_end=to_end))
 
 

@@ -49,22 +49,25 @@ class Killer:
         """Feeds while it runs; kills at a random moment after a sign of progress that is drawn too."""
         sign = self._random.choice(list(self._signs()))
         count = self._signs()[sign]
-        before = count()
         up = self._pipeline.start()
+        try:
+            self._until_more(up, count, repetitions, sign)
+            self._live_on(up, self._random.uniform(0, longest_s))
+        finally:
+            up.kill()
+        self.kills.append(sign)
+
+    def _until_more(self, up: Up, count: Callable[[], int], repetitions: int, sign: str) -> None:
+        """Until there is more of what is counted; the feed writes meanwhile, now and then."""
+        before, written = count(), 0
         deadline = time.monotonic() + PROGRESS_TIMEOUT_S
-        written = 0
-        while count() == before:
+        while written < repetitions or count() == before:
             assert up.alive, f"ended by itself after kills {self.kills}:\n{up.output[-5000:]}"
             assert time.monotonic() < deadline, f"no new {sign} after kills {self.kills}:\n{up.output[-5000:]}"
             if written < repetitions and self._random.random() < 0.5:
                 self._feed.write()
                 written += 1
             time.sleep(LOOK_EVERY_S)
-        for _ in range(repetitions - written):
-            self._feed.write()
-        self._live_on(up, self._random.uniform(0, longest_s))
-        up.kill()
-        self.kills.append(sign)
 
     def _live_on(self, up: Up, seconds: float) -> None:
         deadline = time.monotonic() + seconds

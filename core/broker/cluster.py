@@ -39,6 +39,7 @@ from ..wire.message import Message
 from .config import BrokerConfig
 from .internal_topics import InternalTopic
 from .journal import Journal
+from .topic_logs import NO_ID, TopicLogs
 from .topic_settings import (
     DYNAMIC_BROKER_CONFIGS,
     EVERY_BROKER,
@@ -53,7 +54,7 @@ __all__ = ["ClusterShell", "TopicInfo"]
 
 LOG = logging.getLogger(__name__)
 METADATA_ID = bytes(15) + b"\x01"
-NO_ID = bytes(16)
+LOGS_AT_ONCE = 20
 PRODUCER_IDS_IN_BLOCK = 1_000
 
 
@@ -86,6 +87,7 @@ class ClusterShell:
         self.deleted: list[Callable[[TopicInfo, Sequence[PartitionLog]], None]] = []
         self._config = config
         self._logs = logs
+        self._topic_logs = TopicLogs(logs)
         self._journal = journal
         self._waiting = waiting
         self._clock = clock
@@ -104,16 +106,17 @@ class ClusterShell:
         found = self._logs.get((METADATA_TOPIC, 0))
         self._log = found or self._logs.create(METADATA_TOPIC, 0, METADATA_ID, METADATA_LOG_CONFIG)
         self._log.config = METADATA_LOG_CONFIG
-        topic = InternalTopic(METADATA_TOPIC, 1, self._journal, lambda *_: self._log)
-        for header, records in topic.replay(0):
+        stored = InternalTopic(METADATA_TOPIC, 1, self._journal, lambda *_: self._log)
+        for header, records in stored.replay(0):
             for record in [] if header.is_control else records:
                 known = decode_record(record.value or b"")
                 if known is not None:
                     self._metadata.apply(known)
         await self._adopt()
-        for info in self.topics():
-            self._make_logs(info)
-            self._configure(info)
+        for topic in self.topics():
+            settings = self._settings_of(topic)
+            self._topic_logs.make(topic, settings)
+            self._topic_logs.configure(topic, settings)
 
     # Questions.
 
@@ -129,8 +132,8 @@ class ClusterShell:
 
     def settings(self, name: str) -> LogConfig:
         """What the logs of a topic work by: its own settings over the broker's over Kafka's."""
-        info = self._metadata.topic(name)
-        return log_config(name, (*self.default_layers(), info.configs if info is not None else {}))
+        topic = self._metadata.topic(name)
+        return self._settings_of(topic or TopicInfo(name, NO_ID, 0, {}))
 
     def default_layers(self) -> tuple[Mapping[str, str], ...]:
         """The topic settings given for all topics: at the start, for all brokers while they ran, for this one."""
@@ -199,6 +202,9 @@ class ClusterShell:
             self._producer_ids.extend(range(first, first + PRODUCER_IDS_IN_BLOCK))
         return self._producer_ids.popleft()
 
+    def _settings_of(self, topic: TopicInfo) -> LogConfig:
+        return log_config(topic.name, (*self.default_layers(), topic.configs))
+
     # One change at a time: decided when all before it are in force.
 
     async def _change(self, command: ClusterCommand, validate_only: bool = False) -> Sequence[Answer]:
@@ -229,81 +235,59 @@ class ClusterShell:
         return self._journal.append(self._log, [build_batch(simple, timestamp_ms=self._clock.now_ms())])
 
     def _flushed(self, change: _Change, decision: ClusterDecision, failure: StorageError | None) -> None:
-        self._on_its_way = None
-        if failure is None:
-            failure = self._do(change.command, decision)
-        _settle(change, failure or decision.answers)
-        self._begin_next()
+        if failure is not None:
+            self._end(change, failure)
+        elif isinstance(change.command, DeleteTopics):
+            self._delete(change, decision)
+        else:
+            self._make_logs(change, decision)
 
-    def _do(self, command: ClusterCommand, decision: ClusterDecision) -> StorageError | None:
-        """Makes and removes logs, then lets the change be seen: the log has it, so it holds whatever fails here."""
-        infos = [answer for answer in decision.answers if isinstance(answer, TopicInfo)]
-        failure: StorageError | None = None
-        removed: list[tuple[TopicInfo, list[PartitionLog]]] = []
-        for info in infos:
-            try:
-                if isinstance(command, DeleteTopics):
-                    removed.append((info, self._remove_logs(info)))
-                else:
-                    self._make_logs(info)
-            except StorageError as error:
-                LOG.error("topic %s: %s", info.name, error)
-                failure = error
+    def _make_logs(self, change: _Change, decision: ClusterDecision) -> None:
+        """A few logs at a time, so that others are served meanwhile. The change holds, whatever fails here."""
+        topics = [answer for answer in decision.answers if isinstance(answer, TopicInfo)]
+        try:
+            for topic in topics:
+                if not self._topic_logs.make(topic, self._settings_of(topic), at_most=LOGS_AT_ONCE):
+                    self._loop.call_soon(self._make_logs, change, decision)
+                    return
+        except StorageError as error:
+            LOG.error("logs are missing until the next start: %s", error)
+            self._apply(decision)
+            self._end(change, error)
+            return
+        self._apply(decision)
+        if isinstance(change.command, AlterConfigs):
+            for topic in self.topics():
+                self._topic_logs.configure(topic, self._settings_of(topic))
+        self._end(change, decision.answers)
+
+    def _delete(self, change: _Change, decision: ClusterDecision) -> None:
+        outcome: Sequence[Answer] | StorageError = decision.answers
+        self._apply(decision)
+        for topic in decision.answers:
+            if isinstance(topic, TopicInfo):
+                logs = self._topic_logs.of(topic)
+                try:
+                    self._topic_logs.remove(topic)
+                except StorageError as error:
+                    LOG.error("directories are left until the next start: %s", error)
+                    outcome = error
+                for callback in self.deleted:
+                    callback(topic, logs)
+        self._end(change, outcome)
+
+    def _apply(self, decision: ClusterDecision) -> None:
         for record in decision.records:
             self._metadata.apply(record)
-        if isinstance(command, AlterConfigs):
-            for info in self.topics():
-                self._configure(info)
-        for info, logs in removed:
-            for callback in self.deleted:
-                callback(info, logs)
-        return failure
 
-    # Directories.
-
-    def _make_logs(self, info: TopicInfo) -> None:
-        """The logs of a topic that are not there yet."""
-        config = log_config(info.name, (*self.default_layers(), info.configs))
-        for partition in range(info.partitions):
-            if self._logs.get((info.name, partition)) is None:
-                self._logs.create(info.name, partition, info.topic_id, config)
-
-    def _remove_logs(self, info: TopicInfo) -> list[PartitionLog]:
-        logs = [log for partition in range(info.partitions) if (log := self._logs.get((info.name, partition)))]
-        for log in logs:
-            self._logs.delete(log.topic, log.partition)
-        return logs
-
-    def _configure(self, info: TopicInfo) -> None:
-        config = self.settings(info.name)
-        for partition in range(info.partitions):
-            log = self._logs.get((info.name, partition))
-            if log is not None and log.config != config:
-                log.config = config
+    def _end(self, change: _Change, outcome: Sequence[Answer] | Exception) -> None:
+        self._on_its_way = None
+        _settle(change, outcome)
+        self._begin_next()
 
     async def _adopt(self) -> None:
-        """Makes the logs that were found and the metadata agree: neither has lost what the other tells.
-
-        Logs of a topic that was deleted go. A topic that only its directories tell of, as in a directory of Kafka's, is
-        taken into the metadata. A log whose id a crash has kept from the disk gets its topic's.
-        """
-        strays: dict[str, list[PartitionLog]] = {}
-        for log in self._logs.logs():
-            info = self.topic(log.topic)
-            if log is self._log:
-                continue
-            if self._metadata.was_removed(log.topic_id):
-                self._logs.delete(log.topic, log.partition)
-            elif info is None:
-                strays.setdefault(log.topic, []).append(log)
-            elif log.topic_id == NO_ID:
-                log.topic_id = info.topic_id
-            elif log.topic_id != info.topic_id:
-                raise StorageError(
-                    f"{log.path} has topic id {log.topic_id.hex()}, the metadata has {info.topic_id.hex()} for "
-                    f"{log.topic}; move the directory that is not wanted away"
-                )
-        for name, logs in strays.items():
+        """Takes topics into the metadata that only their directories tell of, as those of a Kafka do."""
+        for name, logs in self._topic_logs.unknown(self._metadata, self._log).items():
             topic_id = next((log.topic_id for log in logs if log.topic_id != NO_ID), None) or self._new_id()
             partitions = max(log.partition for log in logs) + 1
             LOG.warning("topic %s with %d partition(s) is taken in: the metadata did not know it", name, partitions)
@@ -313,8 +297,7 @@ class ClusterShell:
                 raise StorageError(f"{logs[0].path} cannot be taken in as a topic: {answer.message}; move it away")
             appended = self._append(decision.records)
             await self._journal.on_disk(self._log, appended)
-            for record in decision.records:
-                self._metadata.apply(record)
+            self._apply(decision)
             for log in logs:
                 log.topic_id = topic_id
 

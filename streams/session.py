@@ -24,6 +24,8 @@ from .task import Drained, Task, make_task
 from .task_options import TaskOptions
 
 LONGEST_POLL_MS = 100
+# A member of the group that has had no partition for so long will not get one soon.
+SPARE_AFTER_MS = 3_000
 
 
 class Session:
@@ -48,7 +50,7 @@ class Session:
         self._active_ms: dict[TopicPartition, int] = {}
         self._writing: asyncio.Task[None] | None = None
         self._rows_since_commit = 0
-        self._commit_ms = self._purge_ms = client.clock.monotonic_ms()
+        self._commit_ms = self._purge_ms = self._without_tasks_ms = client.clock.monotonic_ms()
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -228,9 +230,14 @@ class Session:
         return {**self._committed, **{place: task.position for place, task in self._tasks.items()}}
 
     def has_reached_ends(self) -> bool:
-        """Whether the partitions of this process have come to the ends of a bounded run."""
+        """Whether the partitions of this process have come to the ends of a bounded run, or it is given none."""
         assert self.ends is not None
-        return bool(self._tasks) and self.ends.reached({place: task.position for place, task in self._tasks.items()})
+        now_ms = self._client.clock.monotonic_ms()
+        if self._tasks or self.consumer.group_metadata.generation < 0:
+            self._without_tasks_ms = now_ms
+        if not self._tasks:
+            return now_ms - self._without_tasks_ms >= SPARE_AFTER_MS
+        return self.ends.reached({place: task.position for place, task in self._tasks.items()})
 
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """What the whole group has committed."""

@@ -72,7 +72,7 @@ class SourceTask:
 
     @property
     def late(self) -> int:
-        return sum(stage.metrics["late"] for stage in self.stages.values())
+        return sum(stage.store.slots.dropped["late"] for stage in self.stages.values())
 
     def waits_for_quiet(self, elapsed_ms: int, /, *, idle_after_ms: int) -> bool:
         """Whether quiet() after so long would change anything."""

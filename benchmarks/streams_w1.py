@@ -64,9 +64,9 @@ async def fill(client: Client, topic: str, workload: str, count: int) -> None:
         await producer.flush()
 
 
-def topology(workload: str, name: str, source: str, sink: str) -> ms.Topology:
+def topology(workload: str, name: str, source: str, sink: str, *, repartition: bool) -> ms.Topology:
     made = ms.Topology(name)
-    rows = made.stream(source, value=ms.json(SCHEMA), time="ts", partitioned_by=["host"])
+    rows = made.stream(source, value=ms.json(SCHEMA), time="ts", partitioned_by=[] if repartition else ["host"])
     window = ms.tumbling("1m", grace=0 if workload == "w1" else "5s")
     counted = (
         rows.group_by("host", "level").window(window).aggregate(count=agg.count(), latency_ms=agg.sum("latency_ms"))
@@ -101,9 +101,10 @@ async def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
             partitions = 6 if options.workload == "w1" else 1
             await client.admin.create_topics([NewTopic(topic, partitions, -1, {"retention.ms": "-1"})])
             await fill(client, topic, options.workload, count)
-        warm = topology(options.workload, f"{name}-warm-app", f"{name}-warm", f"{name}-warm-out").plan
-        await run(warm, client, to_end=True, config=config)
-        plan = topology(options.workload, f"{name}-app", f"{name}-in", f"{name}-out").plan
+        moved = options.repartition
+        warm = topology(options.workload, f"{name}-warm-app", f"{name}-warm", f"{name}-warm-out", repartition=moved)
+        await run(warm.plan, client, to_end=True, config=config)
+        plan = topology(options.workload, f"{name}-app", f"{name}-in", f"{name}-out", repartition=moved).plan
         profile = cProfile.Profile() if options.profile else None
         progress = StreamProgress(plan.name)
         began, cpu = time.perf_counter(), _cpu_s()
@@ -116,7 +117,8 @@ async def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
         wall, cpu = time.perf_counter() - began, _cpu_s() - cpu
         rows, counted = await totals(client, f"{name}-out")
     return {
-        "workload": options.workload, "events": options.events, "wall_s": round(wall, 2), "cpu_s": round(cpu, 2),
+        "workload": options.workload + (" repartitioned" if options.repartition else ""),
+        "events": options.events, "wall_s": round(wall, 2), "cpu_s": round(cpu, 2),
         "events_per_s": round(options.events / wall), "events_per_cpu_s": round(options.events / cpu),
         "result_rows": rows, "counted": counted, "commits": progress.commits,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "bootstrap": bootstrap.split(":")[0],
@@ -135,6 +137,7 @@ def main() -> None:
     parser.add_argument("--bootstrap", default="")
     parser.add_argument("--core", type=int, default=1)
     parser.add_argument("--commit-interval-ms", type=int, default=100)
+    parser.add_argument("--repartition", action="store_true", help="as if it were not known that keys are partitioned")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     if options.core >= 0:

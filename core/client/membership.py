@@ -145,6 +145,7 @@ class Membership:
             await owner.lose(owned)
         elif owned and not state.cooperative:
             await owner.revoke(owned)
+        self._wanted = False  # What asked for a rejoin while the callbacks ran is met by this one.
         topics = owner.topics()
         joined = await self._join(topics)
         leads = joined.leader == joined.member_id

@@ -71,7 +71,9 @@ class Producer:
             raise
         finally:
             await self._scope.__aexit__(kind, error, trace)
-            self._sender.drop_all(Retriable("the producer was closed before these records were acknowledged"))
+            self._drop_rows()
+            for tracker in list(self._trackers):
+                tracker.failed(Retriable("the producer was closed before these records were acknowledged"))
             await self._sender.close()
             if self._transactions is not None:
                 await self._transactions.close()
@@ -161,7 +163,7 @@ class Producer:
         self._drop_rows()
         dropped = Retriable("the transaction was aborted")
         self._sender.drop_all(dropped)
-        while self._sender.in_flight or self._sender.accumulator.count:
+        while self._sender.busy:
             await self._sender.progress.wait()
             self._sender.drop_all(dropped)
         self._first_failure = None

@@ -60,9 +60,9 @@ class Sender:
         )
 
     @property
-    def in_flight(self) -> int:
-        """Requests that are not answered."""
-        return sum(self._in_flight.values())
+    def busy(self) -> bool:
+        """Whether requests are not answered, or batches are not done."""
+        return self._adding or self.accumulator.count > 0 or any(self._in_flight.values())
 
     def append(self, batch: Batch) -> None:
         self.accumulator.append(batch)
@@ -149,6 +149,7 @@ class Sender:
             self.drop_all(error)
         finally:
             self._adding = False
+            self.progress.give()
             self.wake()
 
     def _send_some(self, now_ms: int) -> bool:

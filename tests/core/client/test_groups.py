@@ -303,6 +303,24 @@ async def test_a_member_beats_while_a_callback_takes_its_time(cluster: Target):
             assert [records.num_rows for records in await polling] == [1]
 
 
+async def test_a_rebalance_that_waited_for_poll_happens_once(cluster: Target):
+    async with cluster.client() as client:
+        topic, group = await new_topic(client, cluster.name(), partitions=2), cluster.name("group")
+        async with consumer(client, group_id=group, **QUICK) as first:
+            first.subscribe([topic])
+            while len(first.assignment) < 2:
+                await first.poll(100)
+            async with member(client, group, [topic]) as second:
+                assert second.task is not None
+                await asyncio.wait([second.task], timeout=0.5)  # Heartbeats ask for the rebalance again and again.
+                while len(first.assignment) != 1 or shares(second) != [1]:
+                    await first.poll(20)
+                generation = first.group_metadata.generation
+                for _ in range(10):
+                    await first.poll(50)
+                assert first.group_metadata.generation == generation
+
+
 async def test_leaving_hands_partitions_over_at_once(cluster: Target):
     async with cluster.client() as client:
         topic, group = await new_topic(client, cluster.name(), partitions=2), cluster.name("group")

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -6,6 +7,7 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import columns, new_topic, numbered, producer, read_all, values_of
 
+from millstream.core.client.client import Client
 from millstream.core.client.delivery import DeliveredRange, RowDelivery
 from millstream.core.errors import ErrorCode, PlanError, ProtocolError, Retriable
 from millstream.core.records import HEADER_TYPE
@@ -177,6 +179,23 @@ async def test_an_empty_batch_is_delivered_at_once(cluster: Target):
         topic = await new_topic(client, cluster.name())
 
         assert (await (await writer.send(topic, columns([])))).ranges == ()
+
+
+async def test_what_a_producer_that_fails_had_in_hand_is_given_up(cluster: Target):
+    futures: list[asyncio.Future[Any]] = []
+
+    async def fail(client: Client, topic: str) -> None:
+        async with producer(client, linger_ms=1000) as writer:
+            futures.append(await writer.send(topic, columns([b"v"])))
+            futures.append(await writer.produce(topic, b"row"))
+            raise KeyError
+
+    async with cluster.client() as client:
+        topic = await new_topic(client, cluster.name())
+        with pytest.raises(KeyError):
+            await fail(client, topic)
+
+    assert all(future.done() for future in futures)
 
 
 async def test_a_send_that_is_cancelled_leaves_the_producer_usable(cluster: Target):

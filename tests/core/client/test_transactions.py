@@ -35,6 +35,26 @@ async def test_what_is_committed_is_seen_and_what_is_aborted_is_not(cluster: Tar
         assert sorted(value or b"" for value in await committed_values(client, topic)) == expected
 
 
+async def test_an_abort_at_any_moment_leaves_the_next_transaction_clean(cluster: Target):
+    async with cluster.client() as client:
+        topic = await new_topic(client, cluster.name(), partitions=3)
+        async with transactional(client, cluster.name("txn")) as writer:
+            await writer.init_transactions()
+            for turn in range(12):
+                writer.begin()
+                for partition in range(3):
+                    await writer.send(topic, columns([b"aborted"]), partition)
+                for _ in range(turn):
+                    await asyncio.sleep(0)
+                await writer.abort()
+                writer.begin()
+                await writer.send(topic, columns([b"%d" % turn]), turn % 3)
+                await writer.commit()
+
+        values = await committed_values(client, topic)
+        assert sorted(int(value or 0) for value in values) == list(range(12))
+
+
 async def test_an_empty_transaction_commits(cluster: Target):
     async with cluster.client() as client, transactional(client, cluster.name("txn")) as writer:
         await writer.init_transactions()

@@ -33,8 +33,8 @@ def _w1(address: str, folder: Path) -> Table:
     table.rows.append(_hand_loop(address, "w1", W1_EVENTS, 6))
     table.notes.append(
         f"Exactly once with changelog, commit interval {COMMIT_MS} ms, for Millstream and Kafka Streams; the loop by "
-        "hand keeps nothing that survives a crash and writes final windows only. On the embedded log the one core also does "
-        "the broker's work; a real Kafka has the other core to itself."
+        "hand keeps nothing that survives a crash and writes final windows only. On the embedded log the one core also "
+        "does the broker's work; a real Kafka has the other core to itself."
     )
     return table
 

@@ -1,8 +1,8 @@
 """Kafka's error codes and this project's exceptions. Pure.
 
-Three kinds, three bases: a mistake of the user or peer that is answered (ConfigError, PlanError, ProtocolError), a state
-of the world that the runtime knows how to meet (Retriable and below), and damage that stops one thing (CorruptRecords,
-StorageError). A bug of ours is an AssertionError.
+Three kinds, three bases: a mistake of the user or peer that is answered (ConfigError, PlanError, ProtocolError), a
+state of the world that the runtime knows how to meet (Retriable and below), and damage that stops one thing
+(CorruptRecords, StorageError). A bug of ours is an AssertionError.
 Source: org.apache.kafka.common.protocol.Errors of Kafka 4.3.1.
 """
 

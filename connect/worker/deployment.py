@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ..api import SinkConnector, SourceConnector
-from ..converters.converter import value_converter
+from ..converters.choice import value_converter
 from ..registry import Connector, find
 
 

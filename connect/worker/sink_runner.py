@@ -15,7 +15,8 @@ from ...core.client.config import consumer_config, producer_config
 from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
 from ...core.records import Records
 from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
-from ..converters.converter import Converter, Failure, value_converter
+from ..converters.choice import value_converter
+from ..converters.converter import Converter, Failure
 from .dead_letters import DeadLetters
 from .deployment import Deployment
 from .progress import TaskProgress
@@ -140,7 +141,7 @@ class SinkRunner:
             self._progress.bytes += sum(one.columns.nbytes for one in records)
         await self._commit(await self._until_ready(self._task.pre_commit))
 
-    async def _poll(self, wait_ms: float, bytes_max: int | None = None) -> Sequence[Records]:
+    async def _poll(self, wait_ms: int, bytes_max: int | None = None) -> Sequence[Records]:
         try:
             return await self._consumer.poll(wait_ms, max_bytes=bytes_max)
         except Fenced as error:

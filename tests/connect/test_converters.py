@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.connect.converters.converter import Converter, declared_schema, value_converter
+from millstream.connect.converters.choice import declared_schema, value_converter
+from millstream.connect.converters.converter import Converter
 from millstream.core.errors import ConfigError
 
 

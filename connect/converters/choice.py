@@ -1,0 +1,71 @@
+"""Which converter a sink's config means. Pure. Tested in tests/connect/test_converters.py."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from ...core.errors import ConfigError
+from .converter import Converter
+from .json import JsonConverter
+from .plain import PlainConverter
+
+NAMES = ("json", "string", "bytes")
+ALIASES = {
+    "org.apache.kafka.connect.json.JsonConverter": "json",
+    "org.apache.kafka.connect.storage.StringConverter": "string",
+    "org.apache.kafka.connect.converters.ByteArrayConverter": "bytes",
+    "JsonConverter": "json",
+    "StringConverter": "string",
+    "ByteArrayConverter": "bytes",
+}
+TYPES = {
+    "string": pa.string(),
+    "bytes": pa.binary(),
+    "boolean": pa.bool_(),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "timestamp": pa.timestamp("ms", tz="UTC"),
+}
+
+
+def declared_schema(declared: Mapping[str, str]) -> pa.Schema:
+    """An Arrow schema from names of types. Raises ConfigError with every type that is not known."""
+    faults = []
+    for column, kind in declared.items():
+        if kind not in TYPES:
+            near = difflib.get_close_matches(kind, TYPES, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            faults.append(f"value.schema: {column}={kind!r}: must be one of {', '.join(TYPES)}{hint}")
+    if faults:
+        raise ConfigError(faults)
+    return pa.schema([(column, TYPES[kind]) for column, kind in declared.items()])
+
+
+def value_converter(values: Mapping[str, Any]) -> Converter:
+    """The converter that a sink's config names; json when it names none. Raises ConfigError."""
+    given = values["value.converter"] or "json"
+    name = ALIASES.get(given, given)
+    declared = values.get("value.schema")
+    if name == "json":
+        envelope = _flag(values, "value.converter.schemas.enable")
+        return JsonConverter(declared_schema(declared) if declared else None, envelope=envelope)
+    if declared:
+        raise ConfigError(f"value.schema goes with value.converter=json, not {name}: leave one of them out")
+    if name in ("string", "bytes"):
+        return PlainConverter(pa.string() if name == "string" else pa.binary())
+    near = difflib.get_close_matches(given, [*NAMES, *ALIASES], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+    raise ConfigError(f"value.converter={given!r}: no such converter; {hint}")
+
+
+def _flag(values: Mapping[str, Any], key: str) -> bool | None:
+    text = str(values.get(key, "")).lower()
+    if text not in ("", "true", "false"):
+        raise ConfigError(f"{key}={values[key]!r}: must be true or false")
+    return None if not text else text == "true"

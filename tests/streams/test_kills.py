@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services.millstream import MillstreamBroker
 from streams.clusters import create, fill, read_all, unique
 from streams.killable import WINDOW_MS
 
@@ -150,3 +151,21 @@ def test_killed_while_it_runs_on(kafka: str) -> None:
     assert last.wait() == 0
 
     check(kafka, sink, closed)
+
+
+def test_the_broker_killed_under_a_topology_that_runs_on(broker_server: MillstreamBroker) -> None:
+    source, sink = unique("in"), unique("out")
+    bootstrap = broker_server.bootstrap
+    inputs = asyncio.run(prepare(bootstrap, source, 2, 12_000))
+    victim = Victim(bootstrap, unique("app"), source, sink, "end")
+    choice = random.Random(9)
+
+    for _ in range(5):
+        try:
+            victim.process.wait(choice.uniform(0.05, 1.5))
+        except subprocess.TimeoutExpired:
+            broker_server.kill()
+            broker_server.start()
+
+    assert victim.wait() == 0
+    check(bootstrap, sink, expected(inputs))

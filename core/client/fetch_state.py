@@ -17,6 +17,8 @@ Buffer = bytes | bytearray | memoryview
 
 BATCH_PREFIX_BYTES = 12
 BATCH_MIN_BYTES = 61
+_CODEC_AT = 22
+_CODEC_MASK = 0x07
 _LAST_OFFSET_DELTA_AT = 23
 _PREFIX = struct.Struct(">qi")
 _DELTA = struct.Struct(">i")
@@ -32,6 +34,11 @@ class Blob:
     from_offset: int
     next_offset: int
     aborted: tuple[tuple[int, int], ...]
+
+    @property
+    def compressed(self) -> bool:
+        """Whether its first batch is."""
+        return bool(self.data[0][_CODEC_AT] & _CODEC_MASK)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millstream.core.client.fetch_state import Blob, FetchBuffer, Ready, whole_batches
-from millstream.core.records import RECORDS_SCHEMA, Records
+from millstream.core.records import RECORDS_SCHEMA, Records, encode
 from millstream.core.wire.batches import SimpleRecord, build_batch
 
 KEY = ("t", 0)
@@ -51,6 +52,14 @@ def test_arbitrary_bytes_are_walked_to_an_end(data: bytes):
     size, _ = whole_batches([data])
 
     assert 0 <= size <= len(data)
+
+
+@pytest.mark.parametrize("codec", ["none", "lz4"])
+def test_a_blob_knows_whether_it_is_compressed(codec: str):
+    columns = pa.record_batch({"key": pa.nulls(1, pa.binary()), "value": pa.array([b"v"])})
+    data = encode(columns, codec=codec, now_ms=1)[0].data
+
+    assert Blob(0, (data,), len(data), 0, 1, ()).compressed is (codec != "none")
 
 
 def test_the_position_moves_past_offsets_without_records():

@@ -13,6 +13,9 @@ from confluent_kafka import Consumer, Producer
 from kafka import KafkaConsumer, KafkaProducer
 from services.millstream import MillstreamBroker
 
+# kafka-python leaves sockets to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 RECORDS = [(f"key-{number}".encode(), f"value {number} ".encode() * 20) for number in range(200)]
 

@@ -1,6 +1,7 @@
 """The house rules that a machine can hold: direction of imports, purity, sizes, and what the wheel contains."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -46,6 +47,11 @@ def source_files() -> Iterator[Path]:
     yield from sorted(ROOT.glob("*.py"))
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -57,7 +63,7 @@ def is_generated(path: Path) -> bool:
 def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
     """Line and dotted name, from the package root, of each import of this project's own modules; others as written."""
     package = list(path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 base = package[: len(package) - node.level + 1]
@@ -115,7 +121,7 @@ def test_files_stay_below_four_hundred_lines_or_say_why() -> None:
     wrong = []
     for path in source_files():
         count = path.read_text().count("\n")
-        header = ast.get_docstring(ast.parse(path.read_text())) or ""
+        header = ast.get_docstring(parsed(path)) or ""
         if not is_generated(path) and (count > 600 or (count > 400 and "over 400 lines" not in header)):
             wrong.append(f"{relative(path)}: {count} lines")
     assert wrong == []
@@ -126,7 +132,7 @@ def test_functions_stay_below_seventy_lines() -> None:
     for path in source_files():
         if is_generated(path):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 count = (node.end_lineno or node.lineno) - node.lineno + 1
                 if count > 70:
@@ -138,7 +144,7 @@ def test_every_module_says_what_it_is() -> None:
     silent = [
         relative(path)
         for path in source_files()
-        if path.name != "__init__.py" and not is_generated(path) and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.name != "__init__.py" and not is_generated(path) and not ast.get_docstring(parsed(path))
     ]
     assert silent == []
 

@@ -101,7 +101,10 @@ class Folder:
             if seen is not None:
                 found.append(seen)
         unique = {seen.key: seen for seen in found}
-        return sorted(unique.values(), key=lambda seen: (seen.modified_ns, seen.path))
+        # Of files changed in the same tick of the clock, as at a rotation, the one with the longer name is older, and
+        # of names as long the later one: access.log.2, access.log.1, access.log.
+        by_name = sorted(unique.values(), key=lambda seen: (len(seen.path), seen.path), reverse=True)
+        return sorted(by_name, key=lambda seen: seen.modified_ns)
 
     def _paths(self) -> Sequence[str]:
         config = self._config

@@ -139,6 +139,21 @@ def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Calla
     run(scenario)
 
 
+def test_files_rotated_within_one_tick_of_the_clock_are_read_oldest_first(tmp_path: Path) -> None:
+    """The new file came first, as its name does; what was left of the old one was then late for its windows."""
+    for name in ("a.log", "a.log.1", "a.log.2", "a.log.10"):
+        (tmp_path / name).write_text(f"{name}\n")
+        os.utime(tmp_path / name, ns=(10**18, 10**18))
+
+    async def scenario() -> list[str]:
+        reader = Reader(tmp_path)
+        await reader.start(bounded=True)
+        await reader.poll_to_end()
+        return reader.lines
+
+    assert asyncio.run(scenario()) == ["a.log.10", "a.log.2", "a.log.1", "a.log"]
+
+
 def test_a_file_renamed_out_of_sight_is_read_to_its_end(tmp_path: Path) -> None:
     async def scenario() -> None:
         reader = Reader(tmp_path)

@@ -1,10 +1,11 @@
 """Writes traffic of a busy web server into rotating log files: access.log, then access.log.1 and so on.
 
 Lines are made from a seed, in the order of their times but for a few seconds, as a server that logs at the end of a
-request writes them.
+request writes them. Traffic comes in waves, a part of it fails for a quarter of an hour, and some lines are cut off.
 """
 
 import datetime
+import math
 import os
 import random
 import sys
@@ -15,6 +16,10 @@ START = datetime.datetime(2026, 3, 14, 21, 0, tzinfo=datetime.UTC)
 SPAN_S = 6 * 3600
 LATE_BY_S_MAX = 4
 LINES_PER_FILE = 60_000
+CUT_EVERY = 100_000
+WAVES, WAVE_HEIGHT = 2, 0.6
+FAILURE_S = (4 * 3600, 4 * 3600 + 900)
+FAILING_PERCENT = 25
 PATHS = [
     "/",
     "/index.html",
@@ -34,15 +39,23 @@ def lines(count: int, seed: int = 7) -> Iterator[str]:
     rng = random.Random(seed)
     stamps: dict[int, str] = {}
     for number in range(count):
-        second = number * SPAN_S // count - rng.randrange(LATE_BY_S_MAX)
+        second = int(SPAN_S * _waved(number / count)) - rng.randrange(LATE_BY_S_MAX)
         stamp = stamps.get(second)
         if stamp is None:
             stamp = stamps[second] = (START + datetime.timedelta(seconds=second)).strftime("%d/%b/%Y:%H:%M:%S +0000")
         status = STATUSES[rng.randrange(100)]
+        if FAILURE_S[0] <= second < FAILURE_S[1] and rng.randrange(100) < FAILING_PERCENT:
+            status = 503
         size = "-" if status == 304 else str(int(rng.lognormvariate(8, 1.2)))
         host = f"10.{rng.randrange(4)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
         path, agent = PATHS[rng.randrange(8)], AGENTS[rng.randrange(4)]
-        yield f'{host} - - [{stamp}] "GET {path} HTTP/1.1" {status} {size} "-" "{agent}"\n'
+        line = f'{host} - - [{stamp}] "GET {path} HTTP/1.1" {status} {size} "-" "{agent}"\n'
+        yield line if (number + 1) % CUT_EVERY else line[:60] + "\n"
+
+
+def _waved(part: float) -> float:
+    """From 0 to 1 and never back, slower where traffic is dense."""
+    return part - WAVE_HEIGHT * math.sin(2 * math.pi * WAVES * part) / (2 * math.pi * WAVES)
 
 
 def write_rotating(folder: Path, count: int) -> None:

@@ -26,39 +26,39 @@ class Trap:
         self._word = word
         self._lock = threading.Lock()
 
-    def counts(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
-        """Whether this call is the one."""
-        told = [repr(value) for value in (*arguments[1:], *named.values())] if self._word else []
-        told += [str(getattr(arguments[0], name, "")) for name in OF_THE_OBJECT] if arguments else []
-        if self._word and not any(self._word in text for text in told):
-            return False
+    def step(self, when: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """A call begins, or has returned; one that raises has not."""
+        if when != self._when or not self._is_meant(arguments, named):
+            return
         with self._lock:
             self._left -= 1
-            return self._left == 0
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    def spring(self, when: str, is_the_one: bool) -> None:
-        if is_the_one and when == self._when:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def _is_meant(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        if not self._word:
+            return True
+        told = [repr(value) for value in (*arguments[1:], *named.values())]
+        told += [str(getattr(arguments[0], name, "")) for name in OF_THE_OBJECT] if arguments else []
+        return any(self._word in text for text in told)
 
     def around(self, function: Any) -> Any:
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def slow(*arguments: Any, **named: Any) -> Any:
-                one = self.counts(arguments, named)
-                self.spring("before", one)
+                self.step("before", arguments, named)
                 result = await function(*arguments, **named)
-                self.spring("after", one)
+                self.step("after", arguments, named)
                 return result
 
             return slow
 
         @functools.wraps(function)
         def quick(*arguments: Any, **named: Any) -> Any:
-            one = self.counts(arguments, named)
-            self.spring("before", one)
+            self.step("before", arguments, named)
             result = function(*arguments, **named)
-            self.spring("after", one)
+            self.step("after", arguments, named)
             return result
 
         return quick

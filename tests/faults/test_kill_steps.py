@@ -12,7 +12,7 @@ from faults.pipeline_runs import PipelineFolder
 from faults.test_random_kills import check, settings
 
 PIECE_EVERY_S = 0.3
-PIECES_MAX = 100
+PIECES_MAX = 200
 SEND = "millstream.core.client.producer:Producer.send"
 SEND_OFFSETS = "millstream.core.client.producer:Producer.send_offsets"
 DECIDED = "millstream.core.broker.transactions:TransactionsShell._decided"

@@ -1,0 +1,133 @@
+"""What `make demo` runs: its answers are those that DuckDB computes from the same log files."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+from faults.access_lines import EXAMPLE, access_lines, malformed
+
+QUANTILE_ERROR = 0.004
+Answer = tuple[int, int, int | None, float | None]
+
+FROM_LOGS = r"""
+with lines as (
+    select unnest(string_split(rtrim(content, chr(10)), chr(10))) as line from read_text($files)
+), fields as (
+    select regexp_extract(
+        line,
+        '^\S+ \S+ \S+ \[([^\]]+)\] "(?:[^"\\]|\\.)*" (\d{3}) (\d+|-) "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*"$',
+        ['time', 'status', 'size']
+    ) as found from lines
+), requests as (
+    select
+        time_bucket(interval 1 minute, strptime(found.time, '%d/%b/%Y:%H:%M:%S +0000')) as minute,
+        found.status::int as status,
+        try_cast(found.size as bigint) as size
+    from fields where found.status <> ''
+)
+select
+    epoch_ms(minute), status, count(*), count(*) filter (status >= 400), sum(size)::bigint,
+    list_sort(list(size) filter (size is not null))[ceil(0.99 * count(size))::bigint]
+from requests group by all
+"""
+FROM_LAKE = """
+select epoch_ms(window_start), status, requests, errors, bytes, p99_bytes
+from read_parquet($files, hive_partitioning = false)
+"""
+
+
+def answers(query: str, files: list[str]) -> dict[tuple[int, int], Answer]:
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        rows = connection.execute(query, {"files": files}).fetchall()
+    found = {(row[0], row[1]): tuple(row[2:]) for row in rows}
+    assert len(found) == len(rows), "a window stands there twice"
+    return found  # type: ignore[return-value]
+
+
+def run_demo(folder: Path, timeout_s: float = 90, **settings: str) -> str:
+    """Runs it as make does, in a folder of its own; returns what it printed."""
+    environment = {name: value for name, value in os.environ.items() if name != "LOGS"} | settings
+    command = [sys.executable, str(EXAMPLE / "demo.py")]
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+def lake_files(folder: Path) -> list[str]:
+    return sorted(str(path) for path in (folder / "demo-data/lake/tables").rglob("*.parquet"))
+
+
+def agree(found: Mapping[tuple[int, int], Answer], expected: Mapping[tuple[int, int], Answer]) -> None:
+    """Counts and sums exactly, the quantile within its stated error."""
+    assert {key: answer[:3] for key, answer in found.items()} == {key: answer[:3] for key, answer in expected.items()}
+    for key, (*_, p99) in expected.items():
+        ours = found[key][3]
+        assert ours == p99 or (ours is not None and p99 and abs(ours - p99) <= QUANTILE_ERROR * p99), key
+
+
+def test_the_demo_ends_by_itself_with_the_answers_of_duckdb(tmp_path: Path) -> None:
+    printed = run_demo(tmp_path, DEMO_LINES="100000")
+
+    logs = sorted(str(path) for path in (tmp_path / "demo-data/logs").iterdir())
+    assert len(logs) == 2
+    agree(answers(FROM_LAKE, lake_files(tmp_path)), answers(FROM_LOGS, logs))
+    assert "100,000 lines from files to the lake" in printed
+    assert "0 late lines, 1 malformed lines set aside" in printed
+
+
+@pytest.mark.slow
+def test_windows_of_thousands_of_sizes_are_within_the_stated_error(tmp_path: Path) -> None:
+    run_demo(tmp_path, DEMO_LINES="1000000")
+
+    logs = sorted(str(path) for path in (tmp_path / "demo-data/logs").iterdir())
+    found, expected = answers(FROM_LAKE, lake_files(tmp_path)), answers(FROM_LOGS, logs)
+    assert max(answer[0] for answer in expected.values()) > 2_000
+    agree(found, expected)
+
+
+def test_two_log_files_of_the_same_days_lose_no_line_as_late(tmp_path: Path) -> None:
+    lines = access_lines()
+    for name, part in (("one.log", lines[0::2]), ("two.log", lines[1::2])):
+        (tmp_path / name).write_bytes(b"".join(line + b"\n" for line in part))
+
+    printed = run_demo(tmp_path, LOGS="*.log")
+
+    logs = [str(tmp_path / "one.log"), str(tmp_path / "two.log")]
+    agree(answers(FROM_LAKE, lake_files(tmp_path)), answers(FROM_LOGS, logs))
+    assert f"0 late lines, {len(malformed(lines))} malformed lines set aside" in printed
+
+
+def test_logs_that_are_not_there_or_not_in_the_format_are_told_in_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLE / "demo.py")]
+    environment = os.environ | {"LOGS": "none/*.log"}
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: LOGS='none/*.log' matches no file")
+    assert list(tmp_path.iterdir()) == []
+
+    (tmp_path / "other.log").write_text("this is\nno access log\n")
+    printed = run_demo(tmp_path, LOGS="other.log")
+    assert "2 lines were read and none is in the combined log format" in printed
+
+
+def test_a_folder_with_other_files_is_never_cleared(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    command = [sys.executable, str(EXAMPLE / "demo.py")]
+    environment = os.environ | {"DEMO_DIR": "mine"}
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert result.returncode == 1
+    assert "holds other files" in result.stderr
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"

@@ -10,11 +10,12 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..errors import MillstreamError, ProtocolError, Retriable, WireError
+from ..errors import Fenced, MillstreamError, ProtocolError, Retriable, WireError
 from ..wire.messages.k11_join_group import JoinGroupRequest
 from ..wire.messages.k12_heartbeat import HeartbeatRequest
 from ..wire.messages.k13_leave_group import LeaveGroupRequest
 from ..wire.messages.k14_sync_group import SyncGroupRequest
+from ..wire.messages.k15_describe_groups import DescribeGroupsRequest
 from .assignors import ASSIGNORS
 from .client import GROUP, Client
 from .config import ConsumerConfig
@@ -33,6 +34,8 @@ from .tasks import Signal, TaskScope
 
 PROTOCOL_TYPE = "consumer"
 LEAVE_TIMEOUT_MS = 2_000
+# Joins that the protocol itself sends round again: to learn a member id, and when others come in meanwhile.
+AGAIN_AT_ONCE = 3
 
 log = logging.getLogger(__name__)
 
@@ -108,17 +111,17 @@ class Membership:
             try:
                 await self._rejoin()
                 failures = 0
-            except (_TryAgain, Retriable, WireError) as error:
+            except (_TryAgain, MillstreamError) as error:
+                if isinstance(error, Fenced | ProtocolError) and not getattr(error, "retriable", False):
+                    self.state.lost(unknown=True)
+                    self._owner.fail(error)
+                    return
                 self._wanted = True
-                failures += 0 if isinstance(error, _TryAgain) else 1
-                if failures:
+                failures += 1
+                if not isinstance(error, _TryAgain) or failures > AGAIN_AT_ONCE:
                     self._check_silence()
                     log.info("group %s: cannot join yet: %s", self._group_id, error)
                     await asyncio.sleep(self._client.backoff_ms(failures) / 1000)
-            except MillstreamError as error:
-                self.state.lost(unknown=True)
-                self._owner.fail(error)
-                return
 
     async def leave(self, reason: str) -> None:
         """Tell the coordinator that we go, so that others take over at once. Static members stay counted in."""
@@ -160,7 +163,7 @@ class Membership:
         await owner.give(change.added)
         if change.again:
             self.rejoin("partitions were given up for others")
-        elif leads and joined.skip_assignment and not self._is_whole(joined, assigned):
+        elif leads and joined.skip_assignment and not await self._is_whole():
             self.rejoin("the assignment may be from before topics changed")
 
     async def _join(self, topics: Collection[str]) -> Any:
@@ -207,11 +210,16 @@ class Membership:
         self._led_counts = counts
         return {} if joined.skip_assignment else assignor.assign(members, counts)
 
-    def _is_whole(self, joined: Any, assigned: Collection[TopicPartition]) -> bool:
-        """Whether we, the only member, have every partition there is; what other members have is not known here."""
+    async def _is_whole(self) -> bool:
+        """Whether the members have, between them, every partition that there is now."""
         counts = self._led_counts or {}
         everything = {(topic, number) for topic, count in counts.items() for number in range(count)}
-        return len(joined.members) == 1 and set(assigned) == everything
+        response = await self._ask(
+            DescribeGroupsRequest(groups=[self._group_id]),
+            codes=lambda response: [group.error_code for group in response.groups],
+        )
+        members = [member for group in response.groups for member in group.members]
+        return everything == {key for member in members for key in decode_assignment(member.member_assignment)}
 
     async def _sync(self, joined: Any, assignments: Mapping[str, list[TopicPartition]]) -> tuple[TopicPartition, ...]:
         if not assignments and joined.leader != joined.member_id:
@@ -235,15 +243,8 @@ class Membership:
         self._judge(response.error_code, "sync")
         return decode_assignment(response.assignment)
 
-    async def _ask(self, request: Any, *, timeout_ms: int | None = None, request_timeout_ms: int | None = None) -> Any:
-        return await self._client.ask_coordinator(
-            GROUP,
-            self._group_id,
-            request,
-            channel=self._channel,
-            timeout_ms=timeout_ms,
-            request_timeout_ms=request_timeout_ms,
-        )
+    async def _ask(self, request: Any, **options: Any) -> Any:
+        return await self._client.ask_coordinator(GROUP, self._group_id, request, channel=self._channel, **options)
 
     def _judge(self, code: int, step: str) -> None:
         """Act on a join's or sync's error code: go on, try again, or raise what is final."""

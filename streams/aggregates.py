@@ -2,7 +2,7 @@
 
 What each keeps is in ops/accumulators.py. Stated errors: a quantile past `exact_up_to` distinct values is within 0.4 %
 of a value of that rank; a distinct count past `exact_up_to` has a standard error of 1 / sqrt(exact_up_to / 2).
-Tests: tests/streams/test_aggregates.py, tests/dsl/test_type_errors.py.
+Tests: tests/streams/test_properties.py, tests/dsl/test_type_errors.py.
 """
 
 from dataclasses import dataclass

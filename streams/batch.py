@@ -1,6 +1,6 @@
 """Records to the typed rows that a source gives, with their times, and what could not be read. Pure.
 
-Tests: tests/streams/test_task.py.
+Tests: tests/dsl/test_topology.py.
 """
 
 from dataclasses import dataclass

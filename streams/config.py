@@ -1,7 +1,7 @@
 """Settings of a run, under Kafka Streams' names where it has them. Pure.
 
 `consumer.` and `producer.` before a name hand a setting to the run's consumer or producer. Ours alone are process.id
-and max.idle.ms. Source: StreamsConfig of Kafka 4.3.1. Tests: tests/streams/test_config.py.
+and max.idle.ms. Source: StreamsConfig of Kafka 4.3.1. Tests: tests/streams/test_settings.py.
 """
 
 from collections.abc import Mapping

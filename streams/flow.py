@@ -1,7 +1,7 @@
 """The branches below a source or an aggregate, as steps on batches. Pure.
 
 A branch is a chain of row-wise steps that ends in a sink, an aggregate, or a fork into more branches. Compiled from the
-plan once a task. Tests: tests/streams/test_task.py.
+plan once a task. Tests: tests/dsl/test_topology.py.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a task wants written at its next commit. Pure values. Tests: tests/streams/test_task.py."""
+"""What a task wants written at its next commit. Pure values. Tests: tests/dsl/test_topology.py."""
 
 from dataclasses import dataclass
 

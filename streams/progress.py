@@ -1,6 +1,6 @@
 """How far a run is: counts for people, and the offsets at which a bounded run ends. Pure.
 
-Tests: tests/streams/test_progress.py.
+Tests: tests/streams/test_settings.py.
 """
 
 from collections.abc import Iterable, Mapping

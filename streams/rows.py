@@ -2,7 +2,7 @@
 
 A batch on which a step fails is halved until the rows that fail stand alone: they go to the dead letters, their
 neighbours on. Columns that nothing downstream reads are dropped before any filter copies them.
-Tests: tests/streams/test_rows.py.
+Tests: tests/streams/test_dead_letters.py.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..core.client.backoff import backoff_ms
@@ -45,7 +44,6 @@ class Run:
     to_end: bool = False
     upstream_done: asyncio.Event | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    on_progress: Callable[[StreamProgress], None] | None = None
     ends: Ends | None = None
 
 
@@ -56,7 +54,6 @@ async def run(
     to_end: bool = False,
     config: StreamsConfig | None = None,
     progress: StreamProgress | None = None,
-    on_progress: Callable[[StreamProgress], None] | None = None,
     upstream_done: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
 ) -> StreamProgress:
@@ -67,7 +64,7 @@ async def run(
     """
     progress = progress or StreamProgress(plan.name)
     stop = stop or asyncio.Event()
-    this = Run(plan, client, config or StreamsConfig(), progress, to_end, upstream_done, stop, on_progress)
+    this = Run(plan, client, config or StreamsConfig(), progress, to_end, upstream_done, stop)
     failures = 0
     while True:
         before = this.progress.commits
@@ -97,16 +94,9 @@ async def run(
 async def _one_session(this: Run) -> None:
     """From joining the group to the end of the run, or to a failure."""
     give_up = (this.upstream_done or _set()) if this.to_end else None
-    waiting = asyncio.ensure_future(source_partitions(this.client, this.plan, give_up))
-    stopped = asyncio.ensure_future(this.stop.wait())
-    try:
-        await asyncio.wait([waiting, stopped], return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            return
-        sources = waiting.result()
-    finally:
-        for future in (waiting, stopped):
-            future.cancel()
+    sources = await source_partitions(this.client, this.plan, this.stop, give_up)
+    if sources is None:
+        return
     options = await ensure_topics(
         this.client, this.plan, this.config, sources, bounded=this.to_end, seed=secrets.randbits(63)
     )
@@ -121,9 +111,7 @@ async def _one_session(this: Run) -> None:
 async def _run_on(this: Run, session: Session) -> None:
     while not this.stop.is_set():
         await session.step()
-        _report(this)
     await session.commit()
-    _report(this)
 
 
 async def _run_to_end(this: Run, session: Session, sources: dict[str, int]) -> None:
@@ -137,7 +125,6 @@ async def _run_to_end(this: Run, session: Session, sources: dict[str, int]) -> N
             return await session.commit()
         else:
             await session.step()
-            _report(this)
     if not await _to_ends(this, session, this.ends):
         return None
     repartitioned = session.options.repartition_topics(this.plan)
@@ -147,7 +134,6 @@ async def _run_to_end(this: Run, session: Session, sources: dict[str, int]) -> N
         if not await _to_ends(this, session, ends):
             return None
     await session.commit(finishing=True)
-    _report(this)
     return None
 
 
@@ -157,7 +143,6 @@ async def _to_ends(this: Run, session: Session, ends: Ends) -> bool:
     while not this.stop.is_set():
         await session.step()
         this.progress.left = ends.left(session.positions())
-        _report(this)
         if session.has_reached_ends():
             await session.commit()
             committed = await session.committed(ends.partitions)
@@ -166,11 +151,6 @@ async def _to_ends(this: Run, session: Session, ends: Ends) -> bool:
                 return True
     await session.commit()
     return False
-
-
-def _report(this: Run) -> None:
-    if this.on_progress is not None:
-        this.on_progress(this.progress)
 
 
 def _set() -> asyncio.Event:

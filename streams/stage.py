@@ -2,7 +2,7 @@
 
 Three roles: `whole` aggregates rows to results; `partial` aggregates rows and sends what it has through the
 repartition topic at each commit; `merging` adds up partials there. Time: whole and partial follow their own rows,
-merging the watermark. Tests: tests/streams/test_task.py, test_repartition.py.
+merging the watermark. Tests: tests/streams/test_properties.py, test_time.py.
 """
 
 from typing import Literal

@@ -2,7 +2,7 @@
 
 A SourceTask runs everything below a source; a MergeTask what comes after a repartition. `drain` hands over what the
 next transaction holds; after it the task may go on with further records while that transaction is written. Tests:
-tests/streams/test_task.py, test_goldens.py.
+tests/streams/test_goldens.py.
 """
 
 import json

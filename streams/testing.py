@@ -1,7 +1,7 @@
 """Drives a topology without a broker: pipe records in, read what comes out, batch by batch. Shell-free.
 
 As Kafka Streams' TopologyTestDriver; every pipe() is one batch and one commit. Topics may have several partitions, and
-repartition topics are carried inside. Tests: tests/streams/test_goldens.py, test_repartition.py.
+repartition topics are carried inside. Tests: tests/streams/test_goldens.py, test_properties.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

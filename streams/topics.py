@@ -24,14 +24,16 @@ TELL_AFTER_S = 10.0
 log = logging.getLogger(__name__)
 
 
-async def source_partitions(client: Client, plan: Plan, give_up: asyncio.Event | None) -> dict[str, int]:
-    """The partition count of every source topic, once they are there.
+async def source_partitions(
+    client: Client, plan: Plan, stop: asyncio.Event, give_up: asyncio.Event | None
+) -> dict[str, int] | None:
+    """The partition count of every source topic, once they are there; None when `stop` comes first.
 
     Waits for topics that a connector has yet to make; `give_up` set means that none will come any more: PlanError.
     """
     wanted = [source.topic for source in plan.sources()]
     waited_s = 0.0
-    while True:
+    while not stop.is_set():
         last_look = give_up is not None and give_up.is_set()
         cluster = await client.refresh(wanted)
         counts = {topic: cluster.partition_count(topic) or 0 for topic in wanted}
@@ -47,6 +49,7 @@ async def source_partitions(client: Client, plan: Plan, give_up: asyncio.Event |
         waited_s += WAIT_S
         if waited_s >= TELL_AFTER_S > waited_s - WAIT_S:
             log.warning("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
+    return None
 
 
 def dead_letter_topic(plan: Plan, config: StreamsConfig) -> str:

@@ -1,7 +1,7 @@
 """Time after a repartition: one stream time for each source partition, and the slowest decides. Pure.
 
 A partition that is idle (its end reached and nothing new for a while) is left out; when all are idle, the latest time
-that any has reached stands. The watermark never goes back. Tests: tests/streams/test_watermark.py.
+that any has reached stands. The watermark never goes back. Tests: tests/streams/test_time.py.
 """
 
 from dataclasses import dataclass

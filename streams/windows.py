@@ -1,7 +1,7 @@
 """Windows as a plan describes them. Pure. The kernel that puts rows into windows: ops/slots.py.
 
 Source: Kafka Streams' TimeWindows: a window holds start <= time < start + size, starts are multiples of the advance
-and never negative. Tests: tests/streams/test_slot_table.py, tests/dsl/test_windows.py.
+and never negative. Tests: tests/streams/test_properties.py, tests/dsl/test_windows.py.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Each takes (row, slot) pairs in input order. A weight counts how many values an entry stands for: 1 or 0 for rows (an
 empty array: all 1), the partial's own count when partial aggregates are merged; so update and merge are one kernel.
-Tests: tests/streams/test_aggregates.py.
+Tests: tests/streams/test_properties.py.
 """
 
 from typing import NamedTuple

@@ -2,7 +2,7 @@
 
 A partial is a list of columns, int64 (floats as their bits) or binary, that `merge` of the same accumulator reads, be
 it from a changelog or a repartition topic. Kernels: accumulate.py, multiset_table.py. Tests:
-tests/streams/test_aggregates.py.
+tests/streams/test_properties.py.
 """
 
 from collections.abc import Sequence

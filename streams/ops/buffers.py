@@ -1,7 +1,7 @@
 """Arrow arrays as the numpy buffers that kernels take, and back. Pure.
 
 Fixed-width values become int64 or float64; a validity of length 0 stands for "no nulls". Tests:
-tests/streams/test_keys.py.
+tests/streams/test_state.py.
 """
 
 from typing import Any

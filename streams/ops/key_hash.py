@@ -1,7 +1,7 @@
 """Row hashes over several columns, the probe of a hash table, and the comparison with stored row keys. Pure.
 
 Indices are unsigned, so that eight byte reads become one load. Hashes are seeded per table and never stored on disk.
-Source of the stored layout: ops/row_keys.py. Tests: tests/streams/test_keys.py.
+Source of the stored layout: ops/row_keys.py. Tests: tests/streams/test_state.py.
 """
 
 import numpy as np

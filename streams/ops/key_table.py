@@ -1,7 +1,7 @@
 """Rows of group columns to dense ids, and back: a hash table over stored row keys. Pure.
 
 Ids count up from 0 in the order of first appearance, whatever the batches; no result depends on hashes. Two keys with
-one hash (64 bits) are told apart by comparison and kept in a dictionary. Tests: tests/streams/test_keys.py.
+one hash (64 bits) are told apart by comparison and kept in a dictionary. Tests: tests/streams/test_state.py.
 """
 
 from collections.abc import Sequence

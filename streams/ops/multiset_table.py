@@ -1,6 +1,6 @@
 """The multisets of all slots of one aggregate, and their codec. Pure.
 
-Kernels and the rule by which a large multiset becomes coarse: multisets.py. Tests: tests/streams/test_multisets.py.
+Kernels and the rule by which a large multiset becomes coarse: multisets.py. Tests: tests/streams/test_state.py.
 """
 
 import numpy as np

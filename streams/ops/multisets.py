@@ -3,7 +3,7 @@
 QUANTILE: past `limit` distinct keys, keys are cut to their leading bits (128 buckets for each power of two).
 DISTINCT: past `limit` keys, the smaller half of the keys is kept, a k-minimum-values sketch of their hashes.
 What a multiset holds depends on its values only, never on their order or batches. Shell: multiset_table.py.
-Tests: tests/streams/test_multisets.py.
+Tests: tests/streams/test_state.py.
 """
 
 from typing import NamedTuple

@@ -2,7 +2,7 @@
 
 The bytes are canonical (equal rows give equal bytes), so that they serve as hash keys and in changelogs alike.
 Layout: 0 for null; 1 and 8 bytes little-endian; 1 and a length of 4 bytes little-endian and the bytes.
-Tests: tests/streams/test_keys.py.
+Tests: tests/streams/test_state.py.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The live (key, window) pairs of one store, with stream time and what was dropped. Pure.
 
-Grows by doubling; a freed slot is used again. Kernels: slots.py. Tests: tests/streams/test_slot_table.py.
+Grows by doubling; a freed slot is used again. Kernels: slots.py. Tests: tests/streams/test_properties.py.
 """
 
 from collections.abc import Iterator

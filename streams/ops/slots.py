@@ -2,7 +2,7 @@
 
 A row is late for a window when window end + grace <= the largest event time up to and including that row, as in Kafka
 Streams' KStreamWindowAggregate; each window of a row is judged by itself, so results do not depend on batch borders.
-Shell: slot_table.py. Tests: tests/streams/test_slot_table.py, and the goldens in tests/streams/test_goldens.py.
+Shell: slot_table.py. Tests: tests/streams/test_properties.py, and the goldens in tests/streams/test_goldens.py.
 """
 
 from typing import NamedTuple

@@ -3,7 +3,7 @@
 Record key: the group columns and the window start as ops/row_keys.py writes them; value: the other columns likewise.
 One further record, PROGRESS_KEY, holds the format's version, the plan's fingerprint, the input offsets and the time
 that the state has reached; every commit ends with it. Also the codec of partial aggregates in repartition topics.
-Tests: tests/streams/test_changelog.py.
+Tests: tests/streams/test_state.py.
 """
 
 from collections.abc import Sequence

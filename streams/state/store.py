@@ -2,7 +2,8 @@
 
 `update` takes rows, `merge` takes partial aggregates (from a repartition topic), `load` takes what a changelog held.
 At a commit `drain` gives the results and the changes since the commit before. Changes and partials have one schema:
-group columns, window start, rows, latest, emitted, then the accumulators' columns. Tests: tests/streams/test_store.py.
+group columns, window start, rows, latest, emitted, then the accumulators' columns. Tests:
+tests/streams/test_properties.py.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from .batch import Batch, Fault
-from .ops.slots import NULL_TIME
 from .outputs import Output
 from .plan import Aggregation, Filter, Node, Plan, RowNode, Select, Sink, WithColumns
 from .rows import RowProgram
@@ -101,7 +100,8 @@ def write(sink: Sink, batch: Batch) -> Output:
     """What a sink writes: the value in its format, the key from its columns or as it came, the event time, headers."""
     values = sink.value.encode(batch.columns.select(list(sink.schema.names)))
     names, arrays = ["value", "timestamp"], [values]
-    times = pa.array(batch.times, pa.int64(), mask=batch.times < 0 if (batch.times == NULL_TIME).any() else None)
+    missing = batch.times < 0
+    times = pa.array(batch.times, pa.int64(), mask=missing if missing.any() else None)
     arrays.append(times.cast(pa.timestamp("ms")))
     if batch.records is not None:
         taken = pa.array(batch.rows)

@@ -16,13 +16,13 @@ from .slots import (
     JUDGING,
     LATE,
     LATE_ROWS,
-    NEGATIVE_TIMES,
     NEXT_ROW,
     NULL_TIMES,
     SIZE,
     STORED,
     STREAM_TIME,
     TOUCHED,
+    UNUSABLE_TIMES,
     USED,
     Assigned,
     SlotArrays,
@@ -69,11 +69,11 @@ class SlotTable:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many (row, window) pairs were late, and how many rows had no usable time."""
+        """How many (row, window) pairs were late, how many rows had no time, or one below 0 or beyond all clocks."""
         return {
             "late": int(self.clock[LATE]),
             "null_time": int(self.clock[NULL_TIMES]),
-            "negative_time": int(self.clock[NEGATIVE_TIMES]),
+            "unusable_time": int(self.clock[UNUSABLE_TIMES]),
         }
 
     def assign(self, keys: Int32s, times: Int64s, key_count: int) -> Iterator[tuple[Int32s, Int32s, Int32s]]:

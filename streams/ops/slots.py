@@ -16,10 +16,12 @@ U = np.uint64
 FREE = -1
 DIRTY, STORED = 1, 2
 USED, FREED, TOUCHED, EPOCH = range(4)
-STREAM_TIME, LATE, NULL_TIMES, NEGATIVE_TIMES, JUDGING = range(5)
+STREAM_TIME, LATE, NULL_TIMES, UNUSABLE_TIMES, JUDGING = range(5)
 NEXT_ROW, FILLED, LATE_ROWS = range(3)
 SIZE, ADVANCE, GRACE, SPAN = range(4)
 NULL_TIME = -(2**63)
+# Later times (the year 287,000) are no times; sums of those below stay within 64 bits.
+LAST_TIME = 2**53
 
 
 class SlotArrays(NamedTuple):
@@ -130,8 +132,8 @@ def assign_tumbling(
     row = assigned.cursor[NEXT_ROW]
     while row < keys.size and filled < assigned.rows.size:
         time = as_int64(times[row])
-        if time < 0:
-            clock[NULL_TIMES if time == NULL_TIME else NEGATIVE_TIMES] += 1
+        if time < 0 or time > LAST_TIME:
+            clock[NULL_TIMES if time == NULL_TIME else UNUSABLE_TIMES] += 1
             row += 1
             continue
         now = max(now, time)
@@ -179,8 +181,8 @@ def assign_rows(
             assigned.cursor[NEXT_ROW] = row
             return
         time = times[row]
-        if time < 0:
-            clock[NULL_TIMES if time == NULL_TIME else NEGATIVE_TIMES] += 1
+        if time < 0 or time > LAST_TIME:
+            clock[NULL_TIMES if time == NULL_TIME else UNUSABLE_TIMES] += 1
             continue
         if time > clock[STREAM_TIME]:
             clock[STREAM_TIME] = time

@@ -105,4 +105,4 @@ def test_a_time_column_drops_negative_times_and_keeps_zero() -> None:
         {"after": each["after"], **row} for each, row in zip(golden["outputs"], expected(golden), strict=True)
     ]
     metrics = driver.metrics()
-    assert (metrics["negative_time"], metrics["late"]) == (2, 1)
+    assert (metrics["unusable_time"], metrics["late"]) == (2, 1)

@@ -104,7 +104,7 @@ def test_on_close_gives_each_closed_window_once_and_in_order(
     if not restarts:
         metrics = driver.metrics()
         assert metrics["late"] == oracle.late
-        assert metrics["null_time"] + metrics["negative_time"] == oracle.dropped
+        assert metrics["null_time"] + metrics["unusable_time"] == oracle.dropped
 
 
 @settings(max_examples=25, deadline=None)

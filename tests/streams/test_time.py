@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 import millstream as ms
 from millstream import agg
 from millstream.streams.testing import TestRecord, TopologyDriver
@@ -99,6 +101,20 @@ def test_a_restart_judges_lateness_as_if_there_had_been_none() -> None:
     made.pipe("in", [row(1), row(31)], 0)
 
     assert made.metrics()["late"] == 1
+
+
+@pytest.mark.parametrize("window", [ms.tumbling(10), ms.hopping(10, 3)])
+@pytest.mark.parametrize("time_ms", [2**63 - 1, 2**62, 2**53 + 1])
+def test_a_time_beyond_all_clocks_is_dropped_and_moves_no_time(window: Any, time_ms: int) -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"k": str, "t": int}), time="t", partitioned_by=["k"])
+    rows.group_by("k").window(window).aggregate(n=agg.count()).emit("on_close").to("out")
+    made = TopologyDriver(topology.plan)
+
+    made.pipe("in", [f'{{"k":"a","t":{time}}}' for time in (5, time_ms, 6, 40)])
+
+    assert max(json.loads(each.value or b"")["n"] for each in made.read("out")) == 2
+    assert (made.metrics()["unusable_time"], made.metrics()["late"]) == (1, 0)
 
 
 def test_the_watermark_is_the_slowest_partition_and_never_goes_back() -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 BARS_MAX = 24
-BAR_WIDTH = 50
+BAR_WIDTH = 40
 STEPS_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 PLAIN_LINE_EVERY_S = 5.0
 PARTS = {
@@ -59,7 +59,7 @@ class Screen:
         self.console.print(f"  reads    {reads}", soft_wrap=True)
         if not logs:
             self.console.print(f"           where a generator writes {line_count:,} lines of a web server's traffic")
-        self.console.print("  counts   requests, errors, bytes and the 99th percentile of sizes, per minute and status")
+        self.console.print("  counts   requests, errors, bytes and p99 of sizes, per minute and status")
         self.console.print(f"  writes   {place}/lake: the answers as Parquet, and the raw lines\n")
 
     @contextmanager
@@ -80,7 +80,7 @@ class Screen:
             self._live.update(Group(_progress(counts, rates), *_minute(latest)))
         elif time.monotonic() >= self._line_due_s:
             self._line_due_s = time.monotonic() + PLAIN_LINE_EVERY_S
-            self.console.print("  ".join(f"{name}: {rows:,} rows" for name, rows in counts.items()))
+            self.console.print("  ".join(f"{name}: {rows:,} rows" for name, rows in counts.items()), soft_wrap=True)
 
     def _rate(self, name: str, rows: int) -> float:
         """Rows per second over about the last second."""
@@ -152,9 +152,9 @@ def report(console: Console, folder: Path, runs: Sequence[Any], seconds: float, 
     chart(console, answers)
     console.rule("rates")
     console.print(f"{lines:,} lines from files to the lake in {seconds:.1f} s: {lines / seconds:,.0f} lines/s in all")
-    best = ", ".join(f"{name} {rate:,.0f}" for name, rate in fastest.items() if rate)
+    best = [f"{name} {rate:,.0f}" for name, rate in fastest.items() if rate and name != "traffic-to-lake"]
     if best:
-        console.print(f"fastest second of each part, in rows: {best}")
+        console.print(f"fastest second: {', '.join(best)}", soft_wrap=True)
     console.print(f"{answers.height:,} answers, {late:,} late lines, {letters:,} malformed lines set aside")
     _where(console, folder, letters)
 
@@ -170,7 +170,7 @@ def chart(console: Console, answers: pl.DataFrame) -> None:
     for start, count, errors in bars.sort("window_start").rows():
         width, red = round(BAR_WIDTH * count / highest), round(BAR_WIDTH * errors / highest)
         bar = f"[red]{'█' * red}[/red]{'█' * max(1 - red, width - red)}"
-        console.print(f"{start:%d %b %H:%M}  {bar} {count:,}, {errors:,} failed")
+        console.print(f"{start:%d %b %H:%M}  {bar} {count:,} ({errors / count:.1%})")
 
 
 def _where(console: Console, folder: Path, letters: int) -> None:

@@ -84,10 +84,10 @@ ON_HDFS = (
 QUICK = (Step(MARKER, "-access-files-0"), Step(SEND_OFFSETS, number=2), Step(f"{COMMITS}._create"))
 
 
-def kill_at_each(steps: Sequence[Step], folder: Path, lake_url: str) -> None:
+def kill_at_each(steps: Sequence[Step], folder: Path, lake_url: str, *, archive_rows: int = 1_500) -> None:
     """One pipeline, killed before and after each step while lines come in; then run to the end and checked."""
     lines = access_lines()[:1_000]
-    pipeline = PipelineFolder(folder, lake_url, grace=f"{disorder_s(lines) + 1}s", settings=settings(1_500, 4))
+    pipeline = PipelineFolder(folder, lake_url, grace=f"{disorder_s(lines) + 1}s", settings=settings(archive_rows, 4))
     feed = Feed(pipeline.logs, lines, repetitions_per_file=20)
     for step in steps:
         for when in ("before", "after"):
@@ -130,4 +130,4 @@ def test_kills_at_each_step_of_every_commit_change_nothing(steps: Sequence[Step]
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_kills_at_each_step_of_a_commit_to_hdfs_change_nothing(tmp_path: Path, hdfs: str) -> None:
-    kill_at_each(SINK + ON_HDFS, tmp_path / "pipeline", f"{hdfs}/steps")
+    kill_at_each(SINK + ON_HDFS, tmp_path / "pipeline", f"{hdfs}/steps", archive_rows=10_000)

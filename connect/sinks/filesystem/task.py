@@ -22,16 +22,21 @@ from .types import conformed, widened
 
 log = logging.getLogger(__name__)
 
+COMMIT_FOR_MS = 2_000
 CHECK_TIMEOUT_S = 10
 
 
 class _Partition:
-    """One assigned topic-partition: its rows, its commits, and the commit in progress."""
+    """One assigned topic-partition: its rows, its commits, and the commit in progress.
+
+    dropped: it was closed, perhaps while a thread commits; that one begins no further commit.
+    """
 
     def __init__(self, commits: PartitionCommits) -> None:
         self.commits = commits
         self.buffer: PartitionBuffer | None = None
         self.pending: Pending | None = None
+        self.dropped = False
 
 
 class FilesystemTask:
@@ -76,14 +81,16 @@ class FilesystemTask:
         )
 
     async def put(self, batches: Sequence[SinkBatch]) -> None:
-        buffers = [state.buffer for state in self._partitions.values() if state.buffer]
-        waiting_bytes = sum(buffer.closed_bytes for buffer in buffers)
-        if waiting_bytes > self._config.buffer_bytes:
-            raise Retriable(f"{waiting_bytes} bytes wait to be committed to {self._config.store_url}")
+        while self._closed_bytes > self._config.buffer_bytes:
+            await self._commit_closed(COMMIT_FOR_MS)
         await asyncio.to_thread(self._absorb, batches)
         open_bytes = sum(state.buffer.open_bytes for state in self._partitions.values() if state.buffer)
         if open_bytes > self._config.buffer_bytes:
             max((s.buffer for s in self._partitions.values() if s.buffer), key=lambda b: b.open_bytes).close()
+
+    @property
+    def _closed_bytes(self) -> int:
+        return sum(state.buffer.closed_bytes for state in self._partitions.values() if state.buffer)
 
     def _absorb(self, batches: Sequence[SinkBatch]) -> None:
         now_ms = self._context.clock.now_ms()
@@ -151,7 +158,7 @@ class FilesystemTask:
         for state in self._partitions.values():
             if state.buffer:
                 state.buffer.close_if_due(now_ms)
-        await self._commit_closed()
+        await self._commit_closed(COMMIT_FOR_MS)
         return self._safe_offsets()
 
     async def finish(self) -> Mapping[TopicPartition, int]:
@@ -164,19 +171,23 @@ class FilesystemTask:
     def _safe_offsets(self) -> dict[TopicPartition, int]:
         return {key: state.buffer.safe_offset for key, state in self._partitions.items() if state.buffer}
 
-    async def _commit_closed(self) -> None:
-        """All partitions side by side; what one of them could not do does not undo the others."""
+    async def _commit_closed(self, for_ms: int | None = None) -> None:
+        """All partitions side by side; what one of them could not do does not undo the others.
+
+        for_ms: begin no commit after this time, so that many small ones keep nobody waiting: Ctrl-C, or the group.
+        """
+        until_ms = None if for_ms is None else self._context.clock.monotonic_ms() + for_ms
         busy = [state for state in self._partitions.values() if state.buffer and (state.buffer.closed or state.pending)]
         results = await asyncio.gather(
-            *(asyncio.to_thread(self._commit_partition, state) for state in busy), return_exceptions=True
+            *(asyncio.to_thread(self._commit_partition, state, until_ms) for state in busy), return_exceptions=True
         )
         for result in sorted((r for r in results if r is not None), key=lambda r: isinstance(r, Retriable)):
             raise result
 
-    def _commit_partition(self, state: _Partition) -> None:
+    def _commit_partition(self, state: _Partition, until_ms: int | None) -> None:
         buffer = state.buffer
         assert buffer is not None
-        while buffer.closed:
+        while buffer.closed and not state.dropped:
             closed = buffer.closed[0]
             if state.pending is None:
                 state.pending = Pending(closed.end, self._files(state.commits, closed))
@@ -184,6 +195,8 @@ class FilesystemTask:
             state.pending = None
             buffer.closed.popleft()
             buffer.committed = closed.end
+            if until_ms is not None and self._context.clock.monotonic_ms() >= until_ms:
+                return
 
     def _files(self, commits: PartitionCommits, closed: ClosedRange) -> list[NewFile]:
         schema = closed.chunks[0].columns.schema
@@ -228,10 +241,12 @@ class FilesystemTask:
 
     async def close(self, partitions: Sequence[TopicPartition]) -> None:
         for partition in partitions:
-            self._partitions.pop(partition, None)
+            state = self._partitions.pop(partition, None)
+            if state is not None:
+                state.dropped = True
 
     async def stop(self) -> None:
-        self._partitions.clear()
+        await self.close(list(self._partitions))
         self._filesystem.close()
 
 

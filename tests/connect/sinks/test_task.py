@@ -1,0 +1,89 @@
+"""The filesystem sink's task: how it takes rows and commits them, a few at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from millstream.connect.api import SinkBatch, SinkContext
+from millstream.connect.sinks.filesystem import task as task_module
+from millstream.connect.sinks.filesystem.spec import SPEC
+from millstream.connect.sinks.filesystem.task import FilesystemTask, make_task
+from millstream.core.records import RECORDS_SCHEMA, Records
+
+
+class SteppedClock:
+    """Each look at it takes a second."""
+
+    def __init__(self) -> None:
+        self.time_ms = 1_700_000_000_000
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+    def monotonic_ms(self) -> int:
+        self.time_ms += 1_000
+        return self.time_ms
+
+
+def rows(first: int, count: int) -> SinkBatch:
+    columns = pa.RecordBatch.from_pydict(
+        {
+            "offset": list(range(first, first + count)),
+            "timestamp": [1_700_000_000_000] * count,
+            "key": [None] * count,
+            "value": [b"%d" % offset for offset in range(first, first + count)],
+            "headers": [[]] * count,
+        },
+        schema=RECORDS_SCHEMA,
+    )
+    values = pa.RecordBatch.from_arrays([columns.column("value").cast(pa.string())], ["value"])
+    return SinkBatch(Records("t", 0, 0, columns), values)
+
+
+def with_task(folder: Path, body: Callable[[FilesystemTask], Awaitable[None]], **settings: Any) -> None:
+    config = {"name": "s", "connector.class": "filesystem", "topics": "t", "value.converter": "string"}
+    config |= {"store.url": str(folder), "format.class": "text", "flush.size": 10} | settings
+
+    async def main() -> None:
+        task = make_task(SPEC.validate(config).values)
+        await task.start(SinkContext("s", 0, SteppedClock()))
+        await task.open([("t", 0)])
+        await body(task)
+        await task.stop()
+
+    asyncio.run(main())
+
+
+def files(folder: Path) -> int:
+    return len(list((folder / "topics").rglob("*.txt")))
+
+
+def test_many_small_commits_are_made_a_few_at_a_time(tmp_path: Path) -> None:
+    """A backlog in small files was committed in one go, for minutes, deaf to Ctrl-C and without a poll."""
+
+    async def body(task: FilesystemTask) -> None:
+        await task.put([rows(0, 100)])
+        made = []
+        for _ in range(10):
+            safe = await task.pre_commit()
+            made.append((safe["t", 0], files(tmp_path)))
+        assert made[0] == (20, 2)
+        assert made[-1] == (100, 10)
+        assert made == sorted(made)
+
+    assert task_module.COMMIT_FOR_MS == 2_000
+    with_task(tmp_path, body)
+
+
+def test_what_waits_to_be_committed_is_committed_before_more_is_taken(tmp_path: Path) -> None:
+    async def body(task: FilesystemTask) -> None:
+        await task.put([rows(0, 200_000)])
+        assert files(tmp_path) == 0
+        await task.put([rows(200_000, 10)])
+        assert files(tmp_path) > 0
+        assert await task.finish() == {("t", 0): 200_010}
+
+    with_task(tmp_path, body, **{"buffer.memory": 1_000_000, "rotate.bytes": 200_000, "flush.size": 1_000_000})

@@ -38,8 +38,8 @@ def read_properties(path: Path) -> dict[str, str]:
     """A Java properties file, as far as Kafka's examples use it. Raises ConfigError with the line of a mistake."""
     try:
         lines = path.read_text().splitlines()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
     values = {}
     for number, line in enumerate(lines, 1):
         stripped = line.strip()

@@ -47,12 +47,14 @@ def find_in_folder(folder: Path) -> Found:
     except ConfigError as error:
         faults += error.faults
     for path in sorted(folder.glob("*.py")):
-        if "millstream" not in path.read_text(errors="replace"):
-            continue
         try:
+            if not path.is_file() or "millstream" not in path.read_text(errors="replace"):
+                continue
             topologies += load_topologies(path)
         except ConfigError as error:
             faults += error.faults
+        except OSError as error:
+            faults.append(f"{path}: cannot be read: {error.strerror}")
     faults += _same_names(topologies)
     if not faults and not deployments and not topologies:
         faults.append(
@@ -92,7 +94,8 @@ def _line(error: BaseException, path: Path) -> int:
     """The last line of the file that the error came by."""
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     return next((line for line in reversed(lines) if line), 1)
 
 

@@ -17,9 +17,20 @@ COMMON_PREFIXES = (
     "value.converter.",
 )
 
+# Keys of Kafka Connect's configs that mean nothing here: told to the user, refused never.
+WITHOUT_EFFECT = (
+    "errors.deadletterqueue.topic.replication.factor",
+    "errors.retry.delay.max.ms",
+    "errors.retry.timeout",
+    "exactly.once.support",
+    "header.converter",
+    "key.converter",
+    "predicates",
+)
+
 COMMON_FIELDS = (
     Field("$schema", text(), "Where an editor finds the JSON Schema of this file.", default=None),
-    Field("name", text(), "The connector's name, unique among the connectors of a worker."),
+    Field("name", text(pattern=r"^[^/]+$"), "The connector's name, unique among the connectors of a worker."),
     Field("connector.class", text(), "Which connector this is, such as files or filesystem."),
     Field("tasks.max", at_least(1), "The most tasks that share the connector's work.", default=1),
     Field("key.converter", text(), "How record keys are read or written.", default=None),

@@ -17,6 +17,7 @@ from ..core.errors import ConfigError
 
 REQUIRED: Final = object()
 NEAR_MISS = 0.84
+DIGITS_MAX = 20
 SECRET_SHOWN_AS = "[hidden]"
 
 Schema = Mapping[str, Any]
@@ -84,7 +85,7 @@ class Validated:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorSpec:
-    """What a connector is and takes. `aliases` are Kafka's class names under which users know it.
+    """What a connector is and takes.
 
     prefixes: keys that begin with one of them are passed through to what they configure, such as `producer.override.`.
     """
@@ -94,7 +95,6 @@ class ConnectorSpec:
     summary: str
     delivery: str
     fields: tuple[Field, ...]
-    aliases: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
 
     def json_schema(self) -> dict[str, Any]:
@@ -178,12 +178,14 @@ def _typed(value: Any, field: Field) -> Any:
     kind = field.schema.get("type")
     if isinstance(value, str) and value in field.aliases:
         return field.aliases[value]
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
     if not isinstance(value, str):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return str(value) if kind == "string" and is_number else value
     stripped = value.strip()
     if kind == "integer" and stripped.removeprefix("-").isascii() and stripped.removeprefix("-").isdigit():
-        return int(stripped)
+        return int(stripped) if len(stripped) < DIGITS_MAX else value
     if kind == "number":
         try:
             return float(stripped)

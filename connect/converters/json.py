@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...core.errors import MillstreamError
 from ...core.formats.json import JsonFormat
 from .converter import Converted, Failure
 
@@ -72,10 +73,10 @@ class JsonConverter:
         for schema, (rows, payloads) in groups.items():
             try:
                 columns = _envelope_schema(msgspec.json.decode(schema))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                part = JsonFormat(columns).decode(pa.array(payloads, pa.binary()))
+            except (ValueError, KeyError, TypeError, AttributeError, MillstreamError) as error:
                 failures += [Failure(row, f"schema not understood: {error}") for row in rows]
                 continue
-            part = JsonFormat(columns).decode(pa.array(payloads, pa.binary()))
             failures += [Failure(rows[failure.row], failure.cause) for failure in part.failures]
             parts.append(Converted(part.columns, np.array(rows, np.int64)[part.rows], ()))
         return _in_order(parts, failures)
@@ -98,7 +99,13 @@ def _envelope_type(field: Mapping[str, Any]) -> pa.DataType:
 def _in_order(parts: Sequence[Converted], failures: Sequence[Failure]) -> Converted:
     if not parts:
         return Converted(pa.RecordBatch.from_pydict({}), np.empty(0, np.int64), failures)
-    table = pa.concat_tables([pa.Table.from_batches([part.columns]) for part in parts], promote_options="permissive")
+    tables = [pa.Table.from_batches([part.columns]) for part in parts]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        cause = f"its schema does not go with that of other rows: {error}"
+        others = [Failure(int(row), cause) for part in parts[1:] for row in part.rows]
+        return Converted(parts[0].columns, parts[0].rows, [*failures, *others])
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows, kind="stable")
     columns = table.take(pa.array(order)).combine_chunks()
@@ -115,8 +122,10 @@ def _inferred(values: pa.Array) -> Converted:
         except (pl.exceptions.PolarsError, RuntimeError, ValueError):
             return _inferred_one_by_one(values)
         if frame.height == len(values) and lines.count(b"\n") == len(values) - 1:
-            table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-            return Converted(_single(_plain_text(table)), np.arange(len(values), dtype=np.int64), ())
+            try:
+                return Converted(_columns(frame), np.arange(len(values), dtype=np.int64), ())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                return _inferred_one_by_one(values)
     return _inferred_one_by_one(values)
 
 
@@ -136,9 +145,19 @@ def _inferred_one_by_one(values: pa.Array) -> Converted:
             continue
         good.append(row)
         objects.append(document)
-    frame = pl.from_dicts(objects, infer_schema_length=None, strict=False) if objects else pl.DataFrame()
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return Converted(_single(_plain_text(table)), np.array(good, np.int64), failures)
+    try:
+        frame = pl.from_dicts(objects, infer_schema_length=None, strict=False) if objects else pl.DataFrame()
+        return Converted(_columns(frame), np.array(good, np.int64), failures)
+    except (pa.ArrowException, pl.exceptions.PolarsError, OverflowError) as error:
+        # A number beyond 64 bits deep inside a value: rare enough to set the rows around it aside too.
+        failures += [Failure(row, f"cannot be a column: {error}") for row in good]
+        return Converted(pa.RecordBatch.from_pydict({}), np.empty(0, np.int64), failures)
+
+
+def _columns(frame: pl.DataFrame) -> pa.RecordBatch:
+    """Whole numbers beyond 64 bits become fractions: no file format here has wider ones."""
+    narrow = frame.cast({pl.Int128: pl.Float64, pl.UInt64: pl.Float64})
+    return _single(_plain_text(narrow.to_arrow(compat_level=pl.CompatLevel.oldest())))
 
 
 def _plain_text(table: pa.Table) -> pa.Table:

@@ -1,6 +1,8 @@
 """Connector configs to what a worker runs: read from files and checked all at once, before anything starts. Shell."""
 
+import glob
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ..api import SinkConnector, SourceConnector
+from ..common_fields import WITHOUT_EFFECT
 from ..converters.choice import value_converter
 from ..registry import Connector, find
 
@@ -44,7 +47,7 @@ def read_config(path: Path) -> Any:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
@@ -73,8 +76,9 @@ def _deploy_one(path: Path, document: Any) -> Deployment:
     config = dict(document)
     if "config" in document and isinstance(document["config"], dict):
         config = dict(document["config"])
-        if config.setdefault("name", document["name"]) != document["name"]:
-            raise ConfigError(f"name={config['name']!r} in config differs from {document['name']!r} beside it")
+        outer = document.get("name", config.get("name"))
+        if config.setdefault("name", outer) != outer:
+            raise ConfigError(f"name={config['name']!r} in config differs from {outer!r} beside it")
     if "connector.class" not in config:
         raise ConfigError("connector.class is required: which connector this is, such as files or filesystem")
     connector = find(str(config["connector.class"]))
@@ -88,10 +92,19 @@ def _deploy_one(path: Path, document: Any) -> Deployment:
         connector.make_task(connector.split(values, 1)[0])
     if values["transforms"]:
         raise ConfigError("transforms: transforms are not there yet (docs/not_done.md): leave the key out")
-    return Deployment(values["name"], connector, values, validated.warnings, str(path))
+    idle = [key for key in WITHOUT_EFFECT if key in config]
+    warnings = (
+        *validated.warnings,
+        *(f"{connector.spec.name}: {key} is accepted and has no effect here" for key in idle),
+    )
+    return Deployment(values["name"], connector, values, warnings, str(path))
 
 
 def _check_topics(values: Mapping[str, Any]) -> None:
+    try:
+        re.compile(values["topics.regex"] or "")
+    except re.error as error:
+        raise ConfigError(f"topics.regex={values['topics.regex']!r}: no regular expression: {error}") from error
     if bool(values["topics"]) == bool(values["topics.regex"]):
         raise ConfigError("topics: give the topics to read, or topics.regex for a pattern, but just one of the two")
 
@@ -99,18 +112,23 @@ def _check_topics(values: Mapping[str, Any]) -> None:
 def _relative_to_file(config: dict[str, Any], path: Path) -> dict[str, Any]:
     """Relative paths in a config are relative to its file."""
     folder = path.resolve().parent
+    literal = glob.escape(str(folder))
     for key in ("paths", "exclude"):
-        if isinstance(config.get(key), str | list):
-            parts = config[key].split(",") if isinstance(config[key], str) else config[key]
-            config[key] = [str(folder / part.strip()) if key == "paths" or "/" in part else part for part in parts]
+        parts = config.get(key)
+        parts = parts.split(",") if isinstance(parts, str) else parts
+        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+            config[key] = [_below(literal, part.strip()) if key == "paths" or "/" in part else part for part in parts]
     if isinstance(config.get("file"), str):
-        config["file"] = str(folder / config["file"])
+        config["file"] = _below(literal, glob.escape(config["file"]))
     url = config.get("store.url")
-    if isinstance(url, str) and "://" not in url:
-        config["store.url"] = str(folder / url)
-    elif (isinstance(url, str) and url.startswith("file://.")) or (isinstance(url, str) and url.startswith("file:.")):
-        config["store.url"] = str(folder / url.removeprefix("file:").removeprefix("//"))
+    if isinstance(url, str):
+        local = url.removeprefix("file:").removeprefix("//") if url.startswith(("file:.", "file://.")) else url
+        config["store.url"] = local if "://" in local else str(folder / local)
     return config
+
+
+def _below(folder: str, path: str) -> str:
+    return path if path.startswith("/") else f"{folder}/{path}"
 
 
 def task_configs(deployment: Deployment) -> Sequence[Mapping[str, Any]]:

@@ -55,7 +55,10 @@ class SinkRunner:
         self._grace_ms = grace_ms
         self._task: SinkTask = connector.make_task(deployment.values)
         self._converter: Converter | None = value_converter(deployment.values) if connector.wants_columns else None
-        self._open: set[TopicPartition] = set()
+        # The number of each partition's opening: tells records polled before a rebalance from later ones.
+        self._opened: dict[TopicPartition, int] = {}
+        self._openings = 0
+        self._carried: list[tuple[int, Records]] = []
         self._committed: dict[TopicPartition, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -130,33 +133,34 @@ class SinkRunner:
         return [(name, number) for name in sorted(names) for number in sorted(cluster.topics[name].partitions)]
 
     async def _step(self, wait_ms: int, ends: Mapping[TopicPartition, int] | None = None) -> None:
-        polled = await self._poll(wait_ms, POLL_BYTES)
+        carried, self._carried = self._carried, []
+        polled = carried or await self._poll(wait_ms, POLL_BYTES)
         if ends is not None:
-            polled = [_before(records, ends[records.topic, records.partition]) for records in polled]
-        records = [one for one in polled if one.num_rows]
-        if records:
-            batches = await self._convert(records)
-            await self._until_ready(lambda: self._task.put([batch for batch in batches if self._is_open(batch)]))
-            self._progress.rows += sum(one.num_rows for one in records)
-            self._progress.bytes += sum(one.columns.nbytes for one in records)
+            polled = [(number, _before(one, ends[one.topic, one.partition])) for number, one in polled]
+        polled = [(number, one) for number, one in polled if one.num_rows]
+        if polled:
+            batches = [(number, await self._convert(one)) for number, one in polled]
+            await self._until_ready(lambda: self._task.put([b for number, b in batches if self._is_current(number, b)]))
+            self._progress.rows += sum(one.num_rows for _, one in polled)
+            self._progress.bytes += sum(one.columns.nbytes for _, one in polled)
         await self._commit(await self._until_ready(self._task.pre_commit))
 
-    async def _poll(self, wait_ms: int, bytes_max: int | None = None) -> Sequence[Records]:
+    async def _poll(self, wait_ms: int, bytes_max: int | None = None) -> list[tuple[int, Records]]:
+        """Records, each with the number of the opening of its partition that it was read in."""
         try:
-            return await self._consumer.poll(wait_ms, max_bytes=bytes_max)
+            polled = await self._consumer.poll(wait_ms, max_bytes=bytes_max)
         except Fenced as error:
             raise TakenOver(str(error)) from error
+        return [(self._opened[one.topic, one.partition], one) for one in polled]
 
-    def _is_open(self, batch: SinkBatch) -> bool:
-        return (batch.records.topic, batch.records.partition) in self._open
+    def _is_current(self, number: int, batch: SinkBatch) -> bool:
+        """Whether its partition is still in the same opening: after a new one the batch is read again."""
+        return self._opened.get((batch.records.topic, batch.records.partition)) == number
 
-    async def _convert(self, records: Sequence[Records]) -> list[SinkBatch]:
-        batches = []
-        for one in records:
-            batch, failures = await self._client.run_in_thread(_converted, self._converter, one)
-            await self._dead_letters.take(one, failures)
-            batches.append(batch)
-        return batches
+    async def _convert(self, records: Records) -> SinkBatch:
+        batch, failures = await self._client.run_in_thread(_converted, self._converter, records)
+        await self._dead_letters.take(records, failures)
+        return batch
 
     async def _until_ready(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, however long the destination is down; the group keeps its member meanwhile."""
@@ -191,13 +195,15 @@ class SinkRunner:
         self._consumer.pause(self._consumer.assignment)
         deadline_ms = self._client.clock.monotonic_ms() + wait_ms
         while not self._stop.is_set() and (left_ms := deadline_ms - self._client.clock.monotonic_ms()) > 0:
-            await self._poll(min(left_ms, IDLE_POLL_MS))
+            self._carried += await self._poll(min(left_ms, IDLE_POLL_MS))
             self._consumer.pause(self._consumer.assignment)
         self._consumer.resume(self._consumer.assignment)
 
     async def _assigned(self, partitions: Collection[TopicPartition]) -> None:
         resume = await self._until_open(sorted(partitions))
-        self._open.update(partitions)
+        for partition in partitions:
+            self._openings += 1
+            self._opened[partition] = self._openings
         committed = await self._consumer.committed(partitions)
         for partition, offset in resume.items():
             known = committed[partition]
@@ -209,30 +215,27 @@ class SinkRunner:
         while True:
             try:
                 return await self._task.open(partitions)
-            except* Retriable as group:
+            except Retriable as error:
                 if self._stop.is_set():
                     raise
                 attempt += 1
-                wait_ms = backoff_ms(attempt, self._first_wait_ms, 30_000)
-                self._progress.waiting_for = str(group.exceptions[0])
-                log.warning(
-                    "%s: cannot open partitions, next try in %d ms: %s",
-                    self._deployment.name,
-                    wait_ms,
-                    group.exceptions[0],
+                wait_ms = (
+                    error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, self._first_wait_ms, 30_000)
                 )
+                self._progress.waiting_for = str(error)
+                log.warning("%s: cannot open partitions, next try in %d ms: %s", self._deployment.name, wait_ms, error)
                 await wait_for(self._stop, wait_ms)
 
     async def _revoked(self, partitions: Collection[TopicPartition]) -> None:
-        self._open.difference_update(partitions)
         for partition in partitions:
+            self._opened.pop(partition, None)
             self._committed.pop(partition, None)
         await self._task.close(sorted(partitions))
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The group's offsets follow; for a destination that keeps its own position they only tell how far it is."""
         new = {
-            key: offset for key, offset in offsets.items() if self._committed.get(key) != offset and key in self._open
+            key: offset for key, offset in offsets.items() if self._committed.get(key) != offset and key in self._opened
         }
         if not new:
             return

@@ -168,7 +168,8 @@ class _PollAhead:
         """The poll's batches. Raises the poll's Retriable."""
         if self._polling is None:
             return ()
-        polled, self._polling = await self._polling, None
+        await asyncio.wait((self._polling,))  # not awaited itself: a cancelled caller must not cancel the poll
+        polled, self._polling = self._polling.result(), None
         if isinstance(polled, Retriable):
             raise polled
         return polled

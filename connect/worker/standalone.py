@@ -88,7 +88,7 @@ class Standalone:
         attempt = 0
         while True:
             started_ms = self._client.clock.monotonic_ms()
-            progress.state = "RUNNING"
+            progress.state, progress.error = "RUNNING", ""
             try:
                 await life()
                 progress.state = "DONE"

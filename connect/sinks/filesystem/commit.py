@@ -5,13 +5,14 @@ kill -9: names of staged files are never used twice, a manifest that is already 
 that was already done counts as done. Tested in tests/connect/sinks/test_commit.py, with a kill at every step.
 """
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ....core.errors import Fenced, StorageError
+from ....core.errors import Fenced, Retriable, StorageError
 from ....core.filesystems.filesystem import FileSystem
 from .manifest import KEPT, CommittedFile, Manifest, decode, encode, manifest_name, start_of
 
@@ -71,6 +72,12 @@ class PartitionCommits:
 
         Raises Fenced when another task has committed from the same start.
         """
+        if pending.end <= self.start:
+            raise StorageError(
+                f"{self.topic}-{self.partition}: offsets up to {self.start} are committed already, and now comes "
+                f"{pending.end}: was the topic deleted and made anew? Give the connector another logs.dir and "
+                f"topics.dir"
+            )
         if pending.manifest is None:
             pending.manifest = self._stage(pending)
         if not pending.manifest_created:
@@ -81,13 +88,18 @@ class PartitionCommits:
         self.start = pending.end
 
     def _stage(self, pending: Pending) -> Manifest:
-        with ThreadPoolExecutor(PARALLEL_FILES, thread_name_prefix="stage") as threads:
-            staged = list(threads.map(self._write, pending.files))
+        paths = [f"{self.staged_directory}/{self.writer}-{uuid.uuid4().hex}" for _ in pending.files]
+        try:
+            with ThreadPoolExecutor(PARALLEL_FILES, thread_name_prefix="stage") as threads:
+                staged = list(threads.map(self._write, pending.files, paths))
+        except (Retriable, StorageError):
+            for path in paths:  # the next try writes them all anew; a disk that is full needs the room
+                with contextlib.suppress(Retriable, StorageError):
+                    self.filesystem.delete(path)
+            raise
         return Manifest(self.topic, self.partition, self.start, pending.end, self.writer, tuple(staged))
 
-    def _write(self, file: NewFile) -> CommittedFile:
-        name = f"{self.writer}-{uuid.uuid4().hex}"
-        path = f"{self.staged_directory}/{name}"
+    def _write(self, file: NewFile, path: str) -> CommittedFile:
         writer = self.filesystem.open_write(path)
         try:
             writer.write(file.data)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....core.errors import ConfigError
+from .types import as_text
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -24,6 +25,9 @@ NULL_DIRECTORY = "__HIVE_DEFAULT_PARTITION__"
 ESCAPED = frozenset(map(chr, range(0x20))) | frozenset("\"#%'*/:=?\\{}[]^;\x7f")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 QUARTER_HOUR_MS = 900_000  # every time zone is a multiple of it away from UTC
+
+# The years 1 to 9999, less a day for any time zone: what calendars know. Times beyond go to the nearest.
+TIME_RANGE_MS = (-62_135_510_400_000, 253_402_214_400_000)
 
 # Joda letter -> how it is written, and how long one of it lasts.
 FIELDS: dict[str, tuple[Callable[[datetime.datetime], int], int]] = {
@@ -83,7 +87,7 @@ class TimePattern:
 
     def directories(self, times_ms: Int64Array) -> Directories:
         """times_ms: shape (n,), ms since the Unix epoch."""
-        steps, rows = np.unique(times_ms // self._step_ms, return_inverse=True)
+        steps, rows = np.unique(np.clip(times_ms, *TIME_RANGE_MS) // self._step_ms, return_inverse=True)
         written = [self._write(int(step) * self._step_ms) for step in steps]
         names = {name: index for index, name in enumerate(dict.fromkeys(written))}
         index_of_step = np.array([names[name] for name in written], dtype=np.int64)
@@ -107,17 +111,13 @@ def _digits(moment: datetime.datetime, letter: str, width: int) -> str:
 
 
 def field_directories(columns: pa.RecordBatch, fields: Sequence[str]) -> Directories:
-    """`field=value` levels. Raises ConfigError when the rows have no such field."""
-    missing = [name for name in fields if name not in columns.schema.names]
-    if missing:
-        raise ConfigError(
-            f"partition.field.name: the rows have no field {', '.join(missing)}; they have "
-            f"{', '.join(columns.schema.names)}"
-        )
+    """`field=value` levels. A field that the rows do not have is null in all of them."""
     rows = np.zeros(columns.num_rows, dtype=np.int64)
     names = [""]
     for name in fields:
-        encoded = pc.cast(columns.column(name), pa.string()).dictionary_encode()
+        there = name in columns.schema.names
+        column = as_text(columns.column(name)) if there else pa.nulls(columns.num_rows, pa.string())
+        encoded = column.dictionary_encode()
         values = [NULL_DIRECTORY if value is None else escape(value) for value in encoded.dictionary.to_pylist()]
         values.append(NULL_DIRECTORY)
         codes = pc.fill_null(encoded.indices, len(values) - 1).to_numpy(zero_copy_only=False).astype(np.int64)

@@ -14,14 +14,13 @@ Int64Array = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class RotationRules:
-    """A span of -1 switches its rule off. schedule_offset_ms: the time zone's distance from UTC."""
+    """A span of -1 switches its rule off. Schedules are multiples of their interval in UTC."""
 
     flush_size: int
     rotate_bytes: int
     interval_ms: int
     schedule_interval_ms: int
     idle_ms: int
-    schedule_offset_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,5 @@ def is_due(rules: RotationRules, open_range: OpenRange, now_ms: int) -> bool:
         return True
     if rules.schedule_interval_ms <= 0:
         return False
-    opened, now = (
-        (moment_ms + rules.schedule_offset_ms) // rules.schedule_interval_ms
-        for moment_ms in (open_range.opened_ms, now_ms)
-    )
+    opened, now = (moment_ms // rules.schedule_interval_ms for moment_ms in (open_range.opened_ms, now_ms))
     return now > opened

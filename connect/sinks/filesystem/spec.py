@@ -75,7 +75,7 @@ FIELDS = (
     Field("partition.field.name", names(), "Fields whose values name the folders.", default=[]),
     Field("path.format", text(), "Folders by time, as 'day'=YYYY-MM-dd/'hour'=HH.", default=None),
     Field("partition.duration.ms", at_least(-1), "Time is cut to a multiple of this, in ms; -1: not.", default=-1),
-    Field("timezone", text(), "The time zone of folders and schedules, such as Europe/Zurich.", default="UTC"),
+    Field("timezone", text(), "The time zone of folders by time, such as Europe/Zurich.", default="UTC"),
     Field(
         "timestamp.extractor",
         choice("record", "recordfield", "wallclock"),
@@ -101,7 +101,6 @@ SPEC = ConnectorSpec(
     delivery="exactly once on local files and HDFS, by a manifest created without overwrite for each offset range; "
     "at least once where the store cannot create a file conditionally",
     fields=COMMON_FIELDS + SINK_FIELDS + FIELDS,
-    aliases=("io.confluent.connect.hdfs.HdfsSinkConnector", "io.confluent.connect.hdfs3.Hdfs3SinkConnector", "hdfs"),
     prefixes=(*COMMON_PREFIXES, STORE_OPTION),
 )
 
@@ -131,7 +130,6 @@ class SinkConfig:
     metadata_columns: tuple[str, ...]
     offset_pad: int
     buffer_bytes: int
-    retry_backoff_ms: int
     types_declared: bool
 
 
@@ -139,7 +137,6 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
     """From validated values. Raises ConfigError with every contradiction between them."""
     faults: list[str] = []
     placement = _placement(values, faults)
-    schedule_offset_ms = 0
     try:
         ZoneInfo(values["timezone"])
     except (ZoneInfoNotFoundError, ValueError):
@@ -163,13 +160,11 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
             interval_ms=values["rotate.interval.ms"],
             schedule_interval_ms=values["rotate.schedule.interval.ms"],
             idle_ms=values["rotate.idle.ms"],
-            schedule_offset_ms=schedule_offset_ms,
         ),
         placement=placement,
         metadata_columns=tuple(values["metadata.columns"]),
         offset_pad=values["filename.offset.zero.pad.width"],
         buffer_bytes=values["buffer.memory"],
-        retry_backoff_ms=values["retry.backoff.ms"],
         types_declared=values.get("value.schema") is not None,
     )
 

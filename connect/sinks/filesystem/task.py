@@ -66,9 +66,14 @@ class FilesystemTask:
             self._partitions[partition] = state
             return partition, resumed
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(recover(partition)) for partition in partitions]
-        return {partition: offset for partition, offset in (task.result() for task in tasks) if offset is not None}
+        results = await asyncio.gather(*map(recover, partitions), return_exceptions=True)
+        resumed: dict[TopicPartition, int] = {}
+        for result in sorted(results, key=lambda result: isinstance(result, Retriable)):
+            if isinstance(result, BaseException):
+                raise result
+            if result[1] is not None:
+                resumed[result[0]] = result[1]
+        return resumed
 
     def _commits(self, topic: str, partition: int) -> PartitionCommits:
         config, connector = self._config, self._context.connector
@@ -120,13 +125,11 @@ class FilesystemTask:
             return record_ms
         name = placement.time_field
         if name not in columns.schema.names:
-            raise ConfigError(
-                f"timestamp.field={name!r}: the rows have no such field; they have {', '.join(columns.schema.names)}"
-            )
+            return record_ms
         column = columns.column(name)
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("ms", tz=column.type.tz), safe=False)
-        elif not pa.types.is_integer(column.type):
+        elif not pa.types.is_integer(column.type) and not pa.types.is_null(column.type):
             raise ConfigError(
                 f"timestamp.field={name!r}: is {column.type}; a time is a timestamp or whole milliseconds since 1970"
             )

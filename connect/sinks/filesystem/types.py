@@ -53,6 +53,11 @@ def conformed(columns: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def as_text(array: pa.Array) -> pa.Array:
+    """The values as text; nested ones as JSON."""
+    return _cast(array, pa.string())
+
+
 def _cast(array: pa.Array, to: pa.DataType) -> pa.Array:
     if array.type == to:
         return array
@@ -66,7 +71,7 @@ def _cast(array: pa.Array, to: pa.DataType) -> pa.Array:
         lengths = pc.fill_null(pc.list_value_length(array), 0)
         offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
         return pa.ListArray.from_arrays(offsets, values, mask=array.is_null())
-    return pc.cast(array, to)
+    return pc.cast(array, to, safe=not pa.types.is_floating(to))  # large whole numbers lose digits, never the row
 
 
 def encode_schema(schema: pa.Schema) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...common_fields import COMMON_FIELDS, COMMON_PREFIXES, SOURCE_FIELDS
-from ...spec import ConnectorSpec, Field, at_least, choice, flag, names, text
+from ...spec import ConnectorSpec, Field, at_least, choice, flag, names, text, whole_number
 
 FIELDS = (
     Field("paths", names(), "Files to read: paths or globs, separated by commas; ** goes into folders.", default=[]),
@@ -18,10 +18,20 @@ FIELDS = (
         "Where to begin in the files that are there at the first start; files that come later are read whole.",
         default="beginning",
     ),
-    Field("max.line.bytes", at_least(1), "A longer line is cut off here, with a warning.", default=1_048_576),
-    Field("batch.bytes", at_least(1_024), "About how many bytes are read at a time.", default=4_194_304),
     Field(
-        "poll.interval.ms", at_least(10), "How often to look for changes that no event told of, in ms.", default=1_000
+        "max.line.bytes",
+        whole_number(1, 900_000_000),
+        "A longer line is cut off here, with a warning.",
+        default=1_000_000,
+    ),
+    Field(
+        "batch.bytes", whole_number(1_024, 1_000_000_000), "About how many bytes are read at a time.", default=4_194_304
+    ),
+    Field(
+        "poll.interval.ms",
+        whole_number(10, 1_000),
+        "How often to look for changes that no event told of, in ms.",
+        default=1_000,
     ),
     Field("ignore.older.ms", at_least(-1), "Leave out files not changed for this long, in ms; -1: none.", default=-1),
     Field("headers.enable", flag(), "Give each record the headers file.path and file.offset.", default=True),
@@ -35,11 +45,6 @@ SPEC = ConnectorSpec(
     summary="Reads lines from files as they are written, through rotation, truncation and compression",
     delivery="exactly once: lines and file positions are committed in one transaction",
     fields=COMMON_FIELDS + SOURCE_FIELDS + FIELDS,
-    aliases=(
-        "org.apache.kafka.connect.file.FileStreamSourceConnector",
-        "FileStreamSourceConnector",
-        "FileStreamSource",
-    ),
     prefixes=COMMON_PREFIXES,
 )
 

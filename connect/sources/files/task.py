@@ -25,6 +25,7 @@ from .tracking import (
     fingerprint,
     from_source,
     look,
+    printable,
     source_offset,
     source_partition,
 )
@@ -243,7 +244,7 @@ def _headers(path: str, lines: Lines) -> pa.Array:
         pa.array(np.tile(np.array([0, 1], np.int8), count)), pa.array(["file.path", "file.offset"])
     ).cast(pa.string())
     offsets = pa.array(lines.starts).cast(pa.string()).cast(pa.binary())
-    pool = pa.concat_arrays([offsets, pa.array([path.encode()], pa.binary())])
+    pool = pa.concat_arrays([offsets, pa.array([printable(path).encode()], pa.binary())])
     which = np.empty(2 * count, np.int64)
     which[0::2] = count
     which[1::2] = np.arange(count)

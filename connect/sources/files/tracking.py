@@ -60,13 +60,18 @@ def fingerprint(head: bytes) -> str:
     return hashlib.blake2b(head, digest_size=16).hexdigest()
 
 
+def printable(path: str) -> str:
+    """The path as UTF-8 can say it: bytes of a name that are none are written as \\xff."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def source_partition(known: Known) -> dict[str, Any]:
     return {"device": known.device, "inode": known.inode}
 
 
 def source_offset(known: Known) -> dict[str, Any]:
     return {
-        "path": known.path,
+        "path": printable(known.path),
         "position": known.position,
         "fingerprint": known.fingerprint,
         "fingerprint_bytes": known.fingerprint_bytes,
@@ -90,12 +95,11 @@ def from_source(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Know
 class Look:
     """What a look at the directories tells. reading: files to read, and how far each was read.
 
-    continued: files that are read on in a copy of theirs. waiting: copies whose original is intact.
+    continued: files that are read on in a copy of theirs. A copy whose original is intact is in neither.
     """
 
     reading: Mapping[FileKey, Known]
     continued: frozenset[FileKey]
-    waiting: frozenset[FileKey]
 
 
 def look(known: Mapping[FileKey, Known], seen: Iterable[Seen], start_position: Callable[[Seen], int]) -> Look:
@@ -111,7 +115,6 @@ def look(known: Mapping[FileKey, Known], seen: Iterable[Seen], start_position: C
     ended = {key: state for key, state in known.items() if key not in intact}
     reading = dict(intact)
     continued: set[FileKey] = set()
-    waiting: set[FileKey] = set()
     for key, file in files.items():
         if key in intact:
             continue
@@ -120,11 +123,9 @@ def look(known: Mapping[FileKey, Known], seen: Iterable[Seen], start_position: C
             position = min(original.position, file.size_bytes) if not file.compressed else original.position
             reading[key] = replace(_new(file, position), skipping=original.skipping)
             continued.add(original.key)
-        elif _original(file, intact) is not None:
-            waiting.add(key)
-        else:
+        elif _original(file, intact) is None:
             reading[key] = _new(file, start_position(file))
-    return Look(reading, frozenset(continued), frozenset(waiting))
+    return Look(reading, frozenset(continued))
 
 
 def _same(known: Known, file: Seen) -> bool:

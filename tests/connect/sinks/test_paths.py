@@ -60,9 +60,18 @@ def test_fields_become_hive_levels_with_nulls_and_odd_characters() -> None:
     ]
 
 
-def test_a_missing_field_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match="no field hst; they have host"):
-        field_directories(pa.RecordBatch.from_pydict({"host": ["a"]}), ["hst"])
+def test_a_field_that_no_row_has_is_null_and_a_nested_one_is_json() -> None:
+    columns = pa.RecordBatch.from_pylist([{"host": {"a": 1}}])
+
+    assert field_directories(columns, ["none", "host"]).names == (
+        "none=__HIVE_DEFAULT_PARTITION__/host=%7B%22a%22%3A 1%7D",
+    )
+
+
+def test_times_that_no_calendar_has_go_to_its_ends() -> None:
+    found = TimePattern("YYYY", "Asia/Tokyo", -1).directories(np.array([-(2**63), 1_700_000_000_000_000], np.int64))
+
+    assert [found.names[row] for row in found.rows] == ["0001", "9999"]
 
 
 @given(st.text(max_size=20))

@@ -43,12 +43,14 @@ async def open_client(
     bootstrap_servers: str,
     *,
     listen: str | None = None,
+    create: bool = True,
     client_settings: Mapping[str, Any] | None = None,
     broker_settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Client]:
     """A client of the cluster that `bootstrap_servers` names: `embedded:DIR`, or `host:port,...`.
 
     listen: HOST:PORT on which other clients can reach an embedded broker; on none when not given.
+    create: whether an embedded data directory may be made; a look into one must not.
     Raises ConfigError, DataDirectoryInUse or StorageError with the remedy.
     """
     settings = dict(client_settings or {})
@@ -64,6 +66,8 @@ async def open_client(
     folder = bootstrap_servers.removeprefix(EMBEDDED)
     if not folder:
         raise ConfigError(f"bootstrap.servers={bootstrap_servers!r}: name the data directory, as in embedded:./data")
+    if not create and not os.path.exists(folder):  # noqa: ASYNC240
+        raise ConfigError(f"bootstrap.servers={bootstrap_servers!r}: there is no data directory {folder}")
     async with _open_broker(folder, listen, broker_settings or {}) as transport:
         config = client_config(settings | {"bootstrap.servers": "127.0.0.1:9092"})
         async with Client(config, transport) as client:

@@ -8,7 +8,7 @@ from .console import run_async, show_rows
 
 def list_groups(server: str, *, as_json: bool) -> None:
     async def main() -> None:
-        async with open_client(server) as client:
+        async with open_client(server, create=False) as client:
             groups = await client.admin.list_groups()
         rows = sorted((group.group_id, group.state, group.protocol_type) for group in groups)
         show_rows(("group", "state", "protocol"), rows, as_json=as_json)
@@ -18,7 +18,7 @@ def list_groups(server: str, *, as_json: bool) -> None:
 
 def describe_group(server: str, group: str, *, as_json: bool) -> None:
     async def main() -> None:
-        async with open_client(server) as client:
+        async with open_client(server, create=False) as client:
             offsets = await client.admin.group_offsets(group)
             description = (await client.admin.describe_groups([group]))[group]
             if not offsets and not description.members:

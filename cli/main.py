@@ -133,7 +133,7 @@ def topics_list(
     internal: Annotated[bool, typer.Option("--internal", help="Also the topics that Kafka keeps for itself.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List topics with their partitions and how many records they hold.
+    """List topics with their partitions and how many offsets those span, markers of transactions among them.
 
     Example: millstream topics list -b 127.0.0.1:9092
     """

@@ -73,7 +73,7 @@ class Reading:
 
 def consume_records(server: str, reading: Reading, *, as_json: bool) -> None:
     async def main() -> None:
-        async with open_client(server) as client:
+        async with open_client(server, create=False) as client:
             await _consume(client, reading, as_json=as_json)
 
     run_async(main)

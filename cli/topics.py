@@ -20,7 +20,7 @@ async def _bounds(client: Client, partitions: Sequence[TopicPartition]) -> dict[
 
 def list_topics(server: str, *, internal: bool, as_json: bool) -> None:
     async def main() -> None:
-        async with open_client(server) as client:
+        async with open_client(server, create=False) as client:
             names = await client.admin.list_topics(internal=internal)
             topics = await client.admin.describe_topics(names)
             bounds = await _bounds(client, [(name, number) for name in names for number in topics[name].partitions])
@@ -28,7 +28,7 @@ def list_topics(server: str, *, internal: bool, as_json: bool) -> None:
         for name in names:
             spans = [bounds[name, number] for number in topics[name].partitions]
             rows.append((name, len(spans), sum(end - begin for begin, end in spans)))
-        show_rows(("topic", "partitions", "offsets"), rows, as_json=as_json)
+        show_rows(("topic", "partitions", "offsets used"), rows, as_json=as_json)
 
     run_async(main)
 
@@ -49,7 +49,7 @@ def create_topics(
 
 def describe_topic(server: str, name: str, *, as_json: bool) -> None:
     async def main() -> None:
-        async with open_client(server) as client:
+        async with open_client(server, create=False) as client:
             topic = (await client.admin.describe_topics([name]))[name]
             bounds = await _bounds(client, [(name, number) for number in topic.partitions])
             settings = (await client.admin.describe_configs(ResourceKind.TOPIC, [name]))[name]
@@ -67,7 +67,7 @@ def describe_topic(server: str, name: str, *, as_json: bool) -> None:
 
 def delete_topics(server: str, names: Sequence[str]) -> None:
     async def main() -> None:
-        async with open_client(server) as client:
+        async with open_client(server, create=False) as client:
             await client.admin.delete_topics(names)
         say(f"deleted {', '.join(names)}")
 

@@ -48,7 +48,7 @@ async def source_partitions(
         await asyncio.sleep(WAIT_S)
         waited_s += WAIT_S
         if waited_s >= TELL_AFTER_S > waited_s - WAIT_S:
-            log.warning("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
+            log.info("%s: waiting for topic %s to exist", plan.application_id, ", ".join(missing))
     return None
 
 

@@ -58,7 +58,9 @@ class Nodes:
                 return await self.connection(address, channel)
             except NotConnected as error:
                 reasons.append(str(error))
-        raise NotConnected("no broker can be reached: " + "; ".join(reasons))
+        raise NotConnected(
+            f"no broker can be reached: {'; '.join(reasons)}; check bootstrap.servers, or start a broker"
+        )
 
     async def close_channel(self, channel: str) -> None:
         """Close the connections of one channel."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from .console import is_terminal, say
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from ..connect.worker.progress import TaskProgress
     from ..embedded import Pipelines
 
 REFRESH_S, LINE_EVERY_S = 0.5, 10.0
@@ -34,7 +35,7 @@ class Rates:
 def snapshot(pipelines: "Pipelines", rates: Rates) -> list[Row]:
     """Name, kind, state, rows, rows per second and a remark, for each task and topology."""
     rows: list[Row] = []
-    for task in pipelines.worker.tasks if pipelines.worker else ():
+    for task in _tasks(pipelines):
         name = f"{task.connector}-{task.task}"
         remark = task.waiting_for or task.error
         if task.dead_letters:
@@ -75,8 +76,14 @@ async def shown(pipelines: "Pipelines") -> AsyncIterator[None]:
         show.cancel()
         await asyncio.gather(show, return_exceptions=True)
         seconds = time.monotonic() - started
+        places = {f"{one.connector}-{one.task}": one.position for one in _tasks(pipelines) if one.position}
         for name, kind, state, count, _, remark in snapshot(pipelines, Rates()):
-            say(f"{state.lower():>8}  {kind} {name}: {count:,} rows in {seconds:.1f} s {remark}".rstrip())
+            place = f", up to {places[name]}" if name in places else ""
+            say(f"{state.lower():>8}  {kind} {name}: {count:,} rows in {seconds:.1f} s{place} {remark}".rstrip())
+
+
+def _tasks(pipelines: "Pipelines") -> "Sequence[TaskProgress]":
+    return pipelines.worker.tasks if pipelines.worker else ()
 
 
 async def _show_table(pipelines: "Pipelines") -> None:

@@ -5,6 +5,7 @@ transaction. A sink task is given batches and says how far it has made them dura
 Source: Kafka Connect's SourceTask and SinkTask; ours differ in being asynchronous and columnar.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -150,6 +151,14 @@ MakeSinkTask = Callable[[Mapping[str, Any]], SinkTask]
 Check = Callable[[Mapping[str, Any]], None]
 
 
+# Where a source stands, for people.
+Told = Callable[[SourceKey, SourceOffset], str]
+
+
+def told_as_json(key: SourceKey, offset: SourceOffset) -> str:
+    return f"{json.dumps(key)} {json.dumps(offset)}"
+
+
 def nothing_to_check(_: Mapping[str, Any]) -> None:
     """For connectors that talk to nothing that could be looked at."""
 
@@ -162,6 +171,7 @@ class SourceConnector:
     split: SplitSource
     make_task: MakeSourceTask
     check: Check = nothing_to_check
+    told: Told = told_as_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class TaskProgress:
-    """State as in Kafka Connect: UNASSIGNED, RUNNING, RESTARTING, FAILED; DONE at the end of a bounded run.
+    """State as in Kafka Connect: UNASSIGNED, RUNNING, RESTARTING, FAILED; DONE at the end of a bounded run, or STOPPED.
 
     rows and bytes: since this process started. waiting_for: what keeps a running task from going on.
+    position: up to where this process has committed, for people.
     """
 
     connector: str
@@ -20,6 +21,7 @@ class TaskProgress:
     restarts: int = 0
     error: str = ""
     waiting_for: str = ""
+    position: str = ""
 
 
 @dataclass(slots=True)

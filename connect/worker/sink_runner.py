@@ -247,6 +247,9 @@ class SinkRunner:
             log.info("%s: offsets were not committed, the partitions are moving: %s", self._deployment.name, error)
             return
         self._committed.update(new)
+        self._progress.position = ", ".join(
+            f"{topic}-{number} offset {end:,}" for (topic, number), end in sorted(self._committed.items())
+        )
 
     async def _finish_in_time(self) -> None:
         try:

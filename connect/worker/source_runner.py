@@ -104,6 +104,11 @@ class SourceRunner:
             raise
         self._progress.rows += sum(batch.columns.num_rows for batch in handed_over)
         self._progress.bytes += size
+        reached = [pair for batch in handed_over for pair in batch.offsets]
+        if reached:
+            connector = self._deployment.connector
+            assert isinstance(connector, SourceConnector)
+            self._progress.position = connector.told(*reached[-1])
         return handed_over
 
     async def _commit(self, producer: Producer) -> None:

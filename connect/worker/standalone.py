@@ -91,7 +91,7 @@ class Standalone:
             progress.state, progress.error = "RUNNING", ""
             try:
                 await life()
-                progress.state = "DONE"
+                progress.state = "STOPPED" if stop.is_set() else "DONE"
                 return
             except PERMANENT as error:
                 progress.state, progress.error = "FAILED", str(error)
@@ -100,7 +100,7 @@ class Standalone:
                 progress.error = str(error)
                 if stop.is_set() and isinstance(error, Retriable):
                     log.warning("%s task %d: stopped while it waited: %s", deployment.name, progress.task, error)
-                    progress.state = "DONE"
+                    progress.state = "STOPPED"
                     return
                 if isinstance(error, TakenOver) or (isinstance(error, Fenced) and deployment.kind == "source"):
                     progress.state = "FAILED"

@@ -12,7 +12,7 @@ from watchfiles import watch
 
 from ....core.errors import ConfigError
 from ....core.records import HEADER_TYPE
-from ...api import SourceBatch, SourceConnector, SourceContext
+from ...api import SourceBatch, SourceConnector, SourceContext, SourceKey, SourceOffset
 from .folder import Folder, OpenFile
 from .lines import Lines, split_lines
 from .spec import SPEC, FilesConfig, files_config, split
@@ -259,4 +259,8 @@ def make_task(values: Mapping[str, Any]) -> FilesTask:
     return FilesTask(config)
 
 
-CONNECTOR = SourceConnector(SPEC, split, make_task)
+def _told(_: SourceKey, offset: SourceOffset) -> str:
+    return f"byte {offset['position']:,} of {offset['path']}"
+
+
+CONNECTOR = SourceConnector(SPEC, split, make_task, told=_told)

@@ -23,6 +23,7 @@ from .types import conformed, widened
 log = logging.getLogger(__name__)
 
 COMMIT_FOR_MS = 2_000
+COMMIT_FILES, COMMIT_BYTES = 32, 67_108_864
 CHECK_TIMEOUT_S = 10
 
 
@@ -191,15 +192,27 @@ class FilesystemTask:
         buffer = state.buffer
         assert buffer is not None
         while buffer.closed and not state.dropped:
-            closed = buffer.closed[0]
             if state.pending is None:
-                state.pending = Pending(closed.end, self._files(state.commits, closed))
+                state.pending = self._next_commit(state.commits, buffer)
+            end = state.pending.end
             state.commits.commit(state.pending)
             state.pending = None
-            buffer.closed.popleft()
-            buffer.committed = closed.end
+            while buffer.closed and buffer.closed[0].end <= end:
+                buffer.closed.popleft()
+            buffer.committed = end
             if until_ms is not None and self._context.clock.monotonic_ms() >= until_ms:
                 return
+
+    def _next_commit(self, commits: PartitionCommits, buffer: PartitionBuffer) -> Pending:
+        """The next closed range, with those after it while they are small: a manifest costs as much as a file."""
+        files: list[NewFile] = []
+        end = buffer.committed
+        for closed in buffer.closed:
+            files += self._files(commits, closed)
+            end = closed.end
+            if len(files) >= COMMIT_FILES or sum(len(file.data) for file in files) >= COMMIT_BYTES:
+                break
+        return Pending(end, files)
 
     def _files(self, commits: PartitionCommits, closed: ClosedRange) -> list[NewFile]:
         schema = closed.chunks[0].columns.schema

@@ -8,20 +8,19 @@ SCRATCH := $(shell test -w /dev/shm && echo /dev/shm || echo /tmp)
 .PHONY: demo test check bench services clean
 
 $(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable .
-	@echo "compiling kernels, once per installation"
-	$(BIN)/millstream warm
-	touch $@
+	@echo "installing into $(VENV), then compiling kernels: once, about two minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable .
+	@$(BIN)/millstream warm
+	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable '.[test]'
-	touch $@
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
 
 ## make demo: log lines to windowed answers to Parquet files, in a folder demo-data; LOGS='glob' takes your own files
 demo: $(VENV)/installed
-	$(BIN)/python examples/log_aggregation/demo.py
+	@$(BIN)/python examples/log_aggregation/demo.py
 
 ## make test: the tests that fit in a few minutes; make test ALL=1 runs the slow ones too
 test: $(VENV)/installed-test

@@ -23,7 +23,7 @@ from .restore import restore_tasks
 from .task import Drained, Task, make_task
 from .task_options import TaskOptions
 
-LONGEST_POLL_MS = 100
+SHORTEST_POLL_MS, LONGEST_POLL_MS = 5, 100
 # A member of the group that has had no partition for so long will not get one soon.
 SPARE_AFTER_MS = 3_000
 
@@ -77,12 +77,13 @@ class Session:
         """Read once, process, and commit if it is time."""
         now_ms = self._client.clock.monotonic_ms()
         left_ms = self._commit_ms + self._config.commit_interval_ms - now_ms
-        batches = await self.consumer.poll(max(0, min(left_ms, LONGEST_POLL_MS)))
+        shortest_ms = 0 if self._writing is None else SHORTEST_POLL_MS
+        batches = await self.consumer.poll(max(shortest_ms, min(left_ms, LONGEST_POLL_MS)))
         await self._process(batches)
         if self._writing is not None and self._writing.done():
             await self._written()
         now_ms = self._client.clock.monotonic_ms()
-        due = now_ms - self._commit_ms >= self._config.commit_interval_ms
+        due = self._writing is None and now_ms - self._commit_ms >= self._config.commit_interval_ms
         if due or self._rows_since_commit >= self._config.commit_rows:
             await self._find_quiet(now_ms)
             await self._start_commit(finishing=False)
@@ -106,12 +107,13 @@ class Session:
             await asyncio.to_thread(task.process, records)
 
     def _clipped(self, place: TopicPartition, records: Records) -> Records:
-        """In a bounded run, the records before the end; the partition then rests there."""
+        """In a bounded run, the records before the end; a partition that has come there rests."""
         if self.ends is None or not self.ends.covers(place):
             return records
         clipped = self.ends.clip(records)
         if clipped.num_rows < records.num_rows:
             self.consumer.seek(place, self.ends.end(place))
+        if records.last_offset + 1 >= self.ends.end(place):
             self.consumer.pause([place])
         return clipped
 

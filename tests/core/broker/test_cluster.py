@@ -100,7 +100,6 @@ async def test_two_directories_of_one_name_with_different_ids_are_a_fault_with_a
 
 async def test_of_many_topics_asked_for_at_once_the_faulty_ones_alone_are_refused(tmp_path):
     async with cluster_shell(broker_config(tmp_path)) as cluster:
-        wanted = [("good", 1), ("bad name", 1), ("twice", 1), ("twice", 2), ("few", 0)]
         answers = await cluster.create_topics(
             [
                 NewTopic("good", 1),

@@ -12,8 +12,8 @@ from services.millstream import MillstreamBroker
 
 from benchmarks.measure import Run, Table, cpu_seconds, private_mib, python, run
 
-RECORDS = 3_000_000
-SYNCED_RECORDS = 300_000
+RECORDS = 2_000_000
+SYNCED_RECORDS = 200_000
 BROKER_CORE, CLIENT_CORE = 0, 1
 
 

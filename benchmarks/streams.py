@@ -11,7 +11,7 @@ from services.java import jars
 from benchmarks.brokers import kafka
 from benchmarks.measure import ROOT, Run, Table, python, run
 
-W1_EVENTS, W2_EVENTS, QUIX_EVENTS = 5_000_000, 2_000_000, 200_000
+W1_EVENTS, W2_EVENTS, QUIX_EVENTS = 3_000_000, 1_000_000, 100_000
 COMMIT_MS = 1_000
 WORK_CORE = 1
 COLUMNS = ("program", "reads and writes", "events/s", "CPU s per million events", "peak MiB")

@@ -1,21 +1,15 @@
-"""Real access-log lines, and what the pipeline must make of them, computed from the same bytes without the project.
-
-The lines are those of ../shared/data beside the checkout; where they are not, generated ones with one line cut short.
-"""
+"""Real access-log lines, and what the pipeline must make of them, computed from the same bytes without the project."""
 
 import datetime
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from math import ceil
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLE = CHECKOUT / "examples" / "log_aggregation"
-REAL_LINES = CHECKOUT.parent / "shared" / "data" / "apache_access.log"
-GENERATED_COUNT = 10_000
+REAL_LINES = CHECKOUT / "tests" / "data" / "apache_access.log"
 DAYS_PER_REPETITION = 4
 
 COMBINED = re.compile(
@@ -36,16 +30,8 @@ class Answer:
 
 
 def access_lines() -> list[bytes]:
-    """About 10,000 lines without their line feeds; exactly one of them is malformed."""
-    if REAL_LINES.exists():
-        return REAL_LINES.read_bytes().removesuffix(b"\n").split(b"\n")
-    sys.path.insert(0, str(EXAMPLE))
-    try:
-        generated = [line.encode().rstrip(b"\n") for line in import_module("generate").lines(GENERATED_COUNT)]
-    finally:
-        sys.path.remove(str(EXAMPLE))
-    generated[8_898] = generated[8_898].removesuffix(b'"')
-    return generated
+    """10,000 lines without their line feeds; exactly one of them is malformed."""
+    return REAL_LINES.read_bytes().removesuffix(b"\n").split(b"\n")
 
 
 def repeated(lines: Sequence[bytes], number: int) -> list[bytes]:

@@ -84,13 +84,20 @@ ON_HDFS = (
 QUICK = (Step(MARKER, "-access-files-0"), Step(SEND_OFFSETS, number=2), Step(f"{COMMITS}._create"))
 
 
-def kill_at_each(steps: Sequence[Step], folder: Path, lake_url: str, *, archive_rows: int = 1_500) -> None:
+def kill_at_each(
+    steps: Sequence[Step],
+    folder: Path,
+    lake_url: str,
+    *,
+    moments: Sequence[str] = ("before", "after"),
+    archive_rows: int = 1_500,
+) -> None:
     """One pipeline, killed before and after each step while lines come in; then run to the end and checked."""
     lines = access_lines()[:1_000]
     pipeline = PipelineFolder(folder, lake_url, grace=f"{disorder_s(lines) + 1}s", settings=settings(archive_rows, 4))
     feed = Feed(pipeline.logs, lines, repetitions_per_file=20)
     for step in steps:
-        for when in ("before", "after"):
+        for when in moments:
             kill_once(pipeline, feed, step.kill_at(when))
     pipeline.run_to_end()
     check(pipeline, feed)
@@ -112,7 +119,7 @@ def kill_once(pipeline: PipelineFolder, feed: Feed, kill_at: Sequence[str]) -> N
 
 
 def test_a_kill_at_a_step_of_each_commit_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    kill_at_each(QUICK, tmp_path / "pipeline", str(tmp_path / "lake"))
+    kill_at_each(QUICK, tmp_path / "pipeline", str(tmp_path / "lake"), moments=("after",))
 
 
 @pytest.mark.slow

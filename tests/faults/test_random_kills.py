@@ -91,14 +91,14 @@ def check(pipeline: PipelineFolder, feed: Feed) -> None:
     assert staged_files(lake, "tables") + staged_files(lake, "archive") == []
 
 
-def test_five_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+def test_four_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     lines = access_lines()
     grace = f"{disorder_s(lines) + 1}s"
     pipeline = PipelineFolder(tmp_path / "pipeline", str(tmp_path / "lake"), grace=grace, settings=settings(5_000, 4))
     feed = Feed(pipeline.logs, lines, repetitions_per_file=3)
     killer = Killer(pipeline, feed, seed=1)
 
-    for _ in range(5):
+    for _ in range(4):
         killer.one_life(2, longest_s=1.0)
     pipeline.run_to_end()
 

@@ -60,6 +60,7 @@ def test_real_lines_become_exact_windows_parquet_and_an_archive_in_hdfs(tmp_path
     assert f"{len(lines):,} rows" in printed
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_nothing_left_to_do(tmp_path: Path, hdfs: str, server: str) -> None:
     tag = uuid.uuid4().hex[:8]
     pipeline = PipelineFolder(tmp_path / "pipeline", f"{hdfs}/again-{tag}", tag=tag, server=server)

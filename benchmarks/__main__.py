@@ -27,12 +27,12 @@ def batches() -> Table:
 
 
 PARTS: dict[str, Callable[[], Table | list[Table]]] = {
-    "streams": windowed,
+    "starting": starting,
     "batches": batches,
-    "lines": files_to_topic,
     "parquet": topic_to_parquet,
     "brokers": produce_and_consume,
-    "starting": starting,
+    "lines": files_to_topic,
+    "streams": windowed,
 }
 
 
@@ -45,16 +45,7 @@ def machine() -> str:
     )
 
 
-def main() -> None:
-    chosen = sys.argv[1:] or list(PARTS)
-    texts = []
-    started = time.monotonic()
-    for name in chosen:
-        made = PARTS[name]()
-        for table in made if isinstance(made, list) else [made]:
-            texts.append(table.markdown())
-            print(texts[-1], flush=True)
-    minutes = (time.monotonic() - started) / 60
+def write(texts: list[str], minutes: float) -> None:
     head = [
         "# Measurements",
         "",
@@ -64,8 +55,21 @@ def main() -> None:
         machine(),
         "",
     ]
-    if chosen == list(PARTS):
-        (ROOT / "benchmarks" / "RESULTS.md").write_text("\n".join([*head, *texts]))
+    (ROOT / "benchmarks" / "RESULTS.md").write_text("\n".join([*head, *texts]))
+
+
+def main() -> None:
+    """After each part everything so far is written, so that a run that is cut off leaves what it had."""
+    chosen = sys.argv[1:] or list(PARTS)
+    texts: list[str] = []
+    started = time.monotonic()
+    for name in chosen:
+        made = PARTS[name]()
+        for table in made if isinstance(made, list) else [made]:
+            texts.append(table.markdown())
+            print(texts[-1], flush=True)
+        if len(chosen) == len(PARTS):
+            write(texts, (time.monotonic() - started) / 60)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,8 @@ def chart(console: Console, answers: pl.DataFrame) -> None:
     step = next((step for step in STEPS_MINUTES if minutes / step <= BARS_MAX), -(-minutes // BARS_MAX))
     bars = answers.group_by(pl.col("window_start").dt.truncate(f"{step}m")).agg(pl.col("requests", "errors").sum())
     highest = max(bars["requests"])
-    console.print(f"\nrequests in {step} {'minute' if step == 1 else 'minutes'}, those that failed in red")
+    span = _counted(step // 60, "hour") if step % 60 == 0 else _counted(step, "minute")
+    console.print(f"\nrequests in {span}, those that failed in red")
     for start, count, errors in bars.sort("window_start").rows():
         width, red = round(BAR_WIDTH * count / highest), round(BAR_WIDTH * errors / highest)
         bar = f"[red]{'█' * red}[/red]{'█' * max(1 - red, width - red)}"
@@ -180,7 +181,9 @@ def _where(console: Console, folder: Path, letters: int) -> None:
         files = sorted(path for path in (folder / "lake" / name).rglob("*+*+*+*.*") if path.is_file())
         if files:
             size = sum(path.stat().st_size for path in files)
-            console.print(f"{what}: {len(files)} files, {size:,} bytes, the first {_short(files[0])}", soft_wrap=True)
+            console.print(
+                f"{what}: {_counted(len(files), 'file')}, {size:,} bytes, the first {_short(files[0])}", soft_wrap=True
+            )
     query = f"import polars as pl; print(pl.read_parquet('{place}/lake/tables/**/*.parquet'))"
     console.print("\nlook at the answers:")
     console.print(f'  {_short(Path(sys.executable))} -c "{query}"', soft_wrap=True, markup=False)
@@ -189,6 +192,10 @@ def _where(console: Console, folder: Path, letters: int) -> None:
         command = f"consume log-aggregation-dead-letters -b embedded:{place}/data --from-beginning --to-end --json"
         console.print("look at the malformed lines, with their causes:")
         console.print(f"  {program} {command}", soft_wrap=True, markup=False)
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def _short(path: Path) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.broker.main import allow_many_open_files
 from ..core.errors import ConfigError
 from .console import errors_told, run_async, say, set_up_logging
 from .discovery import Found, find_in_folder, load_topologies
@@ -51,6 +52,7 @@ def run_app(app_file: str, server: str, *, to_end: bool, show: str, verbose: boo
 def _run(find: Callable[[], Found], server: str, listen: str | None, *, to_end: bool, verbose: bool) -> None:
     """Nothing is opened or made before every config, topology and destination was found good."""
     set_up_logging(verbose=verbose)
+    allow_many_open_files()
     with errors_told():
         found = find()
         _check(found.deployments)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from watchfiles import watch
 
-from ....core.errors import ConfigError
+from ....core.errors import ConfigError, Retriable
 from ....core.records import HEADER_TYPE
 from ...api import SourceBatch, SourceConnector, SourceContext, SourceKey, SourceOffset
 from .folder import Folder, OpenFile
@@ -171,6 +171,8 @@ class FilesTask:
         try:
             file = OpenFile(known.path)
         except OSError as error:
+            if self._context.bounded:  # there is no later look that would find it
+                raise Retriable(f"{known.path} cannot be opened: {error.strerror}") from error
             log.warning("%s cannot be opened: %s", known.path, error.strerror)
             return
         status = file.status()

@@ -1,6 +1,7 @@
 """The files source on real files: rotation, truncation, compression and restarts neither lose nor repeat a line."""
 
 import asyncio
+import errno
 import gzip
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from millstream.connect.api import SourceBatch, SourceContext, SourceKey, SourceOffset
 from millstream.connect.sources.files.spec import SPEC
 from millstream.connect.sources.files.task import FilesTask, make_task
+from millstream.core.errors import Retriable
 
 
 class ManualClock:
@@ -375,3 +377,32 @@ def test_any_mix_of_writes_rotations_and_restarts_gives_each_line_once(tmp_path:
         await reader.task.stop()
 
     run(scenario)
+
+
+def test_a_bounded_run_never_leaves_out_a_file_that_it_cannot_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of descriptors, say: it waits and tells, and reads the file once it can."""
+
+    async def scenario() -> None:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", *numbered(1))
+        await reader.start(bounded=True)
+        assert reader.task is not None
+        with monkeypatch.context() as patched:
+            patched.setattr("millstream.connect.sources.files.task.OpenFile", refuse)
+            with pytest.raises(Retriable, match="Too many open files"):
+                await reader.poll()
+        assert not reader.task.exhausted
+
+        while not reader.task.exhausted:
+            await reader.poll()
+
+        assert reader.lines == numbered(1)
+        await reader.task.stop()
+
+    run(scenario)
+
+
+def refuse(path: str) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def newest(pipeline: PipelineFolder) -> dict[str, int]:
         name = next(name for name in ("lines-to-archive", "traffic-to-lake") if name in path)
         found[name] = max(found.get(name, -1), int(path.rsplit("/", 1)[-1].split(".")[0]))
     return found
+
+
+def further(pipeline: PipelineFolder, before: dict[str, int]) -> bool:
+    return all(start > before[name] for name, start in newest(pipeline).items())
 
 
 @pytest.mark.parametrize("server", ["embedded", pytest.param("kafka", marks=pytest.mark.service)])
@@ -53,12 +58,7 @@ def test_a_pipeline_that_stood_still_goes_on_by_itself(
             finally:
                 up.process.send_signal(signal.SIGCONT)
             before = newest(pipeline)
-            feed_until(
-                up,
-                feed,
-                lambda: all(start > before[name] for name, start in newest(pipeline).items()),
-                GOES_ON_WITHIN_S,
-            )
+            feed_until(up, feed, partial(further, pipeline, before), GOES_ON_WITHIN_S)
         up.process.send_signal(signal.SIGINT)
         assert up.wait(30) == 0, up.output[-5000:]
         said = up.output

@@ -56,6 +56,7 @@ class PartitionCommits:
     writer: str = field(default_factory=lambda: uuid.uuid4().hex)
     start: int = 0
     _swept: bool = False
+    _left_behind: bool = False
 
     def recover(self) -> int | None:
         """Finish the newest commit. Returns the next offset to read, or None when nothing was committed yet."""
@@ -96,6 +97,7 @@ class PartitionCommits:
             for path in paths:  # the next try writes them all anew; a disk that is full needs the room
                 with contextlib.suppress(Retriable, StorageError):
                     self.filesystem.delete(path)
+            self._left_behind = True
             raise
         return Manifest(self.topic, self.partition, self.start, pending.end, self.writer, tuple(staged))
 
@@ -158,6 +160,11 @@ class PartitionCommits:
         starts = self._manifest_starts()
         for start in starts[:-KEPT]:
             self.filesystem.delete(f"{self.manifest_directory}/{manifest_name(start)}")
+        if self._left_behind:  # a store that was away could not delete what a failed try had staged
+            for info in self.filesystem.list(self.staged_directory):
+                if info.name.startswith(self.writer):
+                    self.filesystem.delete(info.path)
+            self._left_behind = False
         if self._swept:
             return
         for info in self.filesystem.list(self.staged_directory):

@@ -37,7 +37,8 @@ class Killer:
         self.kills: list[str] = []
 
     def _log_bytes(self, topic: str) -> int:
-        return sum(path.stat().st_size for path in self._pipeline.data.glob(f"{topic}-0/*.log"))
+        """Of all partitions: which of them the next lines go to is the producer's choice."""
+        return sum(path.stat().st_size for path in self._pipeline.data.glob(f"{topic}-[0-9]*/*.log"))
 
     def _signs(self) -> dict[str, Callable[[], int]]:
         signs = {"manifests": lambda: _committed(self._pipeline)}

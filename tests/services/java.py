@@ -86,7 +86,9 @@ class JavaProcess:
         return self.log.read_text(errors="replace")[-800:]
 
     def pause(self) -> None:
+        """Returns when all its threads stand still: the signal alone lets one of them answer another request."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -13,9 +13,9 @@ from services.java import JavaProcess, free_port, jars
 from benchmarks.brokers import kafka
 from benchmarks.measure import Table, cpu_seconds, python, run
 
-LINES = 1_000_000
+LINES = 3_000_000
 CONNECT_LINES = 500_000
-PARQUET_ROWS = 1_000_000
+PARQUET_ROWS = 2_000_000
 
 WORKER = """\
 bootstrap.servers={server}

@@ -97,8 +97,9 @@ async def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     bootstrap = options.bootstrap or f"embedded:{folder}"
     config = streams_config({"commit.interval.ms": options.commit_interval_ms})
     async with open_client(bootstrap) as client:
-        for topic, count in ((f"{name}-warm", 20_000), (f"{name}-in", options.events)):
+        for topic, count in ((f"{name}-warm", 20_000), (f"{name}-in", options.events), (f"{name}-out", 0)):
             partitions = 6 if options.workload == "w1" else 1
+            # The events are of 2023: a broker would delete them, and the results, within minutes.
             await client.admin.create_topics([NewTopic(topic, partitions, -1, {"retention.ms": "-1"})])
             await fill(client, topic, options.workload, count)
         moved = options.repartition

@@ -97,12 +97,16 @@ class GroupCoordinator:
         self._offsets.apply_marker(producer_id, commit)
 
     def loaded(self) -> tuple[Timer, ...]:
-        """The log is replayed: each member has one session timeout to be heard of."""
+        """The log is replayed: each member has one session timeout to be heard of. A group that has grown too large
+        for a smaller `group.max.size` forms anew, of those who come first.
+        """
         turn = Turn(0)
         for group in self._groups.values():
             rebalance = Rebalance(group, turn, self._config)
             for member in group.members.values():
                 rebalance.restart_session(member)
+            if len(group.members) > self._config.group_max_size:
+                rebalance.prepare()
         return turn.decision(None).timers
 
     def group_ids(self) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ class Membership:
         group = self._group
         if not self._has_room_for(command.member_id):
             group.remove(command.member_id)
+            self._turn.set_timer(TimerKey(TimerKind.SESSION, group.group_id, command.member_id), None)
+            self._rebalance.complete_if_all_joined()
             return JoinReply(ErrorCode.GROUP_MAX_SIZE_REACHED)
         if not group.supports(command.protocol_type, command.protocols):
             return JoinReply(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, command.member_id)
@@ -121,7 +123,8 @@ class Membership:
         group = self._group
         former_leader = group.leader
         self._rebalance.release_waiters(old, ErrorCode.FENCED_INSTANCE_ID, member_id=old.member_id)
-        member = replace(old, member_id=new_id)
+        # It knows its id from now on, and sends heartbeats except while it waits.
+        member = replace(old, member_id=new_id, is_new=False)
         group.replace_static(old, member)
         self._turn.set_timer(TimerKey(TimerKind.SESSION, group.group_id, old.member_id), None)
         self._update(member, command)

@@ -1,8 +1,8 @@
 """What a coordinator knows after a restart, and how admins see groups."""
 
-from sim.group_driver import Driver, commit, heartbeat, join, leave, stable_group, sync
+from sim.group_driver import Driver, Settings, commit, heartbeat, join, leave, stable_group, sync
 
-from millstream.core.coordinators.group_commands import ErrorReply, GroupView, MemberView
+from millstream.core.coordinators.group_commands import ErrorReply, GroupView, JoinReply, MemberView
 from millstream.core.errors import ErrorCode
 
 
@@ -30,6 +30,21 @@ def test_after_a_restart_each_member_has_one_session_to_be_heard_of() -> None:
     driver.advance(1)
 
     assert driver.do(heartbeat(follower, 1)) == ErrorReply(ErrorCode.UNKNOWN_MEMBER_ID)
+
+
+def test_after_a_restart_with_a_smaller_limit_a_group_forms_anew_of_those_who_come_first() -> None:
+    driver = Driver()
+    first, second, third = stable_group(driver, 3)
+    driver.settings = Settings(group_max_size=2)
+
+    driver.restart()
+
+    assert driver.do(heartbeat(first, 1)) == ErrorReply(ErrorCode.REBALANCE_IN_PROGRESS)
+    driver.do(join(11, third))
+    driver.do(join(12, first))
+    assert driver.do(join(13, second)) == JoinReply(ErrorCode.GROUP_MAX_SIZE_REACHED)
+    assert driver.answers[11].generation == driver.answers[12].generation == 2
+    assert [member.member_id for member in driver.answers[12].members] == [first, third]
 
 
 def test_a_generation_that_was_never_assigned_is_forgotten_by_a_restart() -> None:

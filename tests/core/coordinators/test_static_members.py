@@ -96,6 +96,19 @@ def test_a_replacement_during_a_rebalance_takes_over_the_place_of_the_one_that_w
     assert driver.answers[11] == JoinReply(ErrorCode.FENCED_INSTANCE_ID, leader)
 
 
+def test_a_new_member_that_was_replaced_waits_for_slow_members_longer_than_its_session() -> None:
+    driver = Driver()
+    (slow,) = stable_group(driver, 1, lambda _: {"session_timeout_ms": 90_000})
+    driver.do(join(2, instance_id="i2"))
+    driver.do(join(3, instance_id="i2"))
+
+    driver.advance(30_000)
+
+    assert driver.answers == {2: JoinReply(ErrorCode.FENCED_INSTANCE_ID, "i2-2")}
+    driver.do(join(4, slow))
+    assert [member.member_id for member in driver.answers[4].members] == [slow, "i2-3"]
+
+
 def test_a_replacement_before_the_assignment_starts_the_rebalance_again() -> None:
     driver = Driver()
     driver.do(join(1, instance_id="i1"))

@@ -46,6 +46,10 @@ class Dialogue:
         self._note(f"{type(request).__name__} {version}", response)
         return response
 
+    async def ask_unheard(self, request: Message, version: int) -> Any:
+        """For what differs from run to run."""
+        return await self._client.ask(request, version)
+
     def _note(self, asked: str, response: Any) -> None:
         for topic in getattr(response, "topics", ()):
             topic.partitions.sort(key=lambda part: part.partition_index)  # Kafka answers refused ones first,

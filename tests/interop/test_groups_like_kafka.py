@@ -2,30 +2,35 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from core.broker.running import running_server
 from core.broker.wire_client import WireClient
 from interop.group_dialogue import hold
+from interop.group_scenes import perform
+
+Talk = Callable[[WireClient, WireClient, str], Awaitable[list[str]]]
 
 
-async def talk_to(address: tuple[str, int]) -> list[str]:
+async def talk_to(address: tuple[str, int], talk: Talk) -> list[str]:
     async with WireClient(address) as client, WireClient(address) as other:
-        return await hold(client, other, uuid.uuid4().hex[:8])
+        return await talk(client, other, uuid.uuid4().hex[:8])
 
 
-async def talk_to_millstream(path: Path) -> list[str]:
+async def talk_to_millstream(path: Path, talk: Talk) -> list[str]:
     async with running_server(path, {"group.initial.rebalance.delay.ms": 0}) as server:
-        return await talk_to(server.address)
+        return await talk_to(server.address, talk)
 
 
 @pytest.mark.service
-def test_groups_and_offsets_are_answered_as_kafka_does(kafka: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("talk", "lines"), [(hold, 250), (perform, 80)])
+def test_groups_and_offsets_are_answered_as_kafka_does(kafka: str, tmp_path: Path, talk: Talk, lines: int) -> None:
     host, _, port = kafka.partition(":")
 
-    ours = asyncio.run(talk_to_millstream(tmp_path))
-    theirs = asyncio.run(talk_to((host, int(port))))
+    ours = asyncio.run(talk_to_millstream(tmp_path, talk))
+    theirs = asyncio.run(talk_to((host, int(port)), talk))
 
-    assert len(theirs) > 250
+    assert len(theirs) > lines
     assert ours == theirs

@@ -21,7 +21,7 @@ NO_NODE = -1
 
 def start(broker: "Broker", request: FindCoordinatorRequest, context: RequestContext) -> FindCoordinatorResponse:
     """This broker under the address that the client can reach."""
-    error, message = ErrorCode.NONE, None
+    error, message = ErrorCode.NONE, "NONE" if context.api_version < SEVERAL_KEYS_SINCE else ""
     if request.key_type not in (GROUP, TRANSACTION):
         error, message = (
             ErrorCode.INVALID_REQUEST,

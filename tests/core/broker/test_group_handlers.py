@@ -221,7 +221,8 @@ async def test_this_broker_coordinates_every_group_and_transactional_id(
         keys = {"coordinator_keys": ["a", "b"]} if version >= 4 else {"key": "a"}
         found = await client.ask(FindCoordinatorRequest(key_type=key_type if version else 0, **keys), version)
 
-        where = {"node_id": node, "host": host, "port": port, "error_message": None if version else ""}
+        message = "NONE" if 1 <= version < 4 else ""  # As a real Kafka says it.
+        where = {"node_id": node, "host": host, "port": port, "error_message": message}
         if version < 4:
             assert found == FindCoordinatorResponse(**where)
         else:

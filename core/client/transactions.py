@@ -166,6 +166,9 @@ class Transactions:
             for code in codes(response):
                 if code == ErrorCode.CONCURRENT_TRANSACTIONS:
                     raise BackOff(f"{name}: the last transaction is still being completed", CONCURRENT_WAIT_MS)
+                if code == ErrorCode.UNKNOWN_SERVER_ERROR and ending:
+                    # Kafka 4.3 says so while a successor is fencing us; asked again, it says who is fenced.
+                    raise BackOff(f"{name}: the coordinator failed inside", CONCURRENT_WAIT_MS)
                 if code not in (ErrorCode.NONE, ErrorCode.OPERATION_NOT_ATTEMPTED):
                     raise error_for(code, f"{name} of transactional id {self._id!r}")
             return response

@@ -32,13 +32,14 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left")
     for number, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*map(_text, row))
+        table.add_row(*(Text(_text(value)) for value in row))
     Console().print(table)
 
 

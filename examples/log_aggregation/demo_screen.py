@@ -56,11 +56,11 @@ class Screen:
         place = _short(folder)
         reads = f"{logs}, from beginning to end" if logs else f"{place}/logs/access.log*, rotating"
         self.console.print("[bold]Millstream: log files → topic → windows → lake, in this one process[/bold]\n")
-        self.console.print(f"  reads    {reads}", soft_wrap=True)
+        self.console.print(f"  reads    {reads}", soft_wrap=True, markup=False)
         if not logs:
             self.console.print(f"           where a generator writes {line_count:,} lines of a web server's traffic")
         self.console.print("  counts   requests, errors, bytes and p99 of sizes, per minute and status")
-        self.console.print(f"  writes   {place}/lake: the answers as Parquet, and the raw lines\n")
+        self.console.print(f"  writes   {place}/lake: the answers as Parquet, and the raw lines\n", markup=False)
 
     @contextmanager
     def live(self) -> Iterator[None]:

@@ -1,15 +1,17 @@
 """A consumer of the group simulation: joins, reads on from what is committed, commits; stalls, dies, comes back.
 
 It reads what the protocol says to consumers and nothing of the coordinator's own state. A stalled one goes on where it
-was when it wakes, with its old generation: a zombie.
+was when it wakes, with its old generation: a zombie. A cooperative one (KIP-429) keeps its partitions while the group
+forms anew, gives back those that are to move, and joins again.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sim.group_assignors import COOPERATIVE, EAGER, claim, cooperative, eager
 from sim.group_driver import join, sync
-from sim.group_world import GROUP, TOPIC, World
+from sim.group_world import GROUP, PARTITIONS, TOPIC, World
 
 from millstream.core.coordinators.group_commands import (
     CommitOffsets,
@@ -24,7 +26,6 @@ from millstream.core.coordinators.group_commands import (
 )
 from millstream.core.errors import ErrorCode
 
-PARTITIONS = 6
 SESSION_MS = 6_000
 REBALANCE_MS = 10_000
 REQUEST_TIMEOUT_MS = 2_000
@@ -34,12 +35,20 @@ WORK_MS = 700
 RETRY_MS = 100
 
 
+@dataclass(eq=False)
+class Position:
+    """Up to where a partition is processed, for as long as it is held without a break."""
+
+    offset: int
+
+
 @dataclass
 class Client:
     world: World
     name: str
     instance_id: str | None = None
     transactional: bool = False
+    protocols: tuple[str, ...] = (EAGER,)
     fenced: bool = False
     _life: int = 0
 
@@ -51,8 +60,9 @@ class Client:
         self.alive = True
         self.member_id = ""
         self.generation = -1
-        self.owned: dict[int, int] = {}
-        """Partitions and up to where each is processed."""
+        self.assigned: tuple[int, ...] = ()
+        self.owned: dict[int, Position] = {}
+        """Those of the assigned partitions whose committed offset is known."""
         self._stalled_until_ms = 0
         self._joining = False
         self._working = False
@@ -61,9 +71,8 @@ class Client:
         self._work_later()
 
     @property
-    def owner(self) -> str:
-        """Who it is to others: a static member is the same whatever its process."""
-        return self.instance_id or self.member_id
+    def cooperative(self) -> bool:
+        return self.protocols == (COOPERATIVE,)
 
     # What may happen to it.
 
@@ -137,23 +146,28 @@ class Client:
 
     def _lost(self, error: ErrorCode) -> None:
         """The group has said that this is no member, or not of this generation, any more."""
+        if self._joining:
+            return  # The answer to the JoinGroup that is under way will say more.
         if error is ErrorCode.FENCED_INSTANCE_ID:
             self.fenced = True
             self.die()
             return
         if error is ErrorCode.UNKNOWN_MEMBER_ID:
             self.member_id = ""
-        self._rejoin()
+        self._rejoin(keep=self.cooperative and error is ErrorCode.REBALANCE_IN_PROGRESS)
 
-    def _rejoin(self) -> None:
+    def _rejoin(self, *, keep: bool = False) -> None:
         if self._joining:
             return
         self._joining = True
-        self.owned = {}
-        self.generation = -1
+        if not keep:
+            self.owned = {}
+            self.assigned = ()
+            self.generation = -1
         self._join()
 
     def _join(self) -> None:
+        metadata = claim(self.generation, self.assigned) if self.cooperative else b""
         command = join(
             self.world.number(),
             self.member_id,
@@ -163,6 +177,7 @@ class Client:
             session_timeout_ms=SESSION_MS,
             rebalance_timeout_ms=REBALANCE_MS,
             must_know_member_id=True,
+            protocols=tuple((name, name.encode() + b":" + metadata) for name in self.protocols),
         )
         self._command(command, self._joined, JOIN_TIMEOUT_MS)
 
@@ -180,17 +195,17 @@ class Client:
             self._sync(reply)
 
     def _sync(self, joined: JoinReply) -> None:
-        parts: dict[str, bytearray] = {member.member_id: bytearray() for member in joined.members}
-        if parts and not joined.skip_assignment:
-            for partition in range(PARTITIONS):
-                sorted(parts.items(), key=lambda item: (len(item[1]), item[0]))[0][1].append(partition)
+        parts: dict[str, bytes] = {}
+        if joined.members and not joined.skip_assignment:
+            told = {member.member_id: member.metadata.partition(b":")[2] for member in joined.members}
+            parts = cooperative(told, PARTITIONS) if self.cooperative else eager(told, PARTITIONS)
         command = sync(
             self.world.number(),
             self.member_id,
             joined.generation,
             group_id=GROUP,
             instance_id=self.instance_id,
-            assignments=tuple((member_id, bytes(assigned)) for member_id, assigned in parts.items()),
+            assignments=tuple(parts.items()),
         )
 
         def synced(reply: SyncReply | None) -> None:
@@ -198,11 +213,19 @@ class Client:
             if reply is None or reply.error:
                 self._lost(reply.error if reply else ErrorCode.NONE)
                 return
-            partitions = self.world.broker.assigned(self.owner, joined.generation, reply)
-            self.generation = joined.generation
-            self._fetch(partitions)
+            self._take(joined.generation, tuple(reply.assignment))
 
         self._command(command, synced, JOIN_TIMEOUT_MS)
+
+    def _take(self, generation: int, assigned: tuple[int, ...]) -> None:
+        """Begins a generation. What is held already and stays goes on; what goes is given back."""
+        gone = [partition for partition in self.assigned if partition not in assigned]
+        self.generation = generation
+        self.assigned = assigned
+        self.owned = {partition: position for partition, position in self.owned.items() if partition in assigned}
+        self._fetch([partition for partition in assigned if partition not in self.owned])
+        if gone:
+            self._rejoin(keep=True)
 
     def _heartbeat_later(self) -> None:
         self._after(HEARTBEAT_MS, self._heartbeat)
@@ -230,9 +253,10 @@ class Client:
             if offsets is None or any(offset is None for offset in offsets.values()):
                 self._after(RETRY_MS, lambda: self._fetch(partitions) if generation == self.generation else None)
                 return
-            self.owned = {partition: offset or 0 for partition, offset in offsets.items()}
+            self.owned |= {partition: Position(offset or 0) for partition, offset in offsets.items()}
 
-        self._ask(lambda answer: self.world.broker.fetch(partitions, answer), fetched)
+        if partitions:
+            self._ask(lambda answer: self.world.broker.fetch(partitions, answer), fetched)
 
     def _work_later(self) -> None:
         self._after(WORK_MS, self._work)
@@ -242,7 +266,7 @@ class Client:
         if self._working or not self.owned:
             return
         ranges = {
-            partition: (position, position + self.world.random.randint(1, 5))
+            partition: (position.offset, position.offset + self.world.random.randint(1, 5))
             for partition, position in self.owned.items()
         }
         if self.transactional:
@@ -257,7 +281,8 @@ class Client:
     def _commit(self, ranges: dict[int, tuple[int, int]]) -> None:
         generation = self.generation
         self._working = True
-        self.owned = {partition: end for partition, (_, end) in ranges.items()}
+        for partition, (_, end) in ranges.items():
+            self.owned[partition].offset = end
 
         def committed(reply: PartsReply | None) -> None:
             self._working = False
@@ -271,6 +296,7 @@ class Client:
         """One transaction. Whatever goes wrong ends it with an abort, and reading begins again at what is committed."""
         generation = self.generation
         producer_id = self.world.begin(ranges)
+        held = dict(self.owned)
         self._working = True
 
         def ended(wanted: str, done: bool | None) -> None:
@@ -278,13 +304,14 @@ class Client:
                 end(wanted)
                 return
             self._working = False
-            if generation != self.generation:
-                return
+            still = [partition for partition in ranges if self.owned.get(partition) is held[partition]]
             if done and wanted == "commit":
-                self.owned = {partition: upto for partition, (_, upto) in ranges.items()}
+                for partition in still:
+                    held[partition].offset = ranges[partition][1]
             else:
-                self.owned = {}
-                self._fetch(list(ranges))
+                for partition in still:
+                    del self.owned[partition]
+                self._fetch(still)
 
         def end(wanted: str) -> None:
             self._ask(lambda answer: self.world.end(producer_id, wanted, answer), lambda done: ended(wanted, done))

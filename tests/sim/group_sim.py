@@ -1,14 +1,16 @@
 """Schedules of a consumer group under faults: `PYTHONPATH=tests python -m sim.group_sim SEED` runs one.
 
-Members join, stall, die, come back as zombies or beside themselves, commit late; requests and answers are lost; the
-coordinator crashes and replays its log. After each step the invariants in group_world.py hold; then everything heals,
-and the group has to settle and go on.
+Members join, stall, die, come back as zombies or beside themselves, commit late, alone or in transactions; they assign
+eagerly or cooperatively, dynamic and static ones together. Requests and answers are lost; the coordinator crashes, at
+any time and right after a record, and replays its log. After each step the invariants in group_world.py hold; then
+everything heals, and the group has to settle and go on.
 """
 
 import sys
 
-from sim.group_client import PARTITIONS, Client
-from sim.group_world import GROUP, World
+from sim.group_assignors import COOPERATIVE, EAGER, STICKY
+from sim.group_client import Client
+from sim.group_world import GROUP, PARTITIONS, World
 
 FAULTS_MS = 30_000
 HEALING_MS = 28_000
@@ -22,6 +24,7 @@ class Schedule:
         self.world = World(seed)
         chance = self.world.random
         self.transactional = chance.random() < 0.5
+        self.cooperative = chance.random() < 0.4
         self.clients: list[Client] = []
         for number in range(chance.randint(1, 4)):
             instance_id = f"i{number}" if chance.random() < 0.3 else None
@@ -30,7 +33,10 @@ class Schedule:
     def _start(self, name: str, instance_id: str | None) -> None:
         delay_ms = self.world.random.randint(0, 3_000)
         world, transactional = self.world, self.transactional
-        world.after(delay_ms, lambda: self.clients.append(Client(world, name, instance_id, transactional)))
+        protocols: tuple[str, ...] = (COOPERATIVE,)
+        if not self.cooperative:
+            protocols = world.random.choice([(STICKY, EAGER), (EAGER, STICKY)])
+        world.after(delay_ms, lambda: self.clients.append(Client(world, name, instance_id, transactional, protocols)))
 
     def run(self) -> None:
         """Raises AssertionError where something does not hold."""
@@ -84,7 +90,8 @@ class Schedule:
         living = sorted(client.member_id for client in self.clients if client.alive)
         assert view is not None
         assert view.state == "Stable", f"{view}; living: {living}"
-        assert sorted(member.member_id for member in view.members) == living
+        members = sorted(member.member_id for member in view.members)
+        assert members == living, f"members: {members}; living: {living}"
         assigned = sorted(partition for member in view.members for partition in member.assignment)
         assert assigned == list(range(PARTITIONS)), f"assigned: {assigned}"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim.group_assignors import COOPERATIVE, claimed
 from sim.group_driver import Appended, Settings
 
 from millstream.core.coordinators.deadlines import Deadlines
@@ -17,7 +18,10 @@ from millstream.core.coordinators.group_codec import decode_record, encode_recor
 from millstream.core.coordinators.group_commands import (
     Command,
     CommitOffsets,
+    JoinGroup,
+    JoinReply,
     PartsReply,
+    SyncGroup,
     SyncReply,
     TimerFired,
     TimerKey,
@@ -28,7 +32,12 @@ from millstream.core.errors import ErrorCode
 
 GROUP = "g"
 TOPIC = "logs"
+PARTITIONS = 6
 TRANSACTION_TIMEOUT_MS = 8_000
+REPLAYED = 0.01
+"""Of the records appended, after how many the log is replayed and compared with what the coordinator knows."""
+CRASHES_PER_LOSS = 0.2
+"""How likely the broker crashes right after a record, as a share of how likely a message is lost."""
 Answer = Callable[[Any], None]
 
 
@@ -141,12 +150,15 @@ class Broker:
         """By generation and partition, whose it is."""
         self._acknowledged: dict[int, int] = {}
         """By partition, where in the log its last acknowledged commit stands."""
+        self._told: dict[str, JoinGroup] = {}
+        """The newest JoinGroup of each member, since the last start."""
         self._start()
 
     def _start(self) -> None:
         self.coordinator = GroupCoordinator(self._world.settings)
         self._deadlines: Deadlines[TimerKey] = Deadlines()
-        self._waiters: dict[int, Answer] = {}
+        self._waiters: dict[int, tuple[Answer, Command]] = {}
+        self._told.clear()
         for position in range(len(self.log)):
             self._apply(position)
         self._set(self.coordinator.loaded())
@@ -188,18 +200,20 @@ class Broker:
             return
         waiter = getattr(command, "waiter", None)
         if waiter is not None:
-            self._waiters[waiter] = answer
+            self._waiters[waiter] = (answer, command)
         decision = self.coordinator.decide(command, self._world.now_ms)
         producer_id = getattr(command, "producer_id", -1)
         for record in decision.records:
             self._append(Appended(*encode_record(record), None if producer_id < 0 else producer_id))
         self._set(decision.timers)
         self._check_commit(command, decision.reply)
-        for number, reply in decision.released:
-            self._answer(self._waiters.pop(number), command, reply)
+        answers = [(*self._waiters.pop(number), reply) for number, reply in decision.released]
         if decision.reply is not None:
             self._waiters.pop(waiter or 0, None)
-            self._answer(answer, command, decision.reply)
+            answers.append((answer, command, decision.reply))
+        self._note_joins(answers)
+        for waiting, asked, reply in answers:
+            self._answer(waiting, asked, reply)
 
     def fetch(self, partitions: list[int], answer: Answer) -> None:
         """Committed offsets by partition; None where a transaction is open."""
@@ -239,6 +253,11 @@ class Broker:
     def _append(self, entry: Appended) -> None:
         self.log.append(entry)
         self._apply(len(self.log) - 1)
+        chance = self._world.random.random()
+        if chance < REPLAYED:
+            self._check_replay()
+        elif chance < REPLAYED + self._world.loss * CRASHES_PER_LOSS:
+            self._world.after(0, lambda: self.crash(100))
 
     def _apply(self, position: int) -> None:
         entry = self.log[position]
@@ -257,6 +276,8 @@ class Broker:
         end = len(self.log)
 
         def answered() -> None:
+            if isinstance(command, SyncGroup) and not reply.error:
+                self._check_assigned(command, reply)
             if isinstance(command, CommitOffsets) and not command.transactional and reply.parts:
                 for position, entry in enumerate(command.entries, end - len(command.entries)):
                     self._acknowledged[entry.partition] = position
@@ -300,13 +321,47 @@ class Broker:
             kept = stored is not None and stored.position >= position
             assert kept, f"partition {partition}: the commit at {position} in the log is lost; there is {stored}"
 
-    def assigned(self, owner: str, generation: int, reply: SyncReply) -> list[int]:
-        """A member has got this assignment; its partitions."""
+    def _check_replay(self) -> None:
+        """A coordinator that reads the log now knows the same, and generations that are not stored yet are not."""
+        fresh = GroupCoordinator(self._world.settings)
+        live, self.coordinator = self.coordinator, fresh
+        for position in range(len(self.log)):
+            self._apply(position)
+        self.coordinator = live
+        assert dict(fresh.committed(GROUP)) == dict(live.committed(GROUP))
+        where = [(TOPIC, partition) for partition in range(PARTITIONS)]
+        assert [fresh.unstable(GROUP, one) for one in where] == [live.unstable(GROUP, one) for one in where]
+        view = live.view(GROUP)
+        if view is not None and (view.state == "Stable" or (view.state == "Empty" and view.generation)):
+            assert fresh.view(GROUP) == view
+
+    def _note_joins(self, answers: list[tuple[Answer, Command, Any]]) -> None:
+        """What each member has said of itself last is what the leader is told about it."""
+        for _, command, reply in answers:
+            if isinstance(command, JoinGroup) and isinstance(reply, JoinReply) and not reply.error:
+                self._told[reply.member_id] = command
+        for _, _, reply in answers:
+            if isinstance(reply, JoinReply):
+                for member in reply.members:
+                    told = self._told.get(member.member_id)
+                    assert told is None or dict(told.protocols)[reply.protocol or ""] == member.metadata
+
+    def _check_assigned(self, command: SyncGroup, reply: SyncReply) -> None:
+        """A member is given this assignment: nobody else has any of it, nor holds it still."""
+        generation = command.generation
+        owner = command.instance_id or command.member_id
         self.handed_out = max(self.handed_out, generation)
-        partitions = list(reply.assignment)
         owners = self.owners.setdefault(generation, {})
-        for partition in partitions:
+        for partition in reply.assignment:
             assert owners.setdefault(partition, owner) == owner, (
                 f"partition {partition} has two owners in generation {generation}: {owners[partition]} and {owner}"
             )
-        return partitions
+        if reply.protocol != COOPERATIVE:
+            return
+        for member_id, told in self._told.items():
+            since, held = claimed(told.protocols[0][1].partition(b":")[2])
+            holds = set(held) & set(reply.assignment)
+            current = self.coordinator.view(GROUP)
+            is_member = current is not None and any(member.member_id == member_id for member in current.members)
+            if holds and is_member and member_id != command.member_id and since == generation - 1:
+                raise AssertionError(f"{member_id} holds {holds}, which {owner} is given in generation {generation}")

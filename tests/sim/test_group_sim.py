@@ -1,9 +1,11 @@
-"""Thousands of schedules could be run; these many are, each time the same ones."""
+"""Thousands of schedules could be run, with GROUP_SCHEDULES=5000; these many are, each time the same ones."""
+
+import os
 
 import pytest
 from sim.group_sim import Schedule
 
-SCHEDULES = 500
+SCHEDULES = int(os.environ.get("GROUP_SCHEDULES", "200"))
 CHUNK = 50
 
 

@@ -4,6 +4,7 @@ Made by opening.open_broker(). Requests come to handle() from clients in this pr
 TCP. Tested in tests/core/broker/test_opening.py.
 """
 
+import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ..ports import Buffer, Clock
 from .config import BrokerConfig
 from .context import RequestContext
 from .failures import NO_ANSWER, answered
+from .fetch_sessions import FetchSessions
 from .handlers import handler, settle
 from .journal import Journal
 from .waiting import Waiting
@@ -41,6 +43,9 @@ class Broker:
         self.logs = logs
         self.waiting = waiting
         self.journal = journal
+        self.fetch_sessions = FetchSessions(
+            config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 2**31)
+        )
         self._address = IN_PROCESS_ADDRESS
 
     async def handle(self, request: Any, context: RequestContext) -> Any:

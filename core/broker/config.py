@@ -91,7 +91,7 @@ class BrokerConfig:
         "log.flush.offset.checkpoint.interval.ms", 60_000, "How often recovery points are written", unit="ms", minimum=1
     )
     max_incremental_fetch_session_cache_slots: int = setting(
-        "max.incremental.fetch.session.cache.slots", 0, "Accepted; fetch sessions are not kept here", minimum=0
+        "max.incremental.fetch.session.cache.slots", 1_000, "Fetch sessions that are kept at a time", minimum=0
     )
     group_min_session_timeout_ms: int = setting(
         "group.min.session.timeout.ms", 6_000, "Shortest session of a group member", unit="ms", minimum=1

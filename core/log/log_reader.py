@@ -31,7 +31,7 @@ SEALED_KEPT_OPEN = 4
 class ReadResult(NamedTuple):
     """Whole batches, the first of which holds the offset asked for or follows it. next_offset: where to read on.
 
-    aborted: the aborted transactions that have records among them.
+    aborted: the aborted transactions that have records among them. rolled: more can be read, from a later segment.
     """
 
     data: list[memoryview]
@@ -39,6 +39,7 @@ class ReadResult(NamedTuple):
     next_offset: int
     size_bytes: int
     aborted: list[AbortedTransaction]
+    rolled: bool = False
 
 
 class Layout(NamedTuple):
@@ -79,6 +80,7 @@ class LogReader:
             if result is not None:
                 if index + 1 < len(layout.segments):
                     self._keep_open(where.segment)
+                    result = result._replace(rolled=limit > layout.bases[index + 1])
                 return self._with_aborted(result, layout, index)
             index += 1
         return ReadResult([], offset, offset, 0, [])

@@ -1,19 +1,22 @@
-"""Fetch: whole batches up to the high watermark or the last stable offset, or a wait until there are enough. Shell.
+"""Fetch, versions 4 to 18: whole batches up to the high watermark or the last stable offset, or a wait until there
+are enough. Shell; sessions: fetch_sessions.py.
 
-Data goes from the page cache to the socket as views of the log's files; no record is looked at. Sessions are
-refused: each answer has session id 0, which tells a client to send full requests.
-Source: KafkaApis.handleFetchRequest, ReplicaManager.readFromLog and DelayedFetch of Kafka 4.3.1.
-Tested in tests/core/broker/test_fetch.py.
+7 brought sessions, 12 diverging epochs, 13 topic ids, 16 the leader's address beside a fenced epoch. 15 and 18 concern
+followers, of which there are none. Data goes from the page cache to the socket as views of the log's files; no record
+is looked at, and where Kafka cuts the last batch at a limit, only whole ones are sent.
+Source: KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages and DelayedFetch of Kafka 4.3.1.
+Tested in tests/core/broker/test_fetch.py and, beside a real Kafka, in tests/interop/test_fetch_sessions_like_kafka.py.
 """
 
 import asyncio
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import ErrorCode
 from ...log.partition_log import PartitionLog
 from ...wire.messages.k01_fetch import FetchRequest, FetchResponse
 from ..context import RequestContext
+from ..fetch_sessions import Answers, Dialogue, FetchedPartition
+from ..leadership import LEADER_EPOCH
 from ..partition_read import PartitionRead
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSIONS = (4, 18)
 TOPIC_IDS_SINCE = 13
+LEADER_SINCE = 16
 READ_COMMITTED = 1
 
 
@@ -29,75 +33,95 @@ def start(
     broker: "Broker", request: FetchRequest, context: RequestContext
 ) -> "FetchResponse | asyncio.Future[FetchResponse]":
     """The answer, or a future where there is too little data yet."""
-    if request.session_epoch > 0:
-        return FetchResponse(error_code=int(ErrorCode.FETCH_SESSION_ID_NOT_FOUND))
-    fetch = _Fetch(broker, request, context)
-    if fetch.read_all() or request.max_wait_ms <= 0 or not request.topics:
-        return fetch.response
+    by_id = context.api_version >= TOPIC_IDS_SINCE
+    dialogue = broker.fetch_sessions.begin(request, by_id=by_id, now_ms=broker.clock.monotonic_ms())
+    if dialogue.error != ErrorCode.NONE:
+        return FetchResponse(error_code=int(dialogue.error))
+    fetch = _Fetch(broker, request, context, dialogue)
+    if fetch.is_ready():
+        return fetch.response()
     return fetch.wait()
 
 
 class _Fetch:
     """One request: what it asks for, and what has been read for it so far."""
 
-    def __init__(self, broker: "Broker", request: FetchRequest, context: RequestContext) -> None:
-        self.response = FetchResponse()
+    def __init__(self, broker: "Broker", request: FetchRequest, context: RequestContext, dialogue: Dialogue) -> None:
         self._broker = broker
         self._request = request
+        self._context = context
+        self._dialogue = dialogue
+        self._news_only = dialogue.session is not None
         self._max_bytes = min(request.max_bytes, broker.config.fetch_max_bytes)
+        self._min_bytes = min(request.min_bytes, self._max_bytes)
         self._reads: list[PartitionRead] = []
-        self._sizes: dict[PartitionRead, int] = {}
-        self._by_log: dict[PartitionLog, list[PartitionRead]] = {}
-        self._seen_bytes: dict[PartitionLog, int] = {}
-        by_id = context.api_version >= TOPIC_IDS_SINCE
-        for topic in request.topics:
-            reads = list(self._reads_of(topic, by_id))
-            self._reads += reads
-            self.response.responses.append(
-                FetchResponse.FetchableTopicResponse(
-                    topic=topic.topic, topic_id=topic.topic_id, partitions=[read.answer for read in reads]
-                )
-            )
+        self._unknown: list[PartitionRead] = []
+        self._by_log: dict[PartitionLog, PartitionRead] = {}
+        self._available: dict[PartitionRead, int] = {}
+        self._total = 0
+        committed_only = request.isolation_level == READ_COMMITTED
+        for part in dialogue.partitions.values():
+            self._begin(part, dialogue.by_id, committed_only)
+        self._unknown.sort(key=lambda read: read.part.topic is not None)
 
-    def _reads_of(self, topic: FetchRequest.FetchTopic, by_id: bool) -> Iterator[PartitionRead]:
-        committed_only = self._request.isolation_level == READ_COMMITTED
-        logs = self._broker.logs
-        name: str | None = topic.topic
-        unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        if by_id:
-            known = self._broker.cluster.topic_by_id(topic.topic_id)
-            name = known.name if known is not None else None
-            unknown = ErrorCode.UNKNOWN_TOPIC_ID
-        for wanted in topic.partitions:
-            log = logs.get((name, wanted.partition)) if name is not None else None
-            error = unknown if log is None else ErrorCode.NONE
-            yield PartitionRead(wanted, logs, log, committed_only=committed_only, error=error)
+    def _begin(self, part: FetchedPartition, by_id: bool, committed_only: bool) -> None:
+        """Finds the log of a partition; those that are not known are answered last, as by Kafka."""
+        broker = self._broker
+        read: PartitionRead | None = part.read
+        if read is None:
+            read = part.read = PartitionRead(part, broker.logs)
+        if part.topic is None:
+            known = broker.cluster.topic_by_id(part.topic_id)
+            part.topic = known.name if known is not None else None
+        log = read.log
+        if log is None or log.failure is not None:
+            log = broker.logs.get((part.topic, part.wanted.partition)) if part.topic is not None else None
+        error = ErrorCode.NONE
+        if part.topic is None:
+            error = ErrorCode.UNKNOWN_TOPIC_ID
+        elif log is None:
+            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        elif by_id and log.topic_id != part.topic_id:
+            error = ErrorCode.INCONSISTENT_TOPIC_ID
+        read.begin(log, committed_only=committed_only, error=error)
+        (self._unknown if log is None else self._reads).append(read)
 
-    def read_all(self) -> bool:
-        """Reads every partition; True when the answer is ready to go: enough data, or something to tell."""
+    def is_ready(self) -> bool:
+        """Reads every partition; whether the answer may go: enough data, or something to tell."""
+        total = self._read_all()
+        return (
+            self._request.max_wait_ms <= 0
+            or not self._reads
+            or total >= self._min_bytes
+            or any(read.conclusive for read in self._reads)
+        )
+
+    def _read_all(self) -> int:
         left = self._max_bytes
         total = 0
-        ready = False
         for read in self._reads:
-            size = read.read(left, first=total == 0)
-            self._sizes[read] = size
-            total += size
-            left -= size
-            ready = ready or read.conclusive
-        return ready or total >= self._request.min_bytes
+            size = read.read(left, first=total == 0, news_only=self._news_only)
+            if size:
+                total += size
+                left = max(left - size, 0)
+        return total
 
     def wait(self) -> "asyncio.Future[FetchResponse]":
         """The answer once there is enough data, something to tell, or the longest wait is over."""
+        broker = self._broker
         loop = asyncio.get_running_loop()
         self._done: asyncio.Future[FetchResponse] = loop.create_future()
         for read in self._reads:
             if read.log is not None:
-                self._by_log.setdefault(read.log, []).append(read)
-        for log in self._by_log:
-            self._note(log)
-            self._broker.journal.hurry(log)
+                self._by_log[read.log] = read
+                broker.journal.hurry(read.log)
+                if read.answer is not None and read.has_more():
+                    self._count(read)
+        if self._is_enough():
+            self._finish()
+            return self._done
         timer = loop.call_later(self._request.max_wait_ms / 1000, self._finish)
-        watch = self._broker.waiting.watch(tuple(self._by_log), self._moved)
+        watch = broker.waiting.watch(tuple(self._by_log), self._moved)
 
         def forget(_: "asyncio.Future[FetchResponse]") -> None:
             timer.cancel()
@@ -106,34 +130,51 @@ class _Fetch:
         self._done.add_done_callback(forget)
         return self._done
 
-    def _note(self, log: PartitionLog) -> None:
-        """How large the log was when all of it had been looked at; not known while a part of it may not be seen yet."""
-        whole = all(read.answer.high_watermark == log.end_offset for read in self._by_log[log])
-        if whole and self._request.isolation_level != READ_COMMITTED:
-            self._seen_bytes[log] = log.size_bytes
-        else:
-            self._seen_bytes.pop(log, None)
+    def _count(self, read: PartitionRead) -> None:
+        available = read.available()
+        self._total += available - self._available.get(read, 0)
+        self._available[read] = available
+
+    def _is_enough(self) -> bool:
+        return self._total >= self._min_bytes or any(read.conclusive for read in self._reads)
 
     def _moved(self, log: "WatchedLog") -> None:
-        """Looks only at the partition that moved, and only when it has grown enough; the others stand as they were."""
+        """Looks only at the partition that moved; the others stand as they were."""
         assert isinstance(log, PartitionLog)
-        seen_bytes = self._seen_bytes.get(log)
-        total = sum(self._sizes.values())
-        if seen_bytes is not None and log.failure is None:
-            grown = log.size_bytes - seen_bytes
-            if 0 <= grown < self._request.min_bytes - total:
-                return
-        ready = False
-        for read in self._by_log[log]:
-            total -= self._sizes[read]
-            self._sizes[read] = read.read(self._max_bytes, first=True)
-            total += self._sizes[read]
-            ready = ready or read.conclusive
-        self._note(log)
-        if ready or total >= self._request.min_bytes:
-            self._finish()
+        read = self._by_log[log]
+        if read.has_more():
+            self._count(read)
+            if self._total >= self._min_bytes or read.conclusive:
+                self._finish()
 
     def _finish(self) -> None:
         if not self._done.done():
-            self.read_all()
-            self._done.set_result(self.response)
+            self._read_all()
+            self._done.set_result(self.response())
+
+    def response(self) -> FetchResponse:
+        """What has been read; in a session, what of it the client does not know."""
+        broker = self._broker
+        answers: Answers = [(one.part, one.answer) for one in self._reads + self._unknown if one.answer is not None]
+        error, session_id, told = broker.fetch_sessions.finish(
+            self._dialogue, answers, now_ms=broker.clock.monotonic_ms()
+        )
+        response = FetchResponse(error_code=int(error), session_id=session_id)
+        last: FetchResponse.FetchableTopicResponse | None = None
+        by_id = self._dialogue.by_id
+        for part, answer in told:
+            if last is None or (last.topic_id != part.topic_id if by_id else last.topic != part.topic):
+                last = FetchResponse.FetchableTopicResponse(topic=part.topic or "", topic_id=part.topic_id)
+                response.responses.append(last)
+            last.partitions.append(answer)
+            if answer.error_code == ErrorCode.FENCED_LEADER_EPOCH and self._context.api_version >= LEADER_SINCE:
+                self._tell_leader(response, answer)
+        return response
+
+    def _tell_leader(self, response: FetchResponse, answer: FetchResponse.PartitionData) -> None:
+        """KIP-951: who leads, beside the error of one who believes in an older leader."""
+        node_id = self._broker.cluster.node_id
+        answer.current_leader = FetchResponse.LeaderIdAndEpoch(leader_id=node_id, leader_epoch=LEADER_EPOCH)
+        if not response.node_endpoints:
+            host, port = self._broker.address_for(self._context)
+            response.node_endpoints.append(FetchResponse.NodeEndpoint(node_id=node_id, host=host, port=port))

@@ -172,15 +172,101 @@ async def test_a_fetch_of_a_topic_that_is_deleted_meanwhile_is_told(tmp_path: Pa
         assert broker.waiting.waiting_count() == 0
 
 
-async def test_sessions_are_refused(tmp_path: Path) -> None:
+async def test_a_session_answers_with_what_is_new_only(tmp_path: Path) -> None:
     async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 3, {})
+        await ask(broker, produce("t", batch_of(b"a"), batch_of(b"b"), batch_of(b"c"), acks=-1), 9)
+
+        first = await ask(broker, fetch("t", 0, 1, 1, session_epoch=0), 12)
+        quiet = await ask(
+            broker, FetchRequest(session_id=first.session_id, session_epoch=1, topics=fetch("t", 1).topics), 12
+        )
+        await ask(broker, produce("t", None, batch_of(b"d"), acks=-1), 9)
+        news = await ask(broker, FetchRequest(session_id=first.session_id, session_epoch=2), 12)
+
+        assert [values_of(one) for one in partitions_of(first)] == [[b"a"], [], []]
+        assert (quiet.session_id, quiet.error_code, quiet.responses) == (first.session_id, NONE, [])
+        assert [(one.partition_index, values_of(one)) for one in partitions_of(news)] == [(1, [b"d"])]
+
+
+async def test_a_wait_in_a_session_ends_with_data_of_a_partition_that_the_request_does_not_name(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        first = await ask(broker, fetch("t", 0, session_epoch=0), 12)
+        following = FetchRequest(
+            session_id=first.session_id, session_epoch=1, max_wait_ms=60_000, min_bytes=1, max_bytes=1 << 20
+        )
+        waiting = asyncio.ensure_future(ask(broker, following, 12))
+        await asyncio.sleep(0)
+
+        await ask(broker, produce("t", batch_of(b"new"), acks=-1), 9)
+
+        (partition,) = partitions_of(await asyncio.wait_for(waiting, 10))
+        assert values_of(partition) == [b"new"]
+
+
+async def test_a_request_of_a_session_that_another_one_overtook_is_told(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        first = await ask(broker, fetch("t", 0, session_epoch=0), 12)
+        slow = FetchRequest(session_id=first.session_id, session_epoch=1, max_wait_ms=60_000, min_bytes=1)
+        waiting = asyncio.ensure_future(ask(broker, slow, 12))
+        await asyncio.sleep(0)
+
+        await ask(broker, FetchRequest(session_id=first.session_id, session_epoch=2), 12)
+        await ask(broker, produce("t", batch_of(b"new"), acks=-1), 9)
+
+        overtaken = await asyncio.wait_for(waiting, 10)
+        assert (overtaken.error_code, overtaken.responses) == (int(ErrorCode.INVALID_FETCH_SESSION_EPOCH), [])
+
+
+async def test_without_room_for_sessions_full_requests_are_answered(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, {"max.incremental.fetch.session.cache.slots": 0}) as broker:
         await filled(broker, b"a")
 
-        new = await ask(broker, fetch("t", 0, session_epoch=0), 12)
-        known = await ask(broker, fetch("t", 0, session_id=5, session_epoch=3), 12)
+        response = await ask(broker, fetch("t", 0, session_epoch=0), 12)
 
-        assert (new.session_id, new.error_code) == (0, NONE)
-        assert known.error_code == int(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+        assert (response.session_id, response.error_code) == (0, NONE)
+        assert [values_of(one) for one in partitions_of(response)] == [[b"a"]]
+
+
+async def test_a_wait_does_not_end_for_bytes_that_the_limit_of_a_partition_keeps_out(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 2, {})
+        await ask(broker, produce("t", batch_of(b"x" * 900), acks=-1), 9)
+        await ask(broker, produce("t", batch_of(b"x" * 900), acks=-1), 9)
+        waiting = asyncio.ensure_future(
+            fetched(broker, fetch("t", 0, 0, max_wait_ms=60_000, min_bytes=1800, partition_max_bytes=1000))
+        )
+        await asyncio.sleep(0)
+
+        await ask(broker, produce("t", batch_of(b"x" * 900), acks=-1), 9)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await ask(broker, produce("t", None, batch_of(b"y" * 900), acks=-1), 9)
+
+        partitions = await asyncio.wait_for(waiting, 10)
+        assert [values_of(one) for one in partitions] == [[b"x" * 900], [b"y" * 900]]
+
+
+async def test_a_wait_for_more_than_the_answer_may_hold_ends_when_it_is_full(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"x" * 900)
+
+        (partition,) = await fetched(broker, fetch("t", 0, max_wait_ms=60_000, min_bytes=5000, max_bytes=800))
+
+        assert values_of(partition) == [b"x" * 900]
+
+
+async def test_a_reader_that_is_a_segment_behind_does_not_wait(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 1, {"segment.bytes": str(1 << 20)})
+        for _ in range(3):
+            await ask(broker, produce("t", batch_of(b"x" * 600_000), acks=-1), 9)
+
+        (partition,) = await fetched(broker, fetch("t", 0, max_wait_ms=60_000, min_bytes=1_000_000, max_bytes=1 << 24))
+
+        assert len(values_of(partition)) == 1
 
 
 async def test_a_reader_of_committed_records_stops_at_the_open_transaction_and_learns_of_the_aborted(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ..coordinators.transaction_commands import (
+    AddPartitions,
     InitProducerId,
     MarkersWritten,
     Outcome,
@@ -24,18 +25,14 @@ from ..coordinators.transactions import TransactionCoordinator
 from ..errors import ErrorCode, ProtocolError, StorageError
 from ..ports import Clock
 from .config import BrokerConfig
+from .producer_errors import PRODUCE_JOINS_SINCE, for_produce
+from .transaction_joins import Joined, Joins
 from .transaction_log import TransactionLog
 from .transaction_markers import MarkerWriter
 from .waiting import Waiting
 
 LOG = logging.getLogger(__name__)
 EXPIRY_INTERVAL_MS = 3_600_000
-PRODUCE_CODES = {
-    # What producers of the first protocol generation understand in the answer to a Produce.
-    ErrorCode.PRODUCER_FENCED: ErrorCode.INVALID_PRODUCER_EPOCH,
-    ErrorCode.CONCURRENT_TRANSACTIONS: ErrorCode.NOT_ENOUGH_REPLICAS,
-    ErrorCode.COORDINATOR_NOT_AVAILABLE: ErrorCode.NOT_ENOUGH_REPLICAS,
-}
 
 
 class TransactionsShell:
@@ -59,6 +56,7 @@ class TransactionsShell:
         self._coordinator = TransactionCoordinator(
             TransactionConfig(config.transaction_max_timeout_ms, config.transactional_id_expiration_ms)
         )
+        self._joins = Joins(log, waiting, self._reply_now)
         self._loop = asyncio.get_running_loop()
         self._ending: dict[str, list[asyncio.Future[None]]] = {}
         self._unfinished: dict[str, Outcome] = {}
@@ -86,16 +84,6 @@ class TransactionsShell:
 
     # For clients.
 
-    async def init_producer_id(self, command: InitProducerId) -> TransactionReply:
-        """A producer id and epoch for a transactional id."""
-        try:
-            await self._log.ensure()
-            if self._decide_needs_producer_id(command):
-                command = dataclasses.replace(command, new_producer_id=await self._allocate())
-        except (ProtocolError, StorageError) as error:
-            return TransactionReply(_code_for(error))
-        return await self.ask(command)
-
     async def allocate_producer_id(self) -> int:
         """For a producer without a transactional id."""
         return await self._allocate()
@@ -103,7 +91,13 @@ class TransactionsShell:
     async def ask(self, command: TransactionCommand) -> TransactionReply:
         """The reply to a command, once all that it rests on is on disk and what it ends has been ended."""
         try:
-            reply, ended = self._run(command)
+            if isinstance(command, InitProducerId):
+                await self._log.ensure()
+            step = self._run(command)
+            if step is None:
+                step = self._run(command, await self._allocate())
+            assert step is not None, f"{command} needs a producer id and has one"
+            reply, ended = step
             if ended is not None:
                 await ended
             log = self._log.of(command.transactional_id)
@@ -114,6 +108,13 @@ class TransactionsShell:
             return TransactionReply(_code_for(error))
         return reply
 
+    def join(self, command: AddPartitions, joined: Joined) -> None:
+        """Adds partitions that are about to be written to; calls back once that is on disk, perhaps at once.
+
+        Whoever is called back looks again whether it may write.
+        """
+        self._joins.join(command, joined)
+
     def write_fault(self, transactional_id: str, producer_id: int, producer_epoch: int, where: Partition) -> ErrorCode:
         """Why a producer may not write to a partition in its transaction now; NONE if it may."""
         try:
@@ -122,21 +123,27 @@ class TransactionsShell:
             return error.code
         return self._coordinator.write_fault(transactional_id, producer_id, producer_epoch, where)
 
-    def check_produce(
-        self, transactional_id: str | None, producer_id: int, producer_epoch: int, where: Partition
-    ) -> None:
-        """To be asked before a transactional batch is appended. Raises ProtocolError in codes that producers know."""
+    def may_append(
+        self, transactional_id: str | None, producer_id: int, producer_epoch: int, where: Partition, api_version: int
+    ) -> bool:
+        """Whether a transactional batch may be appended now; if not, join() comes first.
+
+        Raises ProtocolError in codes that producers know.
+        """
         if transactional_id is None:
             raise ProtocolError(
                 ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without a transactional id"
             )
         code = self.write_fault(transactional_id, producer_id, producer_epoch, where)
+        if api_version >= PRODUCE_JOINS_SINCE:
+            return not code and not self._joins.pending(transactional_id)
         if code:
             raise ProtocolError(
-                PRODUCE_CODES.get(code, code),
+                for_produce(code, api_version),
                 f"{where[0]}-{where[1]} is not in an ongoing transaction of {transactional_id!r} with producer "
                 f"{producer_id}, epoch {producer_epoch}: {code.name}",
             )
+        return True
 
     def get(self, transactional_id: str) -> TransactionStored | None:
         """What is known of a transactional id. Raises ProtocolError COORDINATOR_NOT_AVAILABLE."""
@@ -148,17 +155,24 @@ class TransactionsShell:
 
     # Deciding.
 
-    def _decide_needs_producer_id(self, command: InitProducerId) -> bool:
-        self._log.of(command.transactional_id)
-        return self._coordinator.decide(command, self._clock.now_ms()).needs_producer_id
+    def _reply_now(self, command: TransactionCommand) -> ErrorCode:
+        """The code of the reply to a command that needs no producer id and ends nothing."""
+        try:
+            step = self._run(command)
+        except (ProtocolError, StorageError) as error:
+            LOG.error("%s: %s failed: %s", command.transactional_id, type(command).__name__, error)
+            return _code_for(error)
+        assert step is not None, f"{command} needs a producer id"
+        return step[0].code
 
-    def _run(self, command: TransactionCommand) -> "tuple[TransactionReply, asyncio.Future[None] | None]":
-        """The reply, and a future of the end of the transaction that the command ends."""
+    def _run(
+        self, command: TransactionCommand, new_producer_id: int | None = None
+    ) -> "tuple[TransactionReply, asyncio.Future[None] | None] | None":
+        """The reply, and a future of the end of the transaction that the command ends; None: it needs a producer id."""
         log = self._log.of(command.transactional_id)
-        decision = self._coordinator.decide(command, self._clock.now_ms())
+        decision = self._coordinator.decide(command, self._clock.now_ms(), new_producer_id=new_producer_id)
         if decision.needs_producer_id:
-            # Meanwhile the id has expired or its epochs have run out; the client asks again.
-            return TransactionReply(ErrorCode.CONCURRENT_TRANSACTIONS), None
+            return None
         if decision.record is None:
             return decision.reply, None
         assert log is not None, f"{command} changes an id while there is no log"
@@ -233,13 +247,13 @@ class TransactionsShell:
 
     def _run_unasked(self, command: TransactionCommand) -> None:
         try:
-            _, ended = self._run(command)
+            step = self._run(command)
         except (ProtocolError, StorageError) as error:
             LOG.error("%s failed: %s", command, error)
             return
-        if ended is not None:
+        if step is not None and step[1] is not None:
             # Nobody waits; a failure is noted in the logs of the disk.
-            ended.add_done_callback(lambda done: done.cancelled() or done.exception())
+            step[1].add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _code_for(error: ProtocolError | StorageError) -> ErrorCode:

@@ -6,7 +6,7 @@ Commands are decided by transactions.py. Everything here is a value.
 from dataclasses import dataclass
 
 from ..errors import ErrorCode
-from .transaction_records import NO_EPOCH, NO_PRODUCER_ID, Partition, TransactionRecord
+from .transaction_records import FIRST_PROTOCOL, NO_EPOCH, NO_PRODUCER_ID, Partition, TransactionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +14,11 @@ class InitProducerId:
     """A producer begins under a transactional id, and ends all that others, or it before, left open.
 
     expected: producer id and epoch of a producer that goes on after an error, None for one that starts.
-    new_producer_id: one to take where the coordinator needs it, None until it has said so.
     """
 
     transactional_id: str
     timeout_ms: int
     expected: tuple[int, int] | None = None
-    new_producer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +29,18 @@ class AddPartitions:
     producer_id: int
     producer_epoch: int
     partitions: frozenset[Partition]
+    protocol: int = FIRST_PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
 class EndTransaction:
-    """A producer commits or aborts its transaction."""
+    """A producer commits or aborts its transaction; in the second protocol it goes on with a new epoch."""
 
     transactional_id: str
     producer_id: int
     producer_epoch: int
     commit: bool
+    protocol: int = FIRST_PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class TransactionReply:
 class TransactionDecision:
     """A record to append, the reply to send once it is on disk, and the outcome to write after that.
 
-    needs_producer_id: nothing is decided yet; ask again with a new producer id.
+    needs_producer_id: nothing is decided yet; decide again with a new producer id at hand.
     """
 
     reply: TransactionReply

@@ -3,14 +3,19 @@
 Bytes of these records: transaction_codec.py. Source: TransactionLogValue, TransactionState of Kafka 4.3.1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 NO_PRODUCER_ID = -1
 NO_EPOCH = -1
 NO_TIME = -1
 LAST_EPOCH = 2**15 - 1
 """Never given to a producer: the epoch that fences the last one that may be."""
+
+FIRST_PROTOCOL = 0
+SECOND_PROTOCOL = 2
+"""Versions of the feature transaction.version that clients act by, as the log numbers them."""
 
 Partition = tuple[str, int]
 
@@ -43,8 +48,10 @@ class TransactionStored:
     """A transactional id, its producer and its transaction.
 
     last_epoch: the epoch before this one, if the producer that had it may go on: it has asked for this one, or its
-    transaction was aborted under it. It is not in the log, so that this holds until a restart only. started_ms: NO_TIME
-    without a transaction.
+    transaction was ended with this one. It is not in the log, so that this holds until a restart only. started_ms:
+    NO_TIME before the first transaction. previous_producer_id: that of the state before. next_producer_id: the one that
+    the producer gets when a prepared end is complete, where its epochs have run out. client_version: the protocol of
+    the last step.
     """
 
     transactional_id: str
@@ -58,13 +65,17 @@ class TransactionStored:
     previous_producer_id: int = NO_PRODUCER_ID
     next_producer_id: int = NO_PRODUCER_ID
     next_producer_epoch: int = NO_EPOCH
-    client_version: int = 0
+    client_version: int = FIRST_PROTOCOL
     last_epoch: int = NO_EPOCH
 
     @property
     def epoch_exhausted(self) -> bool:
         """There is no epoch for another producer of this id, and one must be left to fence with."""
         return self.producer_epoch >= LAST_EPOCH - 1
+
+    def next(self, **changes: Any) -> "TransactionStored":
+        """The state after this one."""
+        return replace(self, previous_producer_id=self.producer_id, **changes)
 
 
 @dataclass(frozen=True, slots=True)

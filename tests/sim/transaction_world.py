@@ -172,12 +172,8 @@ class Broker:
             return
         decision = self.coordinator.decide(command, self._world.now_ms)
         if decision.needs_producer_id:
-            assert isinstance(command, InitProducerId)
             self._next_producer_id += 1
-            command = InitProducerId(
-                command.transactional_id, command.timeout_ms, command.expected, self._next_producer_id
-            )
-            decision = self.coordinator.decide(command, self._world.now_ms)
+            decision = self.coordinator.decide(command, self._world.now_ms, new_producer_id=self._next_producer_id)
         self._carry_out(decision.record)
         if decision.outcome is not None:
             if decision.outcome.commit:

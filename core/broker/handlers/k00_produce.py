@@ -1,7 +1,8 @@
 """Produce: checks each partition's batch, appends it, and answers at once or when it is on disk. Shell; checks:
 batch_checks.py.
 
-acks=0 is not answered; acks=1 once the batch is in the page cache; acks=all once it is on disk.
+acks=0 is not answered; acks=1 once the batch is in the page cache; acks=all once it is on disk. From version 12 on a
+partition joins the transaction that is written to it (KIP-890); its first batch waits until that is on disk.
 Source: KafkaApis.handleProduceRequest and ReplicaManager.appendRecords of Kafka 4.3.1. Tested in
 tests/core/broker/test_produce.py.
 """
@@ -11,14 +12,19 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...coordinators.transaction_commands import AddPartitions
+from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
+from ...wire.batches import BatchHeader
 from ...wire.message import Buffer, joined
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ..batch_checks import RecordFaults, checked_batch
 from ..context import RequestContext
 from ..failures import NO_ANSWER
+from ..producer_errors import for_produce
 from ..recompression import recompressed
+from ..transaction_joins import follow
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -27,6 +33,10 @@ LOG = logging.getLogger(__name__)
 VERSIONS = (3, 13)
 TOPIC_IDS_SINCE = 13
 PartitionResponse = ProduceResponse.PartitionProduceResponse
+Appended = tuple[PartitionLog, int, PartitionResponse]
+"""A batch that has been appended: its log, and the offset behind it."""
+Joining = tuple[PartitionLog, Buffer, BatchHeader, Partition, PartitionResponse]
+"""A checked batch whose partition is not in the transaction yet."""
 
 
 def start(
@@ -34,7 +44,8 @@ def start(
 ) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
     """Appends now; the future is there for acks=all."""
     response = ProduceResponse()
-    pending: list[tuple[PartitionLog, int, PartitionResponse]] = []
+    pending: list[Appended] = []
+    joining: list[Joining] = []
     failed = False
     for topic in request.topic_data:
         answers = []
@@ -46,15 +57,24 @@ def start(
             answer = PartitionResponse(index=data.index)
             answers.append(answer)
             try:
-                log, end_offset = _append(broker, request, name, data, answer, context)
+                appended = _append(broker, request, name, data, answer, context, joining)
             except (ProtocolError, StorageError) as error:
                 failed = True
                 _refuse(answer, error)
             else:
-                pending.append((log, end_offset, answer))
+                if appended is not None:
+                    pending.append(appended)
         response.responses.append(
             ProduceResponse.TopicProduceResponse(name=topic.name, topic_id=topic.topic_id, partition_responses=answers)
         )
+    if joining:
+        return _join(broker, request, context, response, pending, joining)
+    return _respond(broker, request, response, pending, failed)
+
+
+def _respond(
+    broker: "Broker", request: ProduceRequest, response: ProduceResponse, pending: "list[Appended]", failed: bool
+) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
     if request.acks == 0:
         # The producer learns of a failure only when its connection ends, as with Kafka.
         return NO_ANSWER if failed else None
@@ -70,7 +90,9 @@ def _append(
     data: ProduceRequest.PartitionProduceData,
     answer: PartitionResponse,
     context: RequestContext,
-) -> tuple[PartitionLog, int]:
+    joining: "list[Joining]",
+) -> "Appended | None":
+    """None: the partition has to join the transaction first."""
     if request.acks not in (-1, 0, 1):
         raise ProtocolError(ErrorCode.INVALID_REQUIRED_ACKS, f"acks={request.acks}; 0, 1 and -1 (all) are allowed")
     if topic is None:
@@ -85,15 +107,89 @@ def _append(
     batch = records if isinstance(records, Buffer) else joined(records or ())
     header = checked_batch(batch, log.config, api_version=context.api_version, now_ms=now_ms)
     if header.is_transactional:
-        broker.transactions.check_produce(
-            request.transactional_id, header.producer_id, header.producer_epoch, (topic, data.index)
-        )
+        where = (topic, data.index)
+        if not broker.transactions.may_append(
+            request.transactional_id, header.producer_id, header.producer_epoch, where, context.api_version
+        ):
+            joining.append((log, batch, header, where, answer))
+            return None
+    return _write(broker, request, log, batch, header, answer, now_ms)
+
+
+def _write(
+    broker: "Broker",
+    request: ProduceRequest,
+    log: PartitionLog,
+    batch: Buffer,
+    header: BatchHeader,
+    answer: PartitionResponse,
+    now_ms: int,
+) -> "Appended":
     batch, header = recompressed(batch, header, log.config)
     appended = broker.journal.append_produced(log, batch, header, now_ms=now_ms, awaited=request.acks == -1)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms
     answer.log_start_offset = log.log_start_offset
-    return log, appended.last_offset + 1
+    return log, appended.last_offset + 1, answer
+
+
+def _join(
+    broker: "Broker",
+    request: ProduceRequest,
+    context: RequestContext,
+    response: ProduceResponse,
+    pending: "list[Appended]",
+    joining: "list[Joining]",
+) -> "asyncio.Future[ProduceResponse | object | None]":
+    """Appends what waits once its partitions are in the transaction."""
+    done: asyncio.Future[ProduceResponse | object | None] = asyncio.get_running_loop().create_future()
+
+    def joined(code: ErrorCode) -> None:
+        for one in joining:
+            log, batch, header, _, answer = one
+            try:
+                _check_joined(broker, request, context, one, code)
+                pending.append(_write(broker, request, log, batch, header, answer, broker.clock.now_ms()))
+            except (ProtocolError, StorageError) as error:
+                _refuse(answer, error)
+        failed = any(answer.error_code for topic in response.responses for answer in topic.partition_responses)
+        follow(done, _respond(broker, request, response, pending, failed))
+
+    header = joining[0][2]
+    assert request.transactional_id is not None
+    command = AddPartitions(
+        request.transactional_id,
+        header.producer_id,
+        header.producer_epoch,
+        frozenset(where for _, _, _, where, _ in joining),
+        SECOND_PROTOCOL,
+    )
+    broker.transactions.join(command, joined)
+    return done
+
+
+def _check_joined(
+    broker: "Broker", request: ProduceRequest, context: RequestContext, one: "Joining", code: ErrorCode
+) -> None:
+    """Raises ProtocolError where the batch may not be appended after all."""
+    log, _, header, where, _ = one
+    assert request.transactional_id is not None
+    if not code:
+        code = broker.transactions.write_fault(
+            request.transactional_id, header.producer_id, header.producer_epoch, where
+        )
+    if code:
+        raise ProtocolError(
+            for_produce(code, context.api_version),
+            f"{where[0]}-{where[1]} cannot join a transaction of {request.transactional_id!r} with producer "
+            f"{header.producer_id}, epoch {header.producer_epoch}: {code.name}",
+        )
+    if header.base_sequence and not any(known.producer_id == header.producer_id for known in log.active_producers()):
+        raise ProtocolError(
+            ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+            f"producer {header.producer_id} begins in {where[0]}-{where[1]} with sequence {header.base_sequence}; "
+            f"must be 0",
+        )
 
 
 def _refuse(answer: PartitionResponse, error: ProtocolError | StorageError) -> None:
@@ -121,7 +217,7 @@ class _DiskWait:
     def __init__(
         self,
         broker: "Broker",
-        pending: list[tuple[PartitionLog, int, PartitionResponse]],
+        pending: list[Appended],
         response: ProduceResponse,
         timeout_ms: int,
     ) -> None:

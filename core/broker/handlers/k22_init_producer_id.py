@@ -1,8 +1,8 @@
 """InitProducerId: an id and an epoch for an idempotent or a transactional producer. Shell.
 
-Version 3 added the id and epoch of a producer that goes on after an error (KIP-360), 4 the code PRODUCER_FENCED. Left
-out: version 6 with prepared transactions (KIP-939). Source: KafkaApis.handleInitProducerIdRequest of Kafka 4.3.1.
-Tested in tests/interop/test_answers_like_kafka.py.
+Version 3 added the id and epoch of a producer that goes on after an error (KIP-360), 4 the code PRODUCER_FENCED, 5
+TRANSACTION_ABORTABLE. Left out, as by Kafka unless it is told to: version 6 with prepared transactions (KIP-939).
+Source: KafkaApis.handleInitProducerIdRequest of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ async def handle(broker: "Broker", request: InitProducerIdRequest, context: Requ
     command = InitProducerId(
         request.transactional_id, request.transaction_timeout_ms, None if given[0] == NO_PRODUCER_ID else given
     )
-    reply = await broker.transactions.init_producer_id(command)
+    reply = await broker.transactions.ask(command)
     if reply.code:
         return _refused(for_version(reply.code, context.api_version, FENCED_SINCE))
     return InitProducerIdResponse(producer_id=reply.producer_id, producer_epoch=reply.producer_epoch)

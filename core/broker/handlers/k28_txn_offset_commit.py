@@ -1,48 +1,73 @@
 """TxnOffsetCommit: a group's offsets, to be stored when the producer's transaction commits. Shell.
 
-Version 2 added the leader epoch, 3 the group's member and generation, by which a zombie is fenced (KIP-447). Version 5,
-which adds the group to the transaction by itself (KIP-890), is left out with the rest of that protocol.
-Source: KafkaApis.handleTxnOffsetCommitRequest of Kafka 4.3.1. Tested in tests/core/broker/test_offset_handlers.py.
+Version 2 added the leader epoch, 3 the group's member and generation, by which a zombie is fenced (KIP-447), 4 the code
+TRANSACTION_ABORTABLE. From 5 on the group's partition joins the transaction by this request (KIP-890).
+Source: KafkaApis.handleTxnOffsetCommitRequest of Kafka 4.3.1. Tested in tests/core/broker/test_offset_handlers.py and
+tests/interop/test_transactions_like_kafka.py.
 """
 
 import asyncio
 from typing import TYPE_CHECKING
 
 from ...coordinators.group_commands import CommitOffsets, OffsetEntry, PartsReply
-from ...errors import ErrorCode
+from ...coordinators.transaction_commands import AddPartitions
+from ...coordinators.transaction_records import SECOND_PROTOCOL
+from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k28_txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
 from ..context import RequestContext
 from ..internal_topics import OFFSETS_TOPIC
+from ..producer_errors import OFFSETS_JOIN_SINCE, for_offsets
+from ..transaction_joins import follow
 
 if TYPE_CHECKING:
     from ..broker import Broker
 
-VERSIONS = (0, 4)
-CLIENT_CODES = {
-    # What producers of the first protocol generation understand in this answer.
-    ErrorCode.PRODUCER_FENCED: ErrorCode.INVALID_PRODUCER_EPOCH,
-    ErrorCode.CONCURRENT_TRANSACTIONS: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
-}
+VERSIONS = (0, 5)
 PartitionAnswer = TxnOffsetCommitResponse.TxnOffsetCommitResponsePartition
 
 
 def start(
-    broker: "Broker",
-    request: TxnOffsetCommitRequest,
-    context: RequestContext,  # noqa: ARG001
+    broker: "Broker", request: TxnOffsetCommitRequest, context: RequestContext
 ) -> "TxnOffsetCommitResponse | asyncio.Future[TxnOffsetCommitResponse]":
     """The future ends when the offsets are on disk, pending until the transaction ends."""
     entries, answers, response = _checked(broker, request)
     if not entries:
         return response
+
+    def commit() -> "TxnOffsetCommitResponse | asyncio.Future[TxnOffsetCommitResponse]":
+        fault = broker.transactions.write_fault(
+            request.transactional_id, request.producer_id, request.producer_epoch, where
+        )
+        if fault:
+            return _refused(response, answers, for_offsets(fault, context.api_version))
+        return _commit(broker, request, entries, answers, response)
+
     where = (OFFSETS_TOPIC, broker.groups.partition_for(request.group_id))
-    fault = broker.transactions.write_fault(
-        request.transactional_id, request.producer_id, request.producer_epoch, where
+    if context.api_version < OFFSETS_JOIN_SINCE:
+        return commit()
+    done: asyncio.Future[TxnOffsetCommitResponse] = asyncio.get_running_loop().create_future()
+
+    def joined(code: ErrorCode) -> None:
+        try:
+            outcome = _refused(response, answers, for_offsets(code, context.api_version)) if code else commit()
+        except ProtocolError as error:
+            outcome = _refused(response, answers, error.code)
+        follow(done, outcome)
+
+    command = AddPartitions(
+        request.transactional_id, request.producer_id, request.producer_epoch, frozenset({where}), SECOND_PROTOCOL
     )
-    if fault:
-        for answer in answers:
-            answer.error_code = int(CLIENT_CODES.get(fault, fault))
-        return response
+    broker.transactions.join(command, joined)
+    return done
+
+
+def _commit(
+    broker: "Broker",
+    request: TxnOffsetCommitRequest,
+    entries: list[OffsetEntry],
+    answers: list[PartitionAnswer],
+    response: TxnOffsetCommitResponse,
+) -> "TxnOffsetCommitResponse | asyncio.Future[TxnOffsetCommitResponse]":
     command = CommitOffsets(
         group_id=request.group_id,
         generation=request.generation_id,
@@ -59,6 +84,14 @@ def start(
         return response
 
     return broker.groups.ask(command, request.group_id, filled, producer_epoch=request.producer_epoch)
+
+
+def _refused(
+    response: TxnOffsetCommitResponse, answers: list[PartitionAnswer], code: ErrorCode
+) -> TxnOffsetCommitResponse:
+    for answer in answers:
+        answer.error_code = int(code)
+    return response
 
 
 def _checked(

@@ -38,10 +38,8 @@ class Driver:
     def run(self, command: TransactionCommand) -> TransactionDecision:
         decision = self.coordinator.decide(command, self.now_ms)
         if decision.needs_producer_id:
-            assert isinstance(command, InitProducerId)
-            command = replace(command, new_producer_id=self.next_producer_id)
+            decision = self.coordinator.decide(command, self.now_ms, new_producer_id=self.next_producer_id)
             self.next_producer_id += 1
-            decision = self.coordinator.decide(command, self.now_ms)
         if decision.record is not None:
             self.coordinator.apply(decision.record)
         return decision
@@ -362,12 +360,12 @@ def test_a_producer_may_write_only_to_partitions_of_its_ongoing_transaction() ->
     ending = fault(producer)
     driver.written()
 
-    assert before is ErrorCode.INVALID_TXN_STATE
+    assert before is ErrorCode.TRANSACTION_ABORTABLE
     assert during == [
         ErrorCode.NONE,
-        ErrorCode.INVALID_TXN_STATE,
+        ErrorCode.TRANSACTION_ABORTABLE,
         ErrorCode.PRODUCER_FENCED,
         ErrorCode.INVALID_PRODUCER_ID_MAPPING,
     ]
     assert ending is ErrorCode.CONCURRENT_TRANSACTIONS
-    assert fault(producer) is ErrorCode.INVALID_TXN_STATE
+    assert fault(producer) is ErrorCode.TRANSACTION_ABORTABLE

@@ -60,6 +60,7 @@ class Client:
         self.alive = True
         self.member_id = ""
         self.generation = -1
+        self.leads = False
         self.assigned: tuple[int, ...] = ()
         self.owned: dict[int, Position] = {}
         """Those of the assigned partitions whose committed offset is known."""
@@ -95,6 +96,11 @@ class Client:
             leaver = LeaveGroup(GROUP, (Leaver(self.member_id),))
             self.world.send(lambda answer: self.world.broker.handle(leaver, answer), lambda _: None)
         self.die()
+
+    def look_again(self) -> None:
+        """A leader asks for a new assignment, as when topics have grown."""
+        if self.alive and self.leads:
+            self._rejoin(keep=self.cooperative)
 
     # Requests.
 
@@ -192,6 +198,7 @@ class Client:
             self._lost(reply.error)
         else:
             self.member_id = reply.member_id
+            self.leads = reply.leader == reply.member_id
             self._sync(reply)
 
     def _sync(self, joined: JoinReply) -> None:

@@ -1,29 +1,55 @@
-"""`millstream broker`: settings from a file, from --set and from the two options most used."""
+"""`millstream broker`: settings from flags, the environment and a file, checked before anything is opened."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
-from .console import errors_told, set_up_logging
+from .console import errors_told, say, set_up_logging, show_rows
+
+if TYPE_CHECKING:
+    from ..core.broker.config import BrokerConfig
 
 DEFAULT_DATA_DIR = "millstream-data"
 
 
-def run_broker(data_dir: str, listen: str, config: str, settings: Sequence[str], *, verbose: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOptions:
+    """What stands on the command line."""
+
+    data_dir: str
+    listen: str
+    config: str
+    settings: Sequence[str]
+    metrics_listen: str
+
+
+def run_broker(options: BrokerOptions, *, verbose: bool) -> None:
     set_up_logging(verbose=verbose)
     with errors_told():
-        from ..core.broker.config import parse_broker_config
+        config = read_config(options)
+        for note in config.notes:
+            say(f"note: {note}")
         from ..core.broker.main import run
 
-        values: dict[str, str] = {}
-        if config:
-            values |= read_properties(Path(config))
-        values |= dict(parse_setting(setting) for setting in settings)
-        if data_dir or not {"log.dirs", "log.dir"} & set(values):
-            values["log.dirs"] = data_dir or DEFAULT_DATA_DIR
-        if listen:
-            values["listeners"] = listen
-        run(parse_broker_config(values))
+        run(config)
+
+
+def read_config(options: BrokerOptions) -> "BrokerConfig":
+    """Flags over the environment over the file. Raises ConfigError with all faults."""
+    from ..core.broker.config import parse_broker_config
+    from ..core.broker.config_sources import Sources, settings_of_environment
+
+    flags = dict(parse_setting(setting) for setting in options.settings)
+    given = {"log.dirs": options.data_dir, "listeners": options.listen, "metrics.listen": options.metrics_listen}
+    sources = Sources(
+        file=read_properties(Path(options.config)) if options.config else {},
+        environment=settings_of_environment(os.environ),
+        flags=flags | {name: value for name, value in given.items() if value},
+    )
+    return parse_broker_config({"log.dirs": DEFAULT_DATA_DIR} | sources.merged(), loose=sources.loose())
 
 
 def parse_setting(text: str) -> tuple[str, str]:
@@ -35,19 +61,19 @@ def parse_setting(text: str) -> tuple[str, str]:
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """A Java properties file, as far as Kafka's examples use it. Raises ConfigError with the line of a mistake."""
+    """A file of settings as Kafka's server.properties. Raises ConfigError with the line of a mistake."""
+    from ..core.broker.config_sources import parse_properties
+
     try:
-        lines = path.read_text().splitlines()
+        return parse_properties(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    values = {}
-    for number, line in enumerate(lines, 1):
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#!":
-            continue
-        try:
-            key, value = parse_setting(stripped)
-        except ConfigError as error:
-            raise ConfigError(f"{path}:{number}: {error.faults[0]}") from None
-        values[key] = value
-    return values
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {fault}" for fault in error.faults]) from None
+
+
+def list_settings(*, as_json: bool) -> None:
+    """Every setting with its default and what it does."""
+    from ..core.broker.config_views import setting_rows
+
+    show_rows(("setting", "default", "unit", "what it does"), setting_rows(), as_json=as_json)

@@ -49,17 +49,31 @@ def broker(
     listen: Annotated[str, typer.Option("--listen", help="HOST:PORT to serve on; port 0 takes a free one.")] = "",
     config: Annotated[str, typer.Option("--config", help="A file of Kafka's broker settings, key=value lines.")] = "",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting as key=value; may be repeated.")
+        list[str] | None, typer.Option("--set", "--override", help="One setting as key=value; may be repeated.")
     ] = None,
+    metrics_listen: Annotated[
+        str, typer.Option("--metrics-listen", help="HOST:PORT for Prometheus' /metrics, /health and /ready.")
+    ] = "",
+    list_settings: Annotated[bool, typer.Option("--settings", help="List all settings and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="List them in JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Serve topics to any Kafka client; prints `ready HOST:PORT` once it does.
 
+    Settings have Kafka's names. Flags hold over KAFKA_NUM_PARTITIONS and its like in the environment, these over the
+    file.
+
     Example: millstream broker --data-dir ./data --listen 127.0.0.1:9092
     """
-    from .broker import run_broker
+    from . import broker as command
 
-    run_broker(data_dir, listen, config, settings or [], verbose=verbose)
+    if list_settings:
+        command.list_settings(as_json=as_json)
+        return
+    options = command.BrokerOptions(
+        data_dir=data_dir, listen=listen, config=config, settings=settings or [], metrics_listen=metrics_listen
+    )
+    command.run_broker(options, verbose=verbose)
 
 
 @app.command()

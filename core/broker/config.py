@@ -6,13 +6,16 @@ TransactionLogConfig of Kafka 4.3.1.
 """
 
 import dataclasses
-import re
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import INT_MAX, REQUIRED, TOPIC_CONFIG, ConfigDef, LogConfig, setting
+from ..config import INT_MAX, NEAR_MISS, REQUIRED, TOPIC_CONFIG, ConfigDef, LogConfig, setting
 from ..errors import ConfigError
+from .foreign_settings import NAMES as FOREIGN_NAMES
+from .foreign_settings import refusal, why_without_meaning
+from .listeners import DEFAULT_PROTOCOL_MAP, Listener, ListenerSettings, parse_listeners
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -52,9 +55,8 @@ TOPIC_DEFAULTS: dict[str, tuple[str, int]] = {
 """Broker setting -> the topic setting that it is the default of, and what one of its units is in the topic setting's.
 Where several stand for one topic setting, the finer unit, which comes later here, wins."""
 
-_LISTENER = re.compile(
-    r"^(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$"
-)
+ALIASES = {"log.dir": "log.dirs", "broker.id": "node.id"}
+"""Older name -> the name that is used here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,22 @@ class BrokerConfig:
     """All settings of one broker. Built by parse_broker_config() or, in tests and in process, directly."""
 
     log_dirs: str = setting("log.dirs", REQUIRED, "Directory of the data")
-    listeners: str = setting("listeners", "PLAINTEXT://127.0.0.1:9092", "Where to listen; port 0 takes a free one")
+    listeners: str = setting(
+        "listeners",
+        "PLAINTEXT://127.0.0.1:9092",
+        "Where to listen, as [NAME://]HOST:PORT with commas between; port 0 takes a free one",
+    )
     advertised_listeners: str | None = setting(
-        "advertised.listeners", None, "What clients are told to connect to, where it differs from listeners"
+        "advertised.listeners", None, "What the clients of a listener are told to connect to, where it differs"
+    )
+    listener_security_protocol_map: str = setting(
+        "listener.security.protocol.map", DEFAULT_PROTOCOL_MAP, "Protocol of each listener name; PLAINTEXT is served"
+    )
+    controller_listener_names: str = setting(
+        "controller.listener.names", "", "Listeners that are left out: a broker alone has no controllers to listen for"
+    )
+    metrics_listen: str | None = setting(
+        "metrics.listen", None, "HOST:PORT for Prometheus' /metrics, /health and /ready; off when not set"
     )
     node_id: int = setting("node.id", 1, "Number of this broker", minimum=0, maximum=INT_MAX)
     num_partitions: int = setting("num.partitions", 1, "Partitions of a topic created without a number", minimum=1)
@@ -153,14 +168,31 @@ class BrokerConfig:
     """Settings of topics that do not set them themselves."""
     given_topic_defaults: dict[str, str] = dataclasses.field(default_factory=dict)
     """The topic settings that were given for the broker, under the topic's names."""
+    given: dict[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    """The settings as they were given, for DescribeConfigs."""
+    notes: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    """What was given and is not used, one line for each reason."""
+
+    @property
+    def bound_listeners(self) -> tuple[Listener, ...]:
+        """Where to listen; the first one is the one that is shown when the broker is ready."""
+        return parse_listeners(
+            ListenerSettings(
+                listeners=self.listeners,
+                advertised=self.advertised_listeners,
+                protocols=self.listener_security_protocol_map,
+                controllers=self.controller_listener_names,
+            )
+        )
 
     @property
     def listen_address(self) -> tuple[str, int]:
-        return _address("listeners", self.listeners)
+        first = self.bound_listeners[0]
+        return first.host, first.port
 
     @property
     def advertised_address(self) -> tuple[str, int] | None:
-        return _address("advertised.listeners", self.advertised_listeners) if self.advertised_listeners else None
+        return self.bound_listeners[0].advertised
 
     def texts(self) -> dict[str, str | None]:
         """Every setting under its Kafka name, as text, for DescribeConfigs."""
@@ -173,13 +205,13 @@ class BrokerConfig:
 BROKER_CONFIG: ConfigDef[BrokerConfig] = ConfigDef("broker", BrokerConfig)
 
 
-def parse_broker_config(values: Mapping[str, Any]) -> BrokerConfig:
+def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = ()) -> BrokerConfig:
     """The settings of a broker from Kafka's names. Raises ConfigError with all faults.
 
-    `log.dir` is taken for `log.dirs`, and `broker.id` for `node.id`.
+    `log.dir` is taken for `log.dirs`, and `broker.id` for `node.id`. What Kafka has and this broker has no use for is
+    noted in `notes`. loose: names among which unknown ones are noted too, rather than refused.
     """
-    own = {_ALIASES.get(name, name): value for name, value in values.items() if name not in TOPIC_DEFAULTS}
-    faults: list[str] = []
+    own, unused, faults = _sorted_out(values, loose)
     topic_values: dict[str, Any] = {}
     for name, (topic_name, unit) in TOPIC_DEFAULTS.items():
         if name in values:
@@ -195,24 +227,59 @@ def parse_broker_config(values: Mapping[str, Any]) -> BrokerConfig:
     config = None
     try:
         config = BROKER_CONFIG.parse(own)
-        for name in ("listeners", "advertised.listeners"):
-            if own.get(name) is not None:
-                _address(name, str(own[name]))
+        _ = config.bound_listeners
     except ConfigError as error:
         faults += error.faults
     if faults or config is None:
         raise ConfigError(faults)
-    given = {name: str(value) for name, value in topic_values.items()}
-    return dataclasses.replace(config, topic_defaults=TOPIC_CONFIG.parse(topic_values), given_topic_defaults=given)
+    return dataclasses.replace(
+        config,
+        topic_defaults=TOPIC_CONFIG.parse(topic_values),
+        given_topic_defaults={name: str(value) for name, value in topic_values.items()},
+        given={ALIASES.get(name, name): str(value) for name, value in values.items() if is_setting(name)},
+        notes=tuple(f"not used: {', '.join(names)} ({why})" for why, names in unused.items()),
+    )
 
 
-_ALIASES = {"log.dir": "log.dirs", "broker.id": "node.id"}
+def is_setting(name: str) -> bool:
+    """Whether this broker has a setting of that name, or an older name for one."""
+    return name in BROKER_CONFIG.fields or name in TOPIC_DEFAULTS or name in ALIASES
 
 
-def _address(name: str, listener: str) -> tuple[str, int]:
-    found = _LISTENER.match(listener.strip())
-    if found is None or int(found["port"]) > 65_535 or (found["name"] or "PLAINTEXT").upper() != "PLAINTEXT":
-        raise ConfigError(
-            f"broker: {name}={listener!r}: must be one HOST:PORT or PLAINTEXT://HOST:PORT, such as 127.0.0.1:9092"
-        )
-    return found["v6"] or found["host"] or "", int(found["port"])
+def near_setting(name: str, likeness: float = NEAR_MISS) -> str | None:
+    """The setting, of this broker or of Kafka, that is written almost like `name`."""
+    names = [*BROKER_CONFIG.fields, *TOPIC_DEFAULTS, *FOREIGN_NAMES]
+    return next(iter(difflib.get_close_matches(name, names, 1, likeness)), None)
+
+
+def _sorted_out(
+    values: Mapping[str, Any], loose: Collection[str]
+) -> tuple[dict[str, Any], dict[str, list[str]], list[str]]:
+    """The broker's own settings, those that are not used by reason, and faults."""
+    own: dict[str, Any] = {}
+    unused: dict[str, list[str]] = {}
+    faults = list(_directory_faults(values))
+    for name, value in values.items():
+        if is_setting(name):
+            if name not in TOPIC_DEFAULTS and not (name in ALIASES and ALIASES[name] in values):
+                own[ALIASES.get(name, name)] = value
+        elif (remedy := refusal(name, str(value))) is not None:
+            faults.append(f"broker: {name}={str(value)!r}: {remedy}")
+        elif (why := why_without_meaning(name)) is not None:
+            unused.setdefault(why, []).append(name)
+        elif near := near_setting(name):
+            faults.append(f"broker: {name} is not a setting; did you mean {near}?")
+        elif name in loose:
+            unused.setdefault("neither Kafka nor Millstream has it", []).append(name)
+        else:
+            faults.append(f"broker: {name} is not a setting; `millstream broker --settings` lists all")
+    return own, unused, faults
+
+
+def _directory_faults(values: Mapping[str, Any]) -> Iterator[str]:
+    directories = str(values.get("log.dirs", values.get("log.dir", "")))
+    if "," in directories:
+        yield f"broker: log.dirs={directories!r}: must be one directory; join several disks below it, such as by LVM"
+    roles = str(values.get("process.roles", "broker"))
+    if "broker" not in roles:
+        yield f"broker: process.roles={roles!r}: this is a broker; a node that is only a controller is not needed here"

@@ -27,6 +27,28 @@ COARSE_NAMES = {topic_name: name for name, (topic_name, unit) in reversed(TOPIC_
 """Topic setting -> the broker setting in a coarser unit that has Kafka's default."""
 
 
+def _coarse_field(name: str) -> Field:
+    """A setting in hours or minutes, of which only the one that has Kafka's default has one."""
+    topic_name, unit = TOPIC_DEFAULTS[name]
+    fine = TOPIC_CONFIG.fields[topic_name]
+    has_default = COARSE_NAMES.get(topic_name) == name
+    return Field(
+        name=name,
+        attribute=fine.attribute,
+        kind=int,
+        default=fine.default // unit if has_default else None,
+        doc=fine.doc,
+        unit=name.rpartition(".")[2],
+        minimum=fine.minimum,
+        maximum=INT_MAX,
+        nullable=not has_default,
+    )
+
+
+COARSE_FIELDS = {name: _coarse_field(name) for name, (_, unit) in TOPIC_DEFAULTS.items() if unit != 1}
+"""Broker settings in a coarser unit than the topic settings that they are defaults of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One place where a value is set."""
@@ -75,9 +97,13 @@ def broker_views(cluster: ClusterShell, config: BrokerConfig) -> Iterator[Config
     texts = config.texts()
     for name, field in BROKER_CONFIG.fields.items():
         default = field.text(field.default) if field.default is not REQUIRED else None
-        given = [Source(name, texts[name], STATIC_BROKER)] if texts[name] != default else []
+        is_given = name in config.given or texts[name] != default
+        given = [Source(name, texts[name], STATIC_BROKER)] if is_given else []
         fallback = [Source(name, default, DEFAULT)] if field.default is not REQUIRED else []
         yield ConfigView(field, name, (*given, *fallback), True)
+    for name, field in COARSE_FIELDS.items():
+        given = [Source(name, config.given[name], STATIC_BROKER)] if name in config.given else []
+        yield ConfigView(field, name, (*given, Source(name, field.text(field.default), DEFAULT)), True)
     for name, topic_name in DYNAMIC_BROKER_CONFIGS.items():
         field = TOPIC_CONFIG.fields[topic_name]
         yield ConfigView(field, name, tuple(_sources(topic_name, name, field, layers)), False)
@@ -88,6 +114,16 @@ def cluster_views(cluster: ClusterShell) -> Iterator[ConfigView]:
     for name, value in cluster.broker_configs(EVERY_BROKER).items():
         field = TOPIC_CONFIG.fields[TOPIC_DEFAULTS[name][0]]
         yield ConfigView(field, name, (Source(name, value, DYNAMIC_DEFAULT_BROKER),), False)
+
+
+def setting_rows() -> list[tuple[str, str, str, str]]:
+    """Name, default, unit and meaning of every setting of a broker, for people."""
+    fields = dict(BROKER_CONFIG.fields) | COARSE_FIELDS
+    fields |= {name: TOPIC_CONFIG.fields[topic_name] for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
+    return [
+        (name, "" if field.default is REQUIRED else field.text(field.default) or "", field.unit, field.doc)
+        for name, field in sorted(fields.items())
+    ]
 
 
 def wanted(views: Iterable[ConfigView], keys: Iterable[str] | None) -> list[ConfigView]:

@@ -191,7 +191,9 @@ class Connection(asyncio.BufferedProtocol):
         if found is None:
             if len(self._contexts) > 64:
                 self._contexts.clear()
-            found = RequestContext(api_key, api_version, client_id, self._peer[0], "PLAINTEXT", self._local)
+            found = RequestContext(
+                api_key, api_version, client_id, self._peer[0], self._server.listener.name, self._local
+            )
             self._contexts[key] = found
         return found
 

@@ -6,6 +6,7 @@ Tested in tests/core/broker/test_main.py.
 import asyncio
 import contextlib
 import gc
+import logging
 import resource
 import signal
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from .config import BrokerConfig
 from .opening import open_broker
 from .server import Server, bind
+
+LOG = logging.getLogger(__name__)
 
 
 async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
@@ -27,11 +30,16 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, ended.set)
             closing.callback(loop.remove_signal_handler, number)
-        # The address first: where it cannot be had, nothing is made in the data directory.
-        sockets = bind(*config.listen_address)
-        for opened in sockets:
+        # The addresses first: where one cannot be had, nothing is made in the data directory.
+        sockets = {listener: bind(listener.host, listener.port) for listener in config.bound_listeners}
+        for opened in [one for found in sockets.values() for one in found]:
             closing.callback(opened.close)
-        async with open_broker(config) as broker, Server(broker, *config.listen_address, sockets) as server:
+        async with open_broker(config) as broker, contextlib.AsyncExitStack() as servers:
+            # The first listener last: its address is then the broker's own.
+            for listener, found in reversed(sockets.items()):
+                server = Server(broker, listener.host, listener.port, found, listener)
+                await servers.enter_async_context(server)
+                LOG.info("listening on %s", listener)
             # What is loaded now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()

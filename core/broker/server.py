@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .connection import Connection
+from .listeners import ANY_ADDRESS, Listener
 from .tasks import Tasks
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
 IDLE_SWEEP_S = 30.0
 BACKLOG = 1024
-ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
@@ -64,10 +64,19 @@ class Server:
     """Accepts connections for one broker on one address; owns their tasks, and closes them when left.
 
     sockets: from bind(), where the address was to be had before the broker opened.
+    listener: the one of the config that this server is; by default the first.
     """
 
-    def __init__(self, broker: "Broker", host: str, port: int, sockets: Sequence[socket.socket] = ()) -> None:
+    def __init__(
+        self,
+        broker: "Broker",
+        host: str,
+        port: int,
+        sockets: Sequence[socket.socket] = (),
+        listener: Listener | None = None,
+    ) -> None:
         self.broker = broker
+        self.listener = listener or broker.config.bound_listeners[0]
         self.loop = asyncio.get_running_loop()
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self.max_frame_bytes = broker.config.socket_request_max_bytes
@@ -117,12 +126,11 @@ class Server:
     def advertised_for(self, local_address: tuple[str, int]) -> tuple[str, int]:
         """The address that a client which came in by `local_address` is told to connect to.
 
-        `advertised.listeners` where it is set, else the host that was asked for; when that is any address, the one
-        that the client reached.
+        What `advertised.listeners` says of this listener, else the host that was asked for; when that is any address,
+        the one that the client reached.
         """
-        advertised = self.broker.config.advertised_address
-        if advertised is not None:
-            return advertised
+        if self.listener.advertised is not None:
+            return self.listener.advertised
         return local_address if self._host in ANY_ADDRESS else self.address
 
     def connections(self) -> tuple[Connection, ...]:

@@ -61,10 +61,58 @@ def test_a_listener_is_an_address_with_or_without_its_protocol(listener: str, ad
     assert parse_broker_config({"log.dirs": "/data", "listeners": listener}).listen_address == address
 
 
-@pytest.mark.parametrize("listener", ["9092", "host:", "host:99999", "SSL://host:9092", "a:1,b:2"])
+@pytest.mark.parametrize("listener", ["9092", "host:", "host:99999", "SSL://host:9092", "PLAINTEXT://"])
 def test_a_listener_that_cannot_be_used_is_refused_with_an_example(listener: str) -> None:
     with pytest.raises(ConfigError, match=r"such as 127\.0\.0\.1:9092"):
         parse_broker_config({"log.dirs": "/data", "listeners": listener})
+
+
+def test_what_kafka_has_and_this_broker_has_no_use_for_is_noted_by_reason() -> None:
+    config = parse_broker_config(
+        {
+            "log.dirs": "/data",
+            "process.roles": "broker,controller",
+            "num.io.threads": "8",
+            "controller.quorum.voters": "1@a:1",
+        }
+    )
+
+    assert config.notes == (
+        "not used: process.roles, controller.quorum.voters (one node is its own controller)",
+        "not used: num.io.threads (one event loop does the work of Kafka's threads, buffers and purgatories)",
+    )
+
+
+def test_an_unknown_setting_is_refused_unless_it_may_be_that_of_another_program() -> None:
+    given = {"log.dirs": "/data", "my.plugin.key": "1"}
+
+    assert parse_broker_config(given, loose=given).notes == (
+        "not used: my.plugin.key (neither Kafka nor Millstream has it)",
+    )
+    with pytest.raises(ConfigError, match=r"my.plugin.key is not a setting; `millstream broker --settings` lists all"):
+        parse_broker_config(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("log.dirs", "/a,/b", "must be one directory"),
+        ("process.roles", "controller", "only a controller is not needed"),
+        ("offsets.topic.replication.factor", "3", "set it to 1, or use Apache Kafka to replicate"),
+        ("authorizer.class.name", "x.Authorizer", "let only trusted hosts in"),
+        ("max.connections.per.ip", "10", "limit them in the firewall"),
+        ("config.providers", "env", "write them out"),
+        ("default.replication.factor", "3", "at most 1"),
+        ("num.partitons", "3", "did you mean num.partitions?"),
+    ],
+)
+def test_what_promises_more_than_is_given_is_refused_with_the_remedy(name: str, value: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_broker_config({"log.dirs": "/data"} | {name: value})
+
+    (fault,) = caught.value.faults
+    assert name in fault
+    assert remedy in fault
 
 
 def test_every_setting_can_be_shown_as_text() -> None:

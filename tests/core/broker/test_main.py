@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from core.broker.wire_client import WireClient
 
-from millstream.core.broker.config import BrokerConfig
+from millstream.core.broker.config import BrokerConfig, parse_broker_config
 from millstream.core.broker.main import serve
 from millstream.core.errors import ConfigError
+from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 
 PROGRAM = """
 import sys
@@ -72,3 +74,32 @@ def test_a_port_that_is_taken_leaves_no_data_directory_behind(tmp_path: Path) ->
             asyncio.run(serve(config, lambda *_: None))
 
     assert not (tmp_path / "data").exists()
+
+
+async def test_each_listener_is_served_and_tells_its_clients_its_own_address(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = one.getsockname()[1], two.getsockname()[1]
+    config = parse_broker_config(
+        {
+            "log.dirs": str(tmp_path),
+            "listeners": f"PLAINTEXT://127.0.0.1:{ports[0]},OUTSIDE://127.0.0.1:{ports[1]},CONTROLLER://:1",
+            "advertised.listeners": "OUTSIDE://broker.example:19092",
+            "listener.security.protocol.map": "OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+        }
+    )
+    ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(serve(config, lambda host, port: ready.set_result((host, port))))
+        shown = await ready
+        told = []
+        for port in ports:
+            async with WireClient(("127.0.0.1", port)) as client:
+                answer = await client.ask(MetadataRequest(topics=[]), 12)
+                assert isinstance(answer, MetadataResponse)
+                told += [(broker.host, broker.port) for broker in answer.brokers]
+        serving.cancel()
+
+    assert shown == ("127.0.0.1", ports[0])
+    assert told == [("127.0.0.1", ports[0]), ("broker.example", 19092)]

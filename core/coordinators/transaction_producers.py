@@ -73,17 +73,18 @@ def _next_producer(
         updated_ms=now_ms,
         timeout_ms=command.timeout_ms,
     )
-    if expected_epoch in (None, transaction.producer_epoch):
-        last_epoch = NO_EPOCH if expected_epoch is None else expected_epoch
-        if not transaction.epoch_exhausted:
-            return _started(idle.next(producer_epoch=transaction.producer_epoch + 1, last_epoch=last_epoch))
-        if new_producer_id is None:
-            return TransactionDecision(TransactionReply(), needs_producer_id=True)
-        return _started(idle.next(producer_id=new_producer_id, producer_epoch=0, last_epoch=last_epoch))
-    if expected_epoch == transaction.last_epoch:
-        # The producer asks again: it has not got the answer, and nobody else has begun meanwhile.
+    asks_again = expected_epoch == transaction.last_epoch != NO_EPOCH
+    if not asks_again and expected_epoch not in (None, transaction.producer_epoch):
+        return refused(ErrorCode.PRODUCER_FENCED)
+    if asks_again and transaction.producer_epoch != LAST_EPOCH:
+        # The producer has not got the answer, and nobody else has begun meanwhile.
         return _started(idle)
-    return refused(ErrorCode.PRODUCER_FENCED)
+    last_epoch = NO_EPOCH if expected_epoch is None else expected_epoch
+    if not transaction.epoch_exhausted:
+        return _started(idle.next(producer_epoch=transaction.producer_epoch + 1, last_epoch=last_epoch))
+    if new_producer_id is None:
+        return TransactionDecision(TransactionReply(), needs_producer_id=True)
+    return _started(idle.next(producer_id=new_producer_id, producer_epoch=0, last_epoch=last_epoch))
 
 
 def _started(transaction: TransactionStored) -> TransactionDecision:

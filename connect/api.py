@@ -29,13 +29,13 @@ class SourceBatch:
 
     columns: `key`, `value`, and where known `timestamp` and `headers`, typed as in RECORDS_SCHEMA.
     partition: a fixed partition, or None for Kafka's default partitioner.
-    offsets: pairs of source partition and the offset up to which this batch reads it; the last pair counts. A batch
-    without rows keeps offsets only.
+    offsets: pairs of source partition and the offset up to which this batch reads it; the last pair counts, and None
+    forgets the partition. A batch without rows keeps offsets only.
     """
 
     topic: str
     columns: pa.RecordBatch
-    offsets: Sequence[tuple[SourceKey, SourceOffset]]
+    offsets: Sequence[tuple[SourceKey, SourceOffset | None]]
     partition: int | None = None
 
 

@@ -26,10 +26,10 @@ def encoded(value: Any) -> bytes:
 
 def offset_rows(connector: str, batches: Sequence[SourceBatch]) -> pa.RecordBatch | None:
     """Records for the offsets that the batches reach, the last one of each source partition; None for none."""
-    latest: dict[bytes, bytes] = {}
+    latest: dict[bytes, bytes | None] = {}
     for batch in batches:
         for partition, offset in batch.offsets:
-            latest[encoded([connector, partition])] = encoded(offset)
+            latest[encoded([connector, partition])] = None if offset is None else encoded(offset)
     if not latest:
         return None
     return pa.RecordBatch.from_pydict(

@@ -104,7 +104,7 @@ class SourceRunner:
             raise
         self._progress.rows += sum(batch.columns.num_rows for batch in handed_over)
         self._progress.bytes += size
-        reached = [pair for batch in handed_over for pair in batch.offsets]
+        reached = [(key, offset) for batch in handed_over for key, offset in batch.offsets if offset is not None]
         if reached:
             connector = self._deployment.connector
             assert isinstance(connector, SourceConnector)

@@ -1,126 +1,177 @@
-"""The files that globs find, with their first bytes, and a handle to read each one. Shell; calls block."""
+"""The files that globs find, and a look into those that must be told apart. Shell; calls block."""
 
+import errno
 import glob
-import gzip
-import io
 import logging
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISREG
 
+from ....core.errors import Retriable
+from .content import OpenFile
+from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, fingerprint
+from .names import is_compressed
 from .spec import FilesConfig
-from .tracking import FINGERPRINT_BYTES, Seen
+from .tracking import Moved
 
 log = logging.getLogger(__name__)
 
-GZIP_SUFFIXES = (".gz", ".gzip")
-GZIP_MAGIC = b"\x1f\x8b"
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
-def is_compressed(path: str) -> bool:
-    return path.endswith(GZIP_SUFFIXES)
+class Complaints:
+    """What is wrong with which file: said once, and once more when it is over."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+
+    def add(self, path: str, reason: str) -> None:
+        if self._reasons.get(path) != reason:
+            self._reasons[path] = reason
+            log.warning("%s %s", path, reason)
+
+    def over(self, path: str) -> None:
+        if self._reasons.pop(path, None) is not None:
+            log.warning("%s can be read again", path)
 
 
-class OpenFile:
-    """One file held open, to be read to its end even after it was renamed or removed. Positions: decompressed."""
+def open_file(path: str, key: FileKey) -> OpenFile:
+    """The file, if it still stands there. Raises Moved, Retriable when there is no descriptor left, or OSError."""
+    try:
+        file = OpenFile(path)
+    except FileNotFoundError as error:
+        raise Moved(path) from error
+    except OSError as error:
+        if error.errno in NO_DESCRIPTOR:
+            raise Retriable(f"{path} cannot be opened: {error.strerror}; raise `ulimit -n`") from error
+        raise
+    status = file.status()
+    if (status.st_dev, status.st_ino) != key:
+        file.close()
+        raise Moved(path)
+    return file
 
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._stream: gzip.GzipFile | None = None
-        self._raw: io.BufferedReader | None = None
-        self.compressed = is_compressed(path)
 
-    def status(self) -> os.stat_result:
-        return os.fstat(self._descriptor)
+class FolderContents:
+    """The Contents of files, each opened for one question only. A file that cannot be read counts as moved."""
 
-    def read(self, position: int, size: int) -> bytes:
-        """Up to `size` bytes. A compressed file that ends early is still being written: nothing yet.
+    def __init__(self, complaints: Complaints) -> None:
+        self._complaints = complaints
 
-        Raises OSError for a file that cannot be read, gzip.BadGzipFile among them.
-        """
-        return self._decompressed(position, size) if self.compressed else os.pread(self._descriptor, size, position)
-
-    def _decompressed(self, position: int, size: int) -> bytes:
-        if self._stream is None or self._stream.tell() != position:
-            self.close_stream()
-            self._raw = io.BufferedReader(io.FileIO(os.dup(self._descriptor)))
-            self._raw.seek(0)
-            self._stream = gzip.GzipFile(fileobj=self._raw)
+    @contextmanager
+    def _opened(self, seen: Seen) -> Iterator[OpenFile]:
         try:
-            self._stream.seek(position)
-            return self._stream.read(size)
-        except (EOFError, zlib.error) as error:
-            self.close_stream()
-            if isinstance(error, zlib.error):
-                raise gzip.BadGzipFile(str(error)) from error
-            return b""
+            file = open_file(seen.path, seen.key)
+            try:
+                yield file
+            finally:
+                file.close()
+        except OSError as error:
+            self._complaints.add(seen.path, f"cannot be read: {error.strerror or error}")
+            raise Moved(seen.path) from error
+        self._complaints.over(seen.path)
 
-    def close_stream(self) -> None:
-        if self._stream is not None and self._raw is not None:
-            self._stream.close()
-            self._raw.close()
-        self._stream = self._raw = None
+    def head(self, seen: Seen) -> bytes | None:
+        with self._opened(seen) as file:
+            head = file.read(0, FINGERPRINT_BYTES)
+            known = len(head) == FINGERPRINT_BYTES or file.complete or bool(file.fault)
+            return head if known else None
 
-    def close(self) -> None:
-        self.close_stream()
-        os.close(self._descriptor)
+    def holds(self, seen: Seen, known: Known) -> bool | None:
+        with self._opened(seen) as file:
+            if not known.began_as(file.read(0, FINGERPRINT_BYTES)):
+                return False
+            return known.ended_as(file.before(known.position)) if file.reaches(known.position) else None
+
+    def is_beginning(self, seen: Seen, of: Seen) -> int | None:
+        with self._opened(seen) as file:
+            length = file.length()
+            end = file.before(length)
+        with self._opened(of) as original:
+            original.read(length, 0)
+            return length if original.before(length) == end else None
+
+    def tail(self, seen: Seen, end: int) -> tuple[str, int]:
+        with self._opened(seen) as file:
+            file.read(end, 0)
+            data = file.before(end)
+            return fingerprint(data), len(data)
 
 
 class Folder:
     """All files of a connector's globs that belong to one task."""
 
-    def __init__(self, config: FilesConfig) -> None:
+    def __init__(self, config: FilesConfig, complaints: Complaints) -> None:
         self._config = config
+        self._complaints = complaints
+        self.empty: list[str] = []
 
     def watched(self) -> list[str]:
         """The folders where something may change: the fixed part of each glob, as far as it exists."""
         folders = set()
         for pattern in self._config.globs:
-            fixed = Path(pattern)
-            while glob.has_magic(str(fixed)) or not fixed.is_dir():
-                if fixed == fixed.parent:
-                    break
+            fixed = _fixed_part(pattern)
+            while not fixed.is_dir() and fixed != fixed.parent:
                 fixed = fixed.parent
             folders.add(str(fixed.resolve()))
         return sorted(folders)
 
     def look(self, now_ms: int) -> list[Seen]:
-        """Files that are there now, oldest first. One that cannot be opened is left out with a warning."""
-        found = []
+        """Files that are there now, oldest first. `empty` then has the globs that match nothing."""
+        unique: dict[FileKey, Seen] = {}
         for path in self._paths():
             try:
                 seen = self._seen(path, now_ms)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
             except OSError as error:
-                log.warning("%s cannot be read: %s", path, error.strerror or error)
+                self._complaints.add(path, f"cannot be read: {error.strerror or error}")
                 continue
             if seen is not None:
-                found.append(seen)
-        unique = {seen.key: seen for seen in found}
+                unique[seen.key] = seen
         # Of files changed in the same tick of the clock, as at a rotation, the one with the longer name is older, and
         # of names as long the later one: access.log.2, access.log.1, access.log.
         by_name = sorted(unique.values(), key=lambda seen: (len(seen.path), seen.path), reverse=True)
         return sorted(by_name, key=lambda seen: seen.modified_ns)
 
-    def _paths(self) -> Sequence[str]:
-        config = self._config
-        paths = {path for pattern in config.globs for path in glob.iglob(pattern, recursive=True, include_hidden=True)}
-        return sorted(
-            path
-            for path in paths
-            if not any(fnmatch(path, pattern) or fnmatch(os.path.basename(path), pattern) for pattern in config.exclude)
-            and self._is_mine(path)
-        )
-
-    def _is_mine(self, path: str) -> bool:
+    def is_mine(self, path: str) -> bool:
+        """All lives of a log stay with one task: tasks share the folders."""
         if self._config.task_count == 1:
             return True
         folder = os.path.dirname(os.path.abspath(path)).encode()
         return zlib.crc32(folder) % self._config.task_count == self._config.task_index
+
+    def is_away(self, known: Known) -> bool:
+        """Whether a file is gone for good, as far as can be said: its disk is there, and it is not."""
+        try:
+            status = os.stat(known.path)
+            if (status.st_dev, status.st_ino) == known.key:
+                return False
+        except OSError:
+            pass
+        folder = Path(os.path.abspath(known.path)).parent
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        return folder.stat().st_dev == known.device
+
+    def _paths(self) -> Sequence[str]:
+        config = self._config
+        paths: set[str] = set()
+        self.empty = []
+        for pattern in config.globs:
+            found = glob.glob(pattern, recursive=True, include_hidden=True)
+            paths.update(found)
+            if not found:
+                self.empty.append(pattern)
+        return sorted(path for path in paths if not self._is_excluded(path) and self.is_mine(path))
+
+    def _is_excluded(self, path: str) -> bool:
+        name = os.path.basename(path)
+        return any(fnmatch(path, pattern) or fnmatch(name, pattern) for pattern in self._config.exclude)
 
     def _seen(self, path: str, now_ms: int) -> Seen | None:
         status = os.stat(path)
@@ -129,11 +180,22 @@ class Folder:
         ignore_older_ms = self._config.ignore_older_ms
         if 0 <= ignore_older_ms < now_ms - status.st_mtime_ns // 1_000_000:
             return None
-        file = OpenFile(path)
-        try:
-            status = file.status()
-            head = file.read(0, FINGERPRINT_BYTES)
-        finally:
-            file.close()
-        size, modified = status.st_size, status.st_mtime_ns
-        return Seen(status.st_dev, status.st_ino, path, size, modified, head, file.compressed)
+        return Seen(
+            status.st_dev, status.st_ino, path, status.st_size, status.st_mtime_ns, compressed=is_compressed(path)
+        )
+
+
+def _fixed_part(pattern: str) -> Path:
+    fixed = Path(pattern)
+    while glob.has_magic(str(fixed)) and fixed != fixed.parent:
+        fixed = fixed.parent
+    return fixed if glob.has_magic(pattern) else fixed.parent
+
+
+def nothing_found(pattern: str) -> str:
+    """What is to be said of a glob that matches nothing."""
+    folder = _fixed_part(pattern)
+    where = "" if os.path.isabs(pattern) else f" (paths are relative to {os.getcwd()})"
+    if not folder.is_dir():
+        return f"{pattern!r} matches no file: the folder {str(folder)!r} does not exist{where}"
+    return f"{pattern!r} matches no file{where}"

@@ -34,6 +34,12 @@ FIELDS = (
         default=1_000,
     ),
     Field("ignore.older.ms", at_least(-1), "Leave out files not changed for this long, in ms; -1: none.", default=-1),
+    Field(
+        "forget.after.ms",
+        at_least(-1),
+        "How long the position of a file that is gone is kept, in ms; -1: for ever.",
+        default=604_800_000,
+    ),
     Field("headers.enable", flag(), "Give each record the headers file.path and file.offset.", default=True),
     Field("task.index", at_least(0), "Set by the worker: which share of the folders this task reads.", default=0),
     Field("task.count", at_least(1), "Set by the worker: how many tasks share the folders.", default=1),
@@ -61,6 +67,7 @@ class FilesConfig:
     batch_bytes: int
     poll_interval_ms: int
     ignore_older_ms: int
+    forget_after_ms: int
     headers: bool
     task_index: int
     task_count: int
@@ -76,6 +83,7 @@ def files_config(values: Mapping[str, Any]) -> FilesConfig:
         batch_bytes=max(values["batch.bytes"], values["max.line.bytes"] + 1),
         poll_interval_ms=values["poll.interval.ms"],
         ignore_older_ms=values["ignore.older.ms"],
+        forget_after_ms=values["forget.after.ms"],
         headers=values["headers.enable"],
         task_index=values["task.index"],
         task_count=values["task.count"],

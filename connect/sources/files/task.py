@@ -6,29 +6,29 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from watchfiles import watch
 
 from ....core.errors import ConfigError, Retriable
-from ....core.records import HEADER_TYPE
 from ...api import SourceBatch, SourceConnector, SourceContext, SourceKey, SourceOffset
-from .folder import Folder, OpenFile
-from .lines import Lines, split_lines
-from .spec import SPEC, FilesConfig, files_config, split
-from .tracking import (
+from .content import OpenFile
+from .folder import Complaints, Folder, FolderContents, nothing_found
+from .headers import headers
+from .known import (
     FINGERPRINT_BYTES,
     FileKey,
     Known,
-    Look,
     Seen,
+    Stamp,
     fingerprint,
     from_source,
-    look,
-    printable,
     source_offset,
     source_partition,
 )
+from .lines import Lines, split_lines
+from .reading import Reading, Readings
+from .spec import SPEC, FilesConfig, files_config, split
+from .tracking import Look, Moved, Tracker
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +37,10 @@ NO_ROWS = pa.RecordBatch.from_pydict({"key": pa.array([], pa.binary()), "value":
 DEBOUNCE_MS, STEP_MS = 50, 10
 # How long a file that was renamed out of sight or removed is still read: its writer reopens its log within this time.
 UNLISTED_WAIT_MS = 5_000
-
-
-class _Reading:
-    """A file that is read. limit: where a bounded run stops. at_end: at the last read there was nothing more.
-
-    unlisted_ms: since when no glob finds it any more; a writer may still hold it open after it was renamed.
-    """
-
-    def __init__(self, known: Known, file: OpenFile, limit: int | None) -> None:
-        self.known = known
-        self.file = file
-        self.limit = limit
-        self.at_end = False
-        self.unlisted_ms: int | None = None
+# A compressed file that stops growing for so long before its end is reported.
+UNFINISHED_MS = 60_000
+# How often a bounded run looks again when files were moved while it looked.
+LOOKS_MAX = 10
 
 
 class FilesTask:
@@ -58,22 +48,32 @@ class FilesTask:
 
     def __init__(self, config: FilesConfig) -> None:
         self._config = config
-        self._folder = Folder(config)
-        self._known: dict[FileKey, Known] = {}
-        self._reading: dict[FileKey, _Reading] = {}
-        self._order: list[FileKey] = []
-        self._first_look = True
+        self._complaints = Complaints()
+        self._folder = Folder(config, self._complaints)
+        self._contents = FolderContents(self._complaints)
         self._changes: Generator[object, None, None] | None = None
+        self._reading = Readings()
 
     @property
     def exhausted(self) -> bool:
-        return self._context.bounded and not self._first_look and all(one.at_end for one in self._reading.values())
+        return self._context.bounded and not self._look_due and self._reading.all_at_end
 
     async def start(self, context: SourceContext) -> None:
         self._context = context
         stored = await context.offsets.read_all()
-        self._known = {state.key: state for state in (from_source(*pair) for pair in stored)}
-        self._first_look = True
+        self._tracker = Tracker(
+            (from_source(*pair) for pair in stored),
+            forget_after_ms=self._config.forget_after_ms,
+            is_mine=self._folder.is_mine,
+            is_away=self._folder.is_away,
+        )
+        self._order: list[FileKey] = []
+        self._read_to_end: dict[FileKey, Stamp] = {}
+        self._unfinished: dict[FileKey, Stamp] = {}
+        self._missing: dict[FileKey, tuple[Known, int | None]] = {}
+        self._first_look = self._look_due = True
+        self._nothing_known = not self._tracker.known
+        self._found_nothing: set[str] = set()
         if not context.bounded:
             self._changes = watch(
                 *self._folder.watched(),
@@ -96,25 +96,30 @@ class FilesTask:
         """Positions are committed with the lines; nothing is left to do."""
 
     async def stop(self) -> None:
-        for one in self._reading.values():
-            one.file.close()
-        self._reading.clear()
+        self._reading.drop(list(self._reading))
         if self._changes is not None:
             self._changes.close()
             self._changes = None
 
     def _read(self) -> list[SourceBatch]:
         batches: list[SourceBatch] = []
-        if all(one.at_end for one in self._reading.values()):
+        if self._reading.all_at_end and (self._look_due or not self._context.bounded):
             batches.extend(self._look())
         budget = self._config.batch_bytes
         for key in self._order:
             one = self._reading.get(key)
-            while one is not None and budget > 0 and not one.at_end:
-                batch, size = self._read_one(one)
+            while one is not None and budget > 0 and not one.at_end and key in self._reading:
+                try:
+                    batch, size = self._read_one(one)
+                except Retriable:
+                    self._reading.drop_finished()
+                    if not batches:
+                        raise
+                    return batches
                 budget -= size
                 if batch is not None:
                     batches.append(batch)
+            self._reading.rest(key)
             if budget <= 0:
                 break
         return batches
@@ -125,133 +130,236 @@ class FilesTask:
         Returns a batch without rows when positions must be kept of files that give no lines now, such as whole copies:
         what tells that they are copies is overwritten with the next lines of their original.
         """
-        if self._context.bounded and not self._first_look:
-            return []
         now_ms = self._context.clock.now_ms()
-        seen = self._folder.look(now_ms)
+        seen, found = self._looked(now_ms)
         files = {file.key: file for file in seen}
-        found = look(self._known, seen, self._start_position)
-        self._let_go(found, now_ms)
-        copied = [known for key, known in found.reading.items() if key not in self._known and known.position]
-        for key, known in found.reading.items():
-            self._known[key] = known
-            if key in self._reading:
-                self._reading[key].known = known
-                self._reading[key].at_end = False
-            elif files[key].compressed or files[key].size_bytes > known.position or not known.position:
-                self._open(known, files[key])
+        if self._context.bounded:
+            self._take_all(found, files)
+        else:
+            self._let_go(found, files, now_ms)
+            for file in seen:
+                self._take(file, found)
+            self._reading.hold_open(seen, self._tracker.known, now_ms)
+            self._report_unfinished(files, now_ms)
         unlisted = [key for key in self._reading if key not in files]
         self._order = unlisted + [file.key for file in seen if file.key in self._reading]
-        self._first_look = False
-        if not copied:
-            return []
-        offsets = [(source_partition(known), source_offset(known)) for known in copied]
-        return [SourceBatch(self._config.topic, NO_ROWS, offsets)]
+        self._first_look = self._look_due = False
+        kept = [(source_partition(known), None) for known in found.forgotten]
+        offsets = [*kept, *((source_partition(known), source_offset(known)) for known in found.keep)]
+        return [SourceBatch(self._config.topic, NO_ROWS, offsets)] if offsets else []
 
-    def _let_go(self, found: Look, now_ms: int) -> None:
-        """Close files that began anew, that go on in a copy, or that are out of sight and had time to end."""
-        for key, one in list(self._reading.items()):
-            if key in found.reading:
-                one.unlisted_ms = None
-                done = found.reading[key].position < one.known.position
-            elif key in found.continued:
-                done = True
+    def _looked(self, now_ms: int) -> tuple[list[Seen], Look]:
+        """A bounded run has no later look that would find what was moved during this one: it looks again at once."""
+        earlier = Look()
+        for _ in range(LOOKS_MAX):
+            seen = self._folder.look(now_ms)
+            found = self._tracker.look(
+                seen, self._contents, now_ms, start_position=self._start_position, final=self._context.bounded
+            )
+            for remark in found.remarks:
+                log.warning("%s: %s", self._context.connector, remark)
+            found.begun |= earlier.begun
+            found.continued |= earlier.continued
+            found.keep = earlier.keep + found.keep
+            found.forgotten = earlier.forgotten + found.forgotten
+            earlier = found
+            if not self._context.bounded or not found.moved:
+                break
+        self._tell_what_matches_nothing()
+        return seen, found
+
+    def _tell_what_matches_nothing(self) -> None:
+        for pattern in self._folder.empty:
+            if pattern not in self._found_nothing and self._config.task_index == 0:
+                outcome = "nothing was read from it" if self._context.bounded else "waiting for one"
+                log.warning("%s: %s; %s", self._context.connector, nothing_found(pattern), outcome)
+                self._found_nothing.add(pattern)
+
+    def _take(self, file: Seen, found: Look) -> None:
+        """Read on in a file if there may be more in it than was read."""
+        key, known = file.key, found.reading.get(file.key)
+        if key in found.begun:
+            self._reading.drop([key])
+            self._read_to_end.pop(key, None)
+        if known is None:
+            state = self._tracker.known.get(key)
+            if state is None or state.copy_of is not None:
+                self._reading.drop([key])
+            return
+        one = self._reading.get(key)
+        if one is not None:
+            one.known, one.unlisted_ms = known, None
+        if self._read_to_end.get(key) == file.stamp:
+            return
+        if _is_read(file, known):
+            self._read_to_end[key] = file.stamp
+            return
+        if one is None:
+            one = self._reading[key] = Reading(known, file, None)
+        one.stamp, one.at_end = file.stamp, False
+
+    def _take_all(self, found: Look, files: Mapping[FileKey, Seen]) -> None:
+        """What a bounded run reads: at its first look all that is there, later what was moved while it was read."""
+        if self._first_look:
+            for key, known in found.reading.items():
+                if not _is_read(files[key], known):
+                    limit = None if files[key].compressed else files[key].size_bytes
+                    self._reading[key] = Reading(known, files[key], limit)
+            return
+        for key, (known, limit) in self._missing.items():
+            now = found.reading.get(key)
+            if now is None or now.position < known.position or key in found.begun:
+                key = found.continued.get(key, key)
+                now = found.reading.get(key) if key != known.key else None
+            if now is None:
+                log.warning(
+                    "%s was removed or cut off when it had been read up to byte %d: what came then is lost",
+                    known.path,
+                    known.position,
+                )
             else:
-                one.unlisted_ms = now_ms if one.unlisted_ms is None else one.unlisted_ms
-                one.at_end, done = False, now_ms - one.unlisted_ms > UNLISTED_WAIT_MS
-            if done:
-                self._reading.pop(key).file.close()
+                self._reading[key] = Reading(now, files[key], limit)
+        self._missing.clear()
+
+    def _let_go(self, found: Look, files: Mapping[FileKey, Seen], now_ms: int) -> None:
+        """Close files that go on in a copy, or that are out of sight and had time to end."""
+        for key, one in list(self._reading.items()):
+            if key in files:
+                continue
+            one.unlisted_ms = now_ms if one.unlisted_ms is None else one.unlisted_ms
+            one.at_end = False
+            if key in found.continued or one.file is None or now_ms - one.unlisted_ms > UNLISTED_WAIT_MS:
+                self._reading.drop([key])
+        for key in [key for key in self._read_to_end if key not in files]:
+            del self._read_to_end[key]
 
     def _start_position(self, file: Seen) -> int:
-        if self._first_look and self._config.from_end and not self._known and not file.compressed:
+        if self._first_look and self._config.from_end and self._nothing_known and not file.compressed:
             return file.size_bytes
         return 0
 
-    def _open(self, known: Known, seen: Seen) -> None:
-        try:
-            file = OpenFile(known.path)
-        except OSError as error:
-            if self._context.bounded:  # there is no later look that would find it
-                raise Retriable(f"{known.path} cannot be opened: {error.strerror}") from error
-            log.warning("%s cannot be opened: %s", known.path, error.strerror)
-            return
-        status = file.status()
-        if (status.st_dev, status.st_ino) != known.key:
-            file.close()  # replaced since the look; the next one finds it
-            return
-        limit = seen.size_bytes if self._context.bounded and not seen.compressed else None
-        self._reading[known.key] = _Reading(known, file, limit)
-
-    def _read_one(self, one: _Reading) -> tuple[SourceBatch | None, int]:
+    def _read_one(self, one: Reading) -> tuple[SourceBatch | None, int]:
         """The next lines of one file, and how many bytes they took."""
-        known = one.known
-        size = self._config.batch_bytes
+        known, size = one.known, self._config.batch_bytes
         if one.limit is not None:
             size = min(size, max(0, one.limit - known.position))
         try:
-            known, data = _read_on(one, size)
+            file = one.opened()
+            data = file.read(known.position, size)
+            checked = _checked(file, known, data)
+        except Moved:
+            self._miss(one)
+            return None, 0
         except OSError as error:
-            log.warning("%s cannot be read at byte %d: %s", known.path, known.position, error)
+            self._complaints.add(known.path, f"cannot be read: {error.strerror or error}")
             one.at_end = True
             return None, 0
-        is_last = len(data) < size or (one.limit is not None and known.position + len(data) >= one.limit)
-        final = is_last and (self._context.bounded or one.file.compressed)
+        self._complaints.over(known.path)
+        if checked is None:  # truncated or replaced: the next look finds out what it is now
+            self._tracker.ended(known.key, self._context.clock.now_ms())
+            self._miss(one)
+            return None, 0
+        one.known, before = checked
+        known = one.known
+        one.at_end = len(data) < size or (one.limit is not None and known.position + len(data) >= one.limit)
         lines = split_lines(
             data,
             position=known.position,
             line_bytes_max=self._config.line_bytes_max,
             skipping=known.skipping,
-            final=final,
+            final=one.at_end and file.complete and (self._context.bounded or file.compressed),
         )
-        one.at_end = is_last
         if lines.truncated:
             log.warning("%s: %d lines longer than max.line.bytes were cut off", known.path, lines.truncated)
-        one.known = replace(known, position=known.position + lines.consumed, skipping=lines.skipping)
-        self._known[known.key] = one.known
-        if not len(lines.starts) and not lines.consumed:
-            return None, len(data)
-        return self._batch(one.known, lines), len(data)
+        last = data[max(0, lines.consumed - FINGERPRINT_BYTES) : lines.consumed]
+        one.known = self._advanced(one, file, (before + last)[-FINGERPRINT_BYTES:], lines)
+        if one.at_end:
+            self._finished(one, file)
+        is_read = one.known.raw_bytes != known.raw_bytes
+        return self._batch(one.known, lines) if lines.consumed or is_read else None, len(data)
+
+    def _advanced(self, one: Reading, file: OpenFile, before: bytes, lines: Lines) -> Known:
+        """before: what stands before the new position."""
+        known = replace(
+            one.known,
+            position=one.known.position + lines.consumed,
+            skipping=lines.skipping,
+            tail=fingerprint(before) if lines.consumed else one.known.tail,
+            tail_bytes=len(before) if lines.consumed else one.known.tail_bytes,
+            raw_bytes=file.raw_position if one.at_end and file.compressed and file.complete else 0,
+            time_ms=self._context.clock.now_ms(),
+        )
+        self._tracker.advanced(known)
+        return known
+
+    def _finished(self, one: Reading, file: OpenFile) -> None:
+        """There is nothing more in it now; said if there should be."""
+        known = one.known
+        self._read_to_end[known.key] = one.stamp
+        if file.fault:
+            log.warning(
+                "%s cannot be read on at byte %d (byte %d of the compressed file): it is damaged: %s; the lines before "
+                "that were read, those after it will be once the file is replaced by a whole one",
+                *(known.path, known.position, file.raw_position, file.fault),
+            )
+        elif not file.complete and self._context.bounded:
+            self._tell_unfinished(known)
+        elif not file.complete:
+            self._unfinished[known.key] = one.stamp
+
+    def _report_unfinished(self, files: Mapping[FileKey, Seen], now_ms: int) -> None:
+        for key, stamp in list(self._unfinished.items()):
+            file = files.get(key)
+            if file is None or file.stamp != stamp:
+                del self._unfinished[key]
+            elif now_ms - file.modified_ns // 1_000_000 > UNFINISHED_MS:
+                self._tell_unfinished(self._tracker.known[key])
+                del self._unfinished[key]
+
+    def _tell_unfinished(self, known: Known) -> None:
+        log.warning(
+            "%s ends at byte %d in the middle of its compressed data: it was cut short, or is still being written; the "
+            "whole lines before that were read, the others will be once the file is complete: copy it anew",
+            *(known.path, known.position),
+        )
+
+    def _miss(self, one: Reading) -> None:
+        """It is no longer there, or no longer the same. The next look tells; a bounded run looks again for that."""
+        if self._context.bounded:
+            self._missing[one.known.key] = (one.known, one.limit)
+            self._look_due = True
+        self._reading.drop([one.known.key])
 
     def _batch(self, known: Known, lines: Lines) -> SourceBatch:
         count = len(lines.starts)
         columns = {"key": pa.nulls(count, pa.binary()), "value": lines.values}
         if self._config.headers:
-            columns["headers"] = _headers(known.path, lines)
+            columns["headers"] = headers(known.path, lines)
         offsets = [(source_partition(known), source_offset(known))]
         return SourceBatch(self._config.topic, pa.RecordBatch.from_pydict(columns), offsets)
 
 
-def _read_on(one: _Reading, size: int) -> tuple[Known, bytes]:
-    """The next bytes. While the file is short its fingerprint grows with it.
+def _is_read(file: Seen, known: Known) -> bool:
+    """Whether there can be nothing in a file that was not read yet."""
+    return file.size_bytes == known.raw_bytes if file.compressed else file.size_bytes <= known.position
 
-    No bytes when the file was truncated and has begun anew: its beginning is looked at after the bytes were read, so
-    that they are known to be of the old life. The next look finds the new one.
+
+def _checked(file: OpenFile, known: Known, data: bytes) -> tuple[Known, bytes] | None:
+    """The file as it is known now, and what stands before the position; None when it has begun anew.
+
+    What stands before the position is looked at after `data` was read, so that `data` is known to be of the old life.
+    While the file is short its fingerprint grows with it.
     """
-    known = one.known
-    data = one.file.read(known.position, size)
-    if one.file.compressed:
-        return known, data
-    head = one.file.read(0, FINGERPRINT_BYTES)
-    if not known.began_as(head):
-        return known, b""
-    if known.fingerprint_bytes < len(head):
-        known = replace(known, fingerprint=fingerprint(head), fingerprint_bytes=len(head))
-    return known, data
-
-
-def _headers(path: str, lines: Lines) -> pa.Array:
-    """file.path and file.offset of each line."""
-    count = len(lines.starts)
-    names = pa.DictionaryArray.from_arrays(
-        pa.array(np.tile(np.array([0, 1], np.int8), count)), pa.array(["file.path", "file.offset"])
-    ).cast(pa.string())
-    offsets = pa.array(lines.starts).cast(pa.string()).cast(pa.binary())
-    pool = pa.concat_arrays([offsets, pa.array([printable(path).encode()], pa.binary())])
-    which = np.empty(2 * count, np.int64)
-    which[0::2] = count
-    which[1::2] = np.arange(count)
-    pairs = pa.StructArray.from_arrays([names, pool.take(pa.array(which))], fields=list(HEADER_TYPE))
-    return pa.ListArray.from_arrays(pa.array(np.arange(0, 2 * count + 1, 2, dtype=np.int32)), pairs)
+    if not data and (not file.compressed or not file.reaches(known.position)):
+        return None if file.compressed and file.complete else (known, b"")
+    before = file.before(known.position)
+    if not file.compressed and known.position < FINGERPRINT_BYTES:
+        head = file.read(0, FINGERPRINT_BYTES)
+        if not known.began_as(head):
+            return None
+        if known.fingerprint_bytes < len(head):
+            known = replace(known, fingerprint=fingerprint(head), fingerprint_bytes=len(head))
+    return (known, before) if known.ended_as(before) else None
 
 
 def make_task(values: Mapping[str, Any]) -> FilesTask:

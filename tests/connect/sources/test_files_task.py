@@ -61,7 +61,10 @@ class Reader:
                 headers: Mapping[str, bytes] = {header["key"]: header["value"] for header in row}
                 self.positions.append((os.path.basename(headers["file.path"].decode()), int(headers["file.offset"])))
             for partition, offset in batch.offsets:
-                self.offsets[json.dumps(partition)] = offset
+                if offset is None:
+                    del self.offsets[json.dumps(partition)]
+                else:
+                    self.offsets[json.dumps(partition)] = offset
         return batches
 
     async def poll_to_end(self) -> None:
@@ -390,7 +393,7 @@ def test_a_bounded_run_never_leaves_out_a_file_that_it_cannot_open(
         await reader.start(bounded=True)
         assert reader.task is not None
         with monkeypatch.context() as patched:
-            patched.setattr("millstream.connect.sources.files.task.OpenFile", refuse)
+            patched.setattr("millstream.connect.sources.files.folder.OpenFile", refuse)
             with pytest.raises(Retriable, match="Too many open files"):
                 await reader.poll()
         assert not reader.task.exhausted

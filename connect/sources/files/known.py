@@ -1,0 +1,123 @@
+"""What is kept of a file: how far it was read, and what tells it from others; and how that is stored. Pure.
+
+A file is known by device and inode, and its content by a hash of its first KiB and of the last KiB before the position.
+Tested in tests/connect/sources/test_tracking.py.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# How much of a file's beginning, and of what stands before a position, is hashed.
+FINGERPRINT_BYTES = 1024
+
+FileKey = tuple[int, int]
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as a look at the directory found it. size_bytes: on disk, so compressed where it is."""
+
+    device: int
+    inode: int
+    path: str
+    size_bytes: int
+    modified_ns: int
+    compressed: bool = False
+
+    @property
+    def key(self) -> FileKey:
+        return self.device, self.inode
+
+    @property
+    def stamp(self) -> Stamp:
+        """Another stamp is another content, or more of it."""
+        return self.size_bytes, self.modified_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How far a file has been read. position: in bytes, decompressed.
+
+    fingerprint: of its first fingerprint_bytes. tail: of the tail_bytes before position; offsets of older versions
+    have none. copy_of: it was seen to hold the same bytes as that file, which is read instead of it; position says how
+    many. raw_bytes: the size of a compressed file that was read to its end. time_ms: when it was read last, or found.
+    """
+
+    device: int
+    inode: int
+    path: str
+    position: int = 0
+    fingerprint: str = ""
+    fingerprint_bytes: int = 0
+    skipping: bool = False
+    tail: str = ""
+    tail_bytes: int = 0
+    copy_of: FileKey | None = None
+    raw_bytes: int = 0
+    time_ms: int = 0
+
+    @property
+    def key(self) -> FileKey:
+        return self.device, self.inode
+
+    def began_as(self, head: bytes) -> bool:
+        """Whether a file with these first bytes can be this one."""
+        return len(head) >= self.fingerprint_bytes and fingerprint(head[: self.fingerprint_bytes]) == self.fingerprint
+
+    def ended_as(self, before: bytes) -> bool:
+        """Whether these bytes before the position are those that were read; offsets of older versions do not say."""
+        if not self.tail_bytes:
+            return True
+        return len(before) >= self.tail_bytes and fingerprint(before[-self.tail_bytes :]) == self.tail
+
+
+def fingerprint(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def printable(path: str) -> str:
+    """The path as UTF-8 can say it: bytes of a name that are none are written as \\xff."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def source_partition(known: Known) -> dict[str, Any]:
+    return {"device": known.device, "inode": known.inode}
+
+
+def source_offset(known: Known) -> dict[str, Any]:
+    offset = {
+        "path": printable(known.path),
+        "position": known.position,
+        "fingerprint": known.fingerprint,
+        "fingerprint_bytes": known.fingerprint_bytes,
+        "skipping": known.skipping,
+        "tail": known.tail,
+        "tail_bytes": known.tail_bytes,
+        "time_ms": known.time_ms,
+    }
+    if known.copy_of:
+        offset["copy_of"] = list(known.copy_of)
+    if known.raw_bytes:
+        offset["raw_bytes"] = known.raw_bytes
+    return offset
+
+
+def from_source(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Known:
+    copy_of = offset.get("copy_of")
+    return Known(
+        device=int(partition["device"]),
+        inode=int(partition["inode"]),
+        path=str(offset["path"]),
+        position=int(offset["position"]),
+        fingerprint=str(offset["fingerprint"]),
+        fingerprint_bytes=int(offset["fingerprint_bytes"]),
+        skipping=bool(offset.get("skipping", False)),
+        tail=str(offset.get("tail", "")),
+        tail_bytes=int(offset.get("tail_bytes", 0)),
+        copy_of=(int(copy_of[0]), int(copy_of[1])) if copy_of else None,
+        raw_bytes=int(offset.get("raw_bytes", 0)),
+        time_ms=int(offset.get("time_ms", 0)),
+    )

@@ -1,0 +1,33 @@
+"""What rotations call the older lives of a file: app.log.1, app.log-20261121, app.log.2.gz, app-1.log. Pure.
+
+Tested in tests/connect/sources/test_tracking.py.
+"""
+
+import re
+
+GZIP_SUFFIXES = (".gz", ".gzip")
+NUMBERED = re.compile(r"([-._]\d+)+$")
+
+
+def is_compressed(path: str) -> bool:
+    return path.endswith(GZIP_SUFFIXES)
+
+
+def base(path: str) -> str:
+    """The name of the file that is written to: without numbers, dates and .gz at the end."""
+    for suffix in GZIP_SUFFIXES:
+        path = path.removesuffix(suffix)
+    return NUMBERED.sub("", path)
+
+
+def is_rotated_name(path: str, original: str) -> bool:
+    """Whether a rotation of `original`, which may itself be a rotated one, may call a copy of it `path`."""
+    if path == original:
+        return False
+    return (base(path) == base(original) and path != base(path)) or path.startswith(original)
+
+
+def is_related_name(path: str, original: str) -> bool:
+    """As is_rotated_name, or with something put in before the ending, as in app-20261121.log."""
+    stem, dot, ending = base(original).rpartition(".")
+    return is_rotated_name(path, original) or bool(dot and path.startswith(stem) and base(path).endswith(ending))

@@ -1,6 +1,6 @@
 """`make bench`: every comparison in one run on this machine, written to benchmarks/RESULTS.md.
 
-`python -m benchmarks NAME...` runs some of them: streams, batches, lines, parquet, brokers, starting.
+`python -m benchmarks NAME...` runs some of them; an unknown name lists all.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.broker_load import large_log, many_partitions, small_requests, throughput
 from benchmarks.brokers import produce_and_consume, starting
 from benchmarks.lines import files_to_topic, topic_to_parquet
 from benchmarks.measure import ROOT, Table, python, run
@@ -31,6 +32,10 @@ PARTS: dict[str, Callable[[], Table | list[Table]]] = {
     "batches": batches,
     "parquet": topic_to_parquet,
     "brokers": produce_and_consume,
+    "throughput": throughput,
+    "requests": small_requests,
+    "partitions": many_partitions,
+    "large-log": large_log,
     "lines": files_to_topic,
     "streams": windowed,
 }
@@ -61,6 +66,8 @@ def write(texts: list[str], minutes: float) -> None:
 def main() -> None:
     """After each part everything so far is written, so that a run that is cut off leaves what it had."""
     chosen = sys.argv[1:] or list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(PARTS)}")
     texts: list[str] = []
     started = time.monotonic()
     for name in chosen:

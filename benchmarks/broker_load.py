@@ -1,0 +1,126 @@
+"""Our broker beside a real Kafka under Kafka's own Java client: throughput, groups, small requests, scale, restart."""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic
+from services.java import jars
+from services.millstream import MillstreamBroker
+
+from benchmarks.brokers import kafka, measured, millstream
+from benchmarks.measure import ROOT, Run, Table, cpu_seconds, private_mib
+
+RECORDS = {100: 1_000_000, 1_000: 300_000}
+GROUPS = 3
+RATES = (5_000, 20_000)
+PRODUCERS = (1, 10, 100)
+PACED_S = 6
+PARTITIONS = (1, 100, 1_000)
+LOG_GB = 20
+
+Side = tuple[str, str, int]
+"""Name, address and process id of a broker."""
+
+
+@contextmanager
+def sides() -> Iterator[list[Side]]:
+    with millstream() as ours, kafka() as theirs:
+        yield [
+            ("Millstream", ours.bootstrap, ours.pid),
+            ("Apache Kafka", theirs.bootstrap, theirs.process.pid),
+        ]
+
+
+def make_topic(server: str, partitions: int) -> str:
+    name = f"load-{uuid.uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": server})  # what it was asked ends with it
+    for future in admin.create_topics([NewTopic(name, partitions, 1)]).values():
+        future.result(60)
+    return name
+
+
+def java(side: Side, topic: str, *job: object) -> tuple[Run, float]:
+    """One run of the Java client against one side, and the broker's CPU seconds meanwhile."""
+    command = ["java", "-Xmx1g", "-cp", f"{jars('kafka')}/*", str(ROOT / "benchmarks" / "peers" / "LoadClient.java")]
+    return measured(f"Java client on {side[0]}", side[2], [*command, side[1], topic, *map(str, job)])
+
+
+def throughput() -> Table:
+    table = Table(
+        "Java client, ready-made payloads, acks=1", ("broker", "what", "records/s", "broker CPU s per million")
+    )
+    with sides() as both:
+        for size, count in RECORDS.items():
+            topics = {side[0]: make_topic(side[1], 3) for side in both}
+            for side in both:  # warms the broker up
+                java(side, topics[side[0]], "produce", count // 2, size, 1)
+            for side in both:
+                done, broker_s = java(side, topics[side[0]], "produce", count, size, 1)
+                sent = done.said["sent"]
+                rate = done.said["records"] / done.said["seconds"]
+                table.rows.append((side[0], f"produce {size:,} B", rate, broker_s / (sent / 1e6)))
+            for groups in (1, GROUPS):
+                for side in both:
+                    done, broker_s = java(side, topics[side[0]], "consume", count, groups)
+                    read = done.said["records"]
+                    what = f"consume {size:,} B, {groups} group{'s' * (groups > 1)}"
+                    table.rows.append((side[0], what, read / done.said["seconds"], broker_s / (read / 1e6)))
+    return table
+
+
+def small_requests() -> Table:
+    table = Table(
+        f"Produce of single records, linger 0, acks=1, paced for {PACED_S} s by the Java client",
+        ("broker", "producers", "asked requests/s", "reached", "p50 ms", "p99 ms", "broker CPU s per million"),
+    )
+    with sides() as both:
+        topics = {side[0]: make_topic(side[1], 3) for side in both}
+        for producers in PRODUCERS:
+            for rate in RATES:
+                for side in both:
+                    done, broker_s = java(side, topics[side[0]], "paced", producers, rate, PACED_S)
+                    reached = done.said["requests"] / done.said["seconds"]
+                    times = (done.said["p50_us"] / 1e3, done.said["p99_us"] / 1e3)
+                    sent = rate * (PACED_S + 3)
+                    table.rows.append((side[0], producers, rate, reached, *times, broker_s / (sent / 1e6)))
+    return table
+
+
+def many_partitions() -> Table:
+    table = Table(
+        "Java client producing 100 B to one topic, by its number of partitions", ("broker", "partitions", "records/s")
+    )
+    with sides() as both:
+        for partitions in PARTITIONS:
+            for side in both:
+                done, _ = java(side, make_topic(side[1], partitions), "produce", RECORDS[100], 100, 1)
+                table.rows.append((side[0], partitions, done.said["records"] / done.said["seconds"]))
+    return table
+
+
+def large_log() -> Table:
+    """Fills one partition; the rates of its first and last gigabyte, then kill -9 and a start."""
+    table = Table(f"Millstream with a log of {LOG_GB} GB", ("what", "value"))
+    with tempfile.TemporaryDirectory() as folder:
+        server = MillstreamBroker(Path(folder))
+        server.start()
+        side = ("Millstream", server.bootstrap, server.pid)
+        topic = make_topic(side[1], 1)
+        rates = []
+        for _ in range(LOG_GB):
+            done, _ = java(side, topic, "produce", 800_000, 1_000, 1)
+            rates.append(done.said["records"] / done.said["seconds"])
+        table.rows.append(("records/s of 1,000 B, the first 3 GB", sum(rates[:3]) / 3))
+        table.rows.append(("records/s of 1,000 B, the last 3 GB", sum(rates[-3:]) / 3))
+        server.kill()
+        started = time.monotonic()
+        server.start()
+        table.rows.append(("seconds to ready after kill -9", time.monotonic() - started))
+        table.rows.append(("CPU seconds of that start", cpu_seconds(server.pid)))
+        table.rows.append(("private MiB after it", private_mib(server.pid)))
+        server.stop()
+    return table

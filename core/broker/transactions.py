@@ -23,6 +23,7 @@ from ..coordinators.transaction_commands import (
 from ..coordinators.transaction_records import Partition, TransactionStored
 from ..coordinators.transactions import TransactionCoordinator
 from ..errors import ErrorCode, ProtocolError, StorageError
+from ..log.partition_log import PartitionLog
 from ..ports import Clock
 from .config import BrokerConfig
 from .producer_errors import PRODUCE_JOINS_SINCE, for_produce
@@ -144,6 +145,10 @@ class TransactionsShell:
                 f"{producer_id}, epoch {producer_epoch}: {code.name}",
             )
         return True
+
+    def log_of(self, transactional_id: str) -> PartitionLog | None:
+        """The log of __transaction_state that an id lives in; None before there is one. Raises ProtocolError."""
+        return self._log.of(transactional_id)
 
     def get(self, transactional_id: str) -> TransactionStored | None:
         """What is known of a transactional id. Raises ProtocolError COORDINATOR_NOT_AVAILABLE."""

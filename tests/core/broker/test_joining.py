@@ -151,7 +151,7 @@ async def test_a_client_that_goes_away_while_it_waits_leaves_a_transaction_that_
 
 async def test_nothing_is_in_a_partition_whose_join_cannot_be_written(tmp_path: Path) -> None:
     disk = GatedDisk()
-    with pytest.raises(StorageError, match="offline"):
+    with pytest.raises(StorageError, match="offline"):  # noqa: PT012
         async with served(tmp_path, disk) as (broker, client, producer):
             disk.open_gate.clear()
             client.send(produce(producer, 0, 0), PRODUCE)

@@ -2,7 +2,7 @@
 # Installs, where they are missing, the programs that start the real servers and clients of the tests (Debian packages).
 set -euo pipefail
 missing=()
-command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || missing+=(maven)
 command -v kcat >/dev/null || missing+=(kcat)
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -27,7 +27,7 @@ def jars(name: str) -> Path:
     folder = JAR_FOLDER / f"{name}-lib"
     if folder.is_dir():
         return folder
-    for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
+    for program, package in (("java", "openjdk-17-jdk-headless"), ("mvn", "maven")):
         if shutil.which(program) is None:
             raise ServiceUnavailable(f"{program} is not installed; install it (Debian package {package})")
     partial = JAR_FOLDER / f"{name}-lib.partial-{os.getpid()}"
@@ -44,6 +44,16 @@ def jars(name: str) -> Path:
         partial.rename(folder)
     shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def compiled(sources: Sequence[Path], jar_folder: Path, output: Path) -> str:
+    """The class path of these Java files, compiled into `output`, and of the jars that they use."""
+    if shutil.which("javac") is None:
+        raise ServiceUnavailable("javac is not installed; install it (Debian package openjdk-17-jdk-headless)")
+    command = ["javac", "-nowarn", "-cp", f"{jar_folder}/*", "-d", str(output), *map(str, sources)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return f"{output}:{jar_folder}/*"
 
 
 def free_port() -> int:
@@ -96,6 +106,13 @@ class JavaProcess:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, timeout_s: float) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._process.wait(timeout_s)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -1,7 +1,8 @@
 """Keeps a consumer's partitions supplied: finds positions, fetches ahead, decodes. Shell of fetch_state.py.
 
-One fetch at a time for each node; the next one starts before the last one is decoded; large ones decode in a thread.
-Source: Fetch, ListOffsets; KIP-227 (sessions are not used), KIP-516. Tests: tests/core/client/test_consumer.py.
+One fetch at a time for each node, in a session with it; the next one starts before the last one is decoded; large ones
+decode in a thread. A fetch waits for data only as long as no partition that it leaves out would be held up by that.
+Source: Fetch, ListOffsets; KIP-227, KIP-516. Tests: tests/core/client/test_consumer.py, test_fetching.py.
 """
 
 import logging
@@ -13,6 +14,7 @@ from ..wire.messages.k01_fetch import FetchRequest
 from .client import STALE_METADATA_CODES, Client
 from .config import ConsumerConfig
 from .connection import Connection, error_code, error_for
+from .fetch_session import FIRST_EPOCH, LOST_CODES, FetchSession, Wanted
 from .fetch_state import Blob, FetchBuffer, PartitionState, whole_batches
 from .metadata import ZERO_ID
 from .offset_lookup import EARLIEST, LATEST, READ_COMMITTED, READ_UNCOMMITTED, fetch_committed, list_offsets
@@ -27,6 +29,10 @@ FETCH = 1
 THREAD_FROM_BYTES = 256 * 1024
 COMPRESSED_THREAD_FROM_BYTES = 32 * 1024
 LARGEST_FETCH_BYTES = 1 << 30
+# A fetch that leaves out partitions of its node waits no longer than this for the others: one that has no room now will
+# have some as soon as its rows are taken, and one that is paused may be resumed.
+FULL_WAIT_MS = 20
+PAUSED_WAIT_MS = 100
 PASSING_CODES = STALE_METADATA_CODES | {
     ErrorCode.OFFSET_NOT_AVAILABLE,
     ErrorCode.CORRUPT_MESSAGE,
@@ -47,6 +53,7 @@ class Fetcher:
         self._changed = changed
         self._channel = client.new_channel("fetch")
         self._busy: set[int] = set()
+        self._sessions: dict[int, FetchSession] = {}
         self._locating = False
         self._wake = Signal()
         self._awake = False
@@ -140,32 +147,50 @@ class Fetcher:
     def _fetch_some(self, now_ms: int) -> bool:
         """Start a fetch from every idle node that leads something to fetch; True if some partition has no leader."""
         by_node: dict[int, list[PartitionState]] = {}
+        waits_ms: dict[int, int] = {}
         leaderless = False
-        for state in self.buffer.fetchable(now_ms):
+        fetchable = self.buffer.fetchable(now_ms)
+        asked = set(map(id, fetchable))
+        for state in fetchable:
             leader = self._client.cluster.leader(state.topic, state.partition)
             if leader is None:
                 leaderless = True
             elif leader not in self._busy:
                 by_node.setdefault(leader, []).append(state)
+        for state in self.buffer.partitions.values() if by_node else ():
+            leader = self._client.cluster.leader(state.topic, state.partition)
+            if leader in by_node and id(state) not in asked and state.error is None:
+                waits_ms[leader] = min(
+                    waits_ms.get(leader, PAUSED_WAIT_MS), PAUSED_WAIT_MS if state.paused else FULL_WAIT_MS
+                )
         if leaderless:
             self._client.watch({state.topic for state in self.buffer.partitions.values()})
             self._client.invalidate()
         for node, states in by_node.items():
             self._busy.add(node)
-            self._scope.start(self._fetch(node, states), name=f"fetch-from-{node}")
+            wait_ms = min(waits_ms.get(node, self._config.fetch_max_wait_ms), self._config.fetch_max_wait_ms)
+            self._scope.start(self._fetch(node, states, wait_ms), name=f"fetch-from-{node}")
         return leaderless
 
-    async def _fetch(self, node: int, states: list[PartitionState]) -> None:
+    async def _fetch(self, node: int, states: list[PartitionState], wait_ms: int) -> None:
+        session = self._sessions.setdefault(node, FetchSession())
         tickets = {(state.topic, state.partition): (state, state.ticket) for state in states}
         try:
             connection = await self._client.node(node, self._channel)
-            request, version = self._build(states, connection)
-            wait_ms = self._config.fetch_max_wait_ms + self._client.config.request_timeout_ms
-            response = await connection.send(request, version, timeout_ms=wait_ms)
+            request, version = self._build(states, connection, session)
+            request.max_wait_ms = wait_ms
+            timeout_ms = wait_ms + self._client.config.request_timeout_ms
+            response = await connection.send(request, version, timeout_ms=timeout_ms)
+            if response.error_code in LOST_CODES and request.session_epoch != FIRST_EPOCH:
+                log.debug("the fetch session with node %d is over: %s", node, error_code(response.error_code).name)
+                session.forget()
+                return
             if response.error_code != ErrorCode.NONE:
                 raise error_for(response.error_code, f"fetch from node {node}")
+            session.accept(response.session_id)
             self._take(response, tickets)
         except (Retriable, WireError, ProtocolError) as error:
+            session.forget()
             log.debug("fetch from node %d failed: %s", node, error)
             if isinstance(error, ProtocolError) and not error.retriable:
                 for state in states:
@@ -177,37 +202,25 @@ class Fetcher:
             self._busy.discard(node)
             self.wake()
 
-    def _build(self, states: Sequence[PartitionState], connection: Connection) -> tuple[FetchRequest, int]:
+    def _build(
+        self, states: Sequence[PartitionState], connection: Connection, session: FetchSession
+    ) -> tuple[FetchRequest, int]:
         """One request for all of a node's partitions; by topic id where every topic has one."""
         cluster = self._client.cluster
-        by_topic: dict[str, list[PartitionState]] = {}
-        for state in states:
-            by_topic.setdefault(state.topic, []).append(state)
-        by_id = all(cluster.topic_id(topic) != ZERO_ID for topic in by_topic)
-        version = choose_version(connection.ranges, FETCH, newest=None if by_id else FETCH_LAST_BY_NAME)
+        ids = {topic: cluster.topic_id(topic) for topic in {state.topic for state in states}}
+        newest = FETCH_LAST_BY_NAME if ZERO_ID in ids.values() else None
+        version = choose_version(connection.ranges, FETCH, newest=newest)
         by_id = version > FETCH_LAST_BY_NAME
-        topics = [
-            FetchRequest.FetchTopic(
-                topic="" if by_id else topic,
-                topic_id=cluster.topic_id(topic) if by_id else ZERO_ID,
-                partitions=[
-                    FetchRequest.FetchPartition(
-                        partition=state.partition,
-                        fetch_offset=state.fetch_offset or 0,
-                        partition_max_bytes=state.fetch_bytes,
-                    )
-                    for state in members
-                ],
+        wanted = {
+            (state.topic, state.partition): Wanted(
+                ids[state.topic] if by_id else ZERO_ID, state.fetch_offset or 0, state.fetch_bytes
             )
-            for topic, members in by_topic.items()
-        ]
-        request = FetchRequest(
-            max_wait_ms=self._config.fetch_max_wait_ms,
-            min_bytes=self._config.fetch_min_bytes,
-            max_bytes=self._config.fetch_max_bytes,
-            isolation_level=self.isolation,
-            topics=topics,
-        )
+            for state in states
+        }
+        request = session.ask(wanted, by_id=by_id)
+        request.min_bytes = self._config.fetch_min_bytes
+        request.max_bytes = self._config.fetch_max_bytes
+        request.isolation_level = self.isolation
         return request, version
 
     def _take(self, response: Any, tickets: dict[tuple[str, int], tuple[PartitionState, int]]) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ErrorCode, NotConnected, ProtocolError
+from ..log.appends import Appended
 from ..log.directory import LogDirectory
-from ..log.partition_log import Appended, PartitionLog
+from ..log.partition_log import PartitionLog
 from ..ports import Buffer, Clock
 from .config import BrokerConfig
 from .context import RequestContext

@@ -31,8 +31,9 @@ from ..coordinators.cluster_commands import (
 from ..coordinators.cluster_metadata import ClusterMetadata
 from ..coordinators.topic_rules import METADATA_TOPIC
 from ..errors import ErrorCode, ProtocolError, StorageError
+from ..log.appends import Appended
 from ..log.directory import LogDirectory
-from ..log.partition_log import Appended, PartitionLog
+from ..log.partition_log import PartitionLog
 from ..ports import Clock, Rng, SystemRng
 from ..wire.batches import SimpleRecord, build_batch
 from ..wire.message import Message

@@ -8,8 +8,9 @@ Tested in tests/core/broker/test_produce.py.
 import asyncio
 from collections.abc import Sequence
 
+from ..log.appends import Appended
 from ..log.group_commit import GroupCommit
-from ..log.partition_log import Appended, PartitionLog
+from ..log.partition_log import PartitionLog
 from ..ports import Buffer, Clock
 from ..wire.batches import BatchHeader
 from .leadership import LEADER_EPOCH

@@ -75,7 +75,9 @@ class LogDirectory:
         self._clock = clock
         self._held = lock
         self._logs: dict[TopicPartition, PartitionLog] = {}
-        self._checkpointed: set[TopicPartition] = set()
+        self._checkpointed: dict[TopicPartition, int] = {}
+        self._cleaned: dict[TopicPartition, int] = {}
+        self._cleaned_changed = False
         self._doomed: list[str] = []
         self._checkpointing = threading.Lock()
 
@@ -147,6 +149,8 @@ class LogDirectory:
         log = self._logs.pop((topic, partition), None)
         if log is None:
             return
+        if self._cleaned.pop((topic, partition), None) is not None:
+            self._cleaned_changed = True
         log.abandon("deleted")
         doomed = f"{log.path}.{SystemRng().random_bytes(16).hex()}{DELETED_DIRECTORY}"
         try:
@@ -195,6 +199,8 @@ class LogDirectory:
             elif key is not None:
                 recovery, start, cleaned = (offsets.get(key, 0) for offsets in points)
                 self._logs[key] = self._load_log(key, LoadPoint(self.was_clean, recovery, start, cleaned))
+                if cleaned:
+                    self._cleaned[key] = cleaned
         self.checkpoint()
 
     def _load_log(self, key: TopicPartition, point: LoadPoint) -> PartitionLog:
@@ -232,14 +238,41 @@ class LogDirectory:
                 LOG_START_OFFSETS: {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset},
                 HIGH_WATERMARKS: {key: log.high_watermark for key, log in logs.items()},
             }
+            if self._cleaned_changed:
+                self._cleaned_changed = False
+                files[CLEANER_OFFSETS] = dict(self._cleaned)
             try:
                 for name, offsets in files.items():
                     replace_file(self._disk, f"{self.path}/{name}", format_offsets(offsets))
                 for path in doomed:
                     self._remove(path)
             except OSError as error:
+                self._cleaned_changed |= CLEANER_OFFSETS in files
                 raise StorageError(f"{self.path}: checkpoints cannot be written: {error}") from error
-            self._checkpointed = set(logs)
+            self._checkpointed = dict(files[RECOVERY_POINTS])
+
+    # What the cleaner needs, on its own thread.
+
+    def checkpoint_up_to(self, log: PartitionLog, offset: int) -> None:
+        """Make sure that a recovery of this log would begin at `offset` or behind it. Blocks. Raises StorageError."""
+        if self._checkpointed.get((log.topic, log.partition), -1) < offset:
+            self.checkpoint()
+
+    def cleaned_to(self, log: PartitionLog) -> int:
+        """Where the last cleaning of a log ended."""
+        return self._cleaned.get((log.topic, log.partition), 0)
+
+    def note_cleaned(self, log: PartitionLog, offset: int) -> None:
+        """A log is clean below `offset`. Blocks. Raises StorageError."""
+        if self._logs.get((log.topic, log.partition)) is log:
+            self._cleaned[log.topic, log.partition] = offset
+            self._cleaned_changed = True
+            self.checkpoint()
+
+    def remove_deleted(self, now_ms: int) -> None:
+        """Remove the files of old segments whose file.delete.delay.ms is over. Blocks; from any thread."""
+        for log in self.logs():
+            log.remove_deleted(now_ms)
 
     def _remove(self, path: str) -> None:
         for name in self._disk.list_directory(path):

@@ -8,13 +8,13 @@ Tested in tests/core/log/test_partition_log.py and by simulation in test_crashes
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..errors import StorageError
 from ..ports import Disk
-from .file_names import SNAPSHOT, segment_file
+from .file_names import DELETED, SNAPSHOT, segment_file
 from .files import exchange_file, replace_file
-from .segment import Segment
+from .segment import NO_BOUND, Segment
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ class Flusher:
         self._unfinished: list[Segment] = []
         self._snapshots: list[tuple[int, bytes]] = []
         self._files: dict[str, bytes] = dict(new_files)
-        self._doomed: list[Segment] = []
+        self._doomed: list[tuple[Segment, int]] = []
+        self._deleted: list[tuple[Segment, int]] = []
         self._names_changed = self._new = bool(new_files)
 
     def add_sealed(self, segment: Segment, snapshot_offset: int, snapshot: bytes) -> None:
@@ -51,11 +52,32 @@ class Flusher:
         with self.lock:
             self._files[name] = data
 
-    def add_doomed(self, segments: list[Segment]) -> None:
+    def add_doomed(self, segments: Sequence[Segment], due_ms: int) -> None:
+        """The next tidy() renames their files to .deleted; they go with the first remove_deleted() from due_ms on."""
         with self.lock:
-            self._doomed += segments
+            self._doomed += [(segment, due_ms) for segment in segments]
             self._unsynced = _without(self._unsynced, segments)
             self._unfinished = _without(self._unfinished, segments)
+
+    def add_deleted(self, segments: Sequence[Segment], due_ms: int) -> None:
+        """As add_doomed, of segments whose files are renamed already."""
+        with self.lock:
+            self._deleted += [(segment, due_ms) for segment in segments]
+
+    def remove_deleted(self, now_ms: int) -> None:
+        """Remove the .deleted files that are due. Blocks; a failure is logged and tried again."""
+        with self.lock:
+            due = [entry for entry in self._deleted if entry[1] <= now_ms]
+            self._deleted = [entry for entry in self._deleted if entry[1] > now_ms]
+        for number, (segment, _) in enumerate(due):
+            try:
+                segment.unlink()
+            except OSError as error:
+                if self.failure is None:
+                    logger.warning("%s: deleted segments cannot be removed yet: %s", self._path, error)
+                    with self.lock:
+                        self._deleted += due[number:]
+                return
 
     def fail(self, error: OSError) -> StorageError:
         """Take the log offline for good, unless it is already, as one is that was deleted during a sync."""
@@ -122,8 +144,9 @@ class Flusher:
                 for offset, snapshot in snapshots:
                     replace_file(self._disk, f"{self._path}/{segment_file(offset, SNAPSHOT)}", snapshot)
                 active.write_indexes()
-                for segment in doomed:
-                    segment.unlink()
+                for segment, _ in doomed:
+                    segment.hold()
+                    segment.move(DELETED, snapshot=True)
             except OSError as error:
                 if self.failure is not None:
                     return
@@ -132,12 +155,14 @@ class Flusher:
             with self.lock:
                 self._unfinished = _without(self._unfinished, unfinished)
                 self._snapshots = self._snapshots[len(snapshots) :]
-                self._doomed = _without(self._doomed, doomed)
+                self._doomed = self._doomed[len(doomed) :]
+                self._deleted += doomed
             self.recovery_point = flushed_offset
 
     def finish(self, growing: Growing, snapshot: bytes) -> None:
         """After the last flush: complete every file. Raises StorageError."""
         self.tidy(growing)
+        self.remove_deleted(NO_BOUND)
         end_offset, active = growing()
         try:
             active.seal()
@@ -155,5 +180,5 @@ class Flusher:
                 segment.unload()
 
 
-def _without(segments: list[Segment], gone: list[Segment]) -> list[Segment]:
+def _without(segments: list[Segment], gone: Sequence[Segment]) -> list[Segment]:
     return [segment for segment in segments if segment not in gone]

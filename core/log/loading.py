@@ -9,7 +9,6 @@ Tested in tests/core/log/test_loading.py, by simulation in test_crashes.py and w
 import logging
 from dataclasses import dataclass, field, replace
 
-from ..errors import StorageError
 from ..ports import Disk
 from .batch_scan import Damage, ScannedBatch, scan_batches
 from .checkpoints import format_epochs, parse_epochs
@@ -19,7 +18,6 @@ from .file_names import (
     LEADER_EPOCHS,
     LOG,
     SNAPSHOT,
-    SWAP,
     TEMPORARY,
     TRANSACTION_INDEX,
     parse_segment_file,
@@ -32,6 +30,7 @@ from .producer_snapshot import decode_snapshot
 from .producer_state import NO_OFFSET, ProducerStates
 from .replay import batches_from, replay_batch
 from .segment import NO_BOUND, Segment
+from .segment_swap import complete_swaps
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +74,8 @@ class Loader:
         self._runs = EpochRuns()
 
     def load(self) -> LoadedLog:
-        """The log, ready for appends. Raises OSError, and StorageError when Kafka left a compaction half done."""
-        names = self._disk.list_directory(self._directory)
+        """The log, ready for appends. Raises OSError."""
+        names = complete_swaps(self._disk, self._directory, self._disk.list_directory(self._directory))
         self._remove_leftovers(names)
         segments, end_offset = self._load_segments(self._find_segments(names))
         if self._point.clean and end_offset != self._point.recovery_point > 0:
@@ -105,11 +104,6 @@ class Loader:
     def _remove_leftovers(self, names: list[str]) -> None:
         logs = {parsed[0] for name in names if (parsed := parse_segment_file(name)) and parsed[1] == LOG}
         for name in names:
-            if name.endswith(SWAP):
-                raise StorageError(
-                    f"{self._directory}/{name}: Kafka was stopped while it compacted this log; start and stop Kafka on "
-                    f"this data directory once, so that it completes that"
-                )
             parsed = parse_segment_file(name)
             orphan = parsed is not None and parsed[1] not in (LOG, SNAPSHOT) and parsed[0] not in logs
             if orphan or name.endswith((DELETED, CLEANED, TEMPORARY)):

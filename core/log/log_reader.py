@@ -106,7 +106,7 @@ class LogReader:
             data, taken = take(
                 where, position, offset, offset=offset, max_offset=limit, max_bytes=max_bytes, min_one=min_one
             )
-            if not taken.fault or taken.end > taken.start:
+            if taken.end > taken.start:
                 return self._result(where.segment, position, data, taken, offset)
         found = locate(where, offset)
         if found is None:
@@ -138,6 +138,19 @@ class LogReader:
         lists = (self._aborted_in(segment, layout) for segment in segments)
         aborted = overlapping(lists, from_offset=result.first_offset, upper_offset=result.next_offset)
         return result._replace(aborted=aborted)
+
+    def all_aborted(self, layout: Layout) -> list[AbortedTransaction]:
+        """Every aborted transaction that the log knows. Raises OSError."""
+        found: list[AbortedTransaction] = []
+        for segment in layout.segments:
+            if segment.has_aborted:
+                found += self._aborted_in(segment, layout)
+        return found
+
+    def forget(self, gone: Sequence[Segment]) -> None:
+        """Let go of segments that are not in the log any more."""
+        self._open_sealed = [segment for segment in self._open_sealed if segment not in gone]
+        self._positions = {}
 
     def _aborted_in(self, segment: Segment, layout: Layout) -> list[AbortedTransaction]:
         try:

@@ -10,41 +10,31 @@ import errno
 import logging
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..config import LogConfig
 from ..errors import ErrorCode, ProtocolError, StorageError
 from ..ports import Buffer, Disk
-from ..wire.batches import LOG_OVERHEAD, BatchHeader, assign_log_append_time, build_control_marker, read_header
+from ..wire.batches import LOG_OVERHEAD, BatchHeader, build_control_marker, read_header
+from .appends import NO_TIMESTAMP, Appended, stamped
 from .checkpoints import format_epochs, format_partition_metadata
+from .compaction import CleanedGroup
 from .file_names import LEADER_EPOCHS, PARTITION_METADATA
 from .flushing import Flusher
 from .loading import LoadedLog
-from .log_reader import Layout, LogReader, ReadResult
+from .log_reader import LogReader, ReadResult
 from .producer_snapshot import encode_snapshot
 from .producer_state import Producer
 from .rules import SegmentState, deletable_segments, must_roll
 from .segment import Segment
+from .segment_list import SegmentList
+from .segment_swap import swap_in
+from .transaction_index import AbortedTransaction
 
 logger = logging.getLogger(__name__)
 
 PLACE = struct.Struct(">qii")
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-NO_TIMESTAMP = -1
 LOG_APPEND_TIME = "LogAppendTime"
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Where an append went. log_append_time_ms is -1 unless the topic stamps records itself.
-
-    duplicate: the producer had sent this batch before; the offsets are those that it got then.
-    """
-
-    base_offset: int
-    last_offset: int
-    log_append_time_ms: int = NO_TIMESTAMP
-    duplicate: bool = False
 
 
 class PartitionLog:
@@ -64,8 +54,8 @@ class PartitionLog:
         self._disk = disk
         self._producers = loaded.producers
         self._epochs = loaded.epochs
-        self._layout = Layout.of(loaded.segments)
         self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files)
+        self.segments = SegmentList(loaded.segments, self._flusher)
         self._reader = LogReader(disk, path, self._flusher, self._epochs, loaded.damaged)
 
     def __repr__(self) -> str:
@@ -113,7 +103,7 @@ class PartitionLog:
 
     @property
     def size_bytes(self) -> int:
-        return sum(segment.size_bytes for segment in self._layout.segments)
+        return sum(segment.size_bytes for segment in self.segments.layout.segments)
 
     @property
     def leader_epoch(self) -> int:
@@ -162,7 +152,7 @@ class PartitionLog:
         time_ms = NO_TIMESTAMP
         if self.config.message_timestamp_type == LOG_APPEND_TIME:
             time_ms = now_ms
-            batches, headers = _stamped(batches, now_ms)
+            batches, headers = stamped(batches, now_ms)
         return self._write(batches, headers, leader_epoch, time_ms, now_ms)
 
     def append_marker(
@@ -180,7 +170,7 @@ class PartitionLog:
             timestamp_ms=now_ms, high_watermark=self.high_watermark,
         )  # fmt: skip
         if aborted is not None:
-            self._layout.segments[-1].note_aborted(aborted)
+            self.segments.active.note_aborted(aborted)
         return appended
 
     def _check_producers(self, headers: Sequence[BatchHeader], coordinator: bool) -> Appended | None:
@@ -251,7 +241,7 @@ class PartitionLog:
 
     def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int, now_ms: int) -> Segment:
         """The active segment, after a roll when the append does not fit into it."""
-        active = self._layout.segments[-1]
+        active = self.segments.active
         first_ms = active.first_timestamp() if active.size_bytes else NO_TIMESTAMP
         waited_ms = newest_ms - first_ms if first_ms >= 0 and newest_ms >= 0 else 0
         if must_roll(
@@ -260,12 +250,11 @@ class PartitionLog:
             append_last_offset=last_offset,
         ):  # fmt: skip
             self.roll(now_ms)
-        return self._layout.segments[-1]
+        return self.segments.active
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end. Raises StorageError when it cannot be made."""
-        layout = self._layout
-        if not layout.segments[-1].size_bytes:
+        if not self.segments.active.size_bytes:
             return
         try:
             segment = Segment.create(
@@ -274,10 +263,7 @@ class PartitionLog:
         except OSError as error:
             raise StorageError(f"{self.path}: no segment can be made: {error}") from error
         self._producers.expire(now_ms)
-        snapshot = encode_snapshot(self._producers.all())
-        with self._flusher.lock:
-            self._flusher.add_sealed(layout.segments[-1], self.end_offset, snapshot)
-            self._layout = Layout.of([*layout.segments, segment])
+        self.segments.add(segment, encode_snapshot(self._producers.all()))
 
     # Reading.
 
@@ -297,7 +283,12 @@ class PartitionLog:
         limit = self.high_watermark if max_offset is None else min(max_offset, self.end_offset)
         try:
             return self._reader.read(
-                self._layout, offset, end_offset=self.end_offset, limit=limit, max_bytes=max_bytes, min_one=min_one
+                self.segments.layout,
+                offset,
+                end_offset=self.end_offset,
+                limit=limit,
+                max_bytes=max_bytes,
+                min_one=min_one,
             )
         except OSError as error:
             raise StorageError(f"{self.path}: offset {offset} cannot be read: {error}") from error
@@ -306,14 +297,14 @@ class PartitionLog:
         """Offset and timestamp of the first record that is not older, None when there is none."""
         try:
             return self._reader.first_not_older(
-                self._layout, timestamp_ms, from_offset=self.log_start_offset, end_offset=self.end_offset
+                self.segments.layout, timestamp_ms, from_offset=self.log_start_offset, end_offset=self.end_offset
             )
         except OSError as error:
             raise StorageError(f"{self.path}: time {timestamp_ms} cannot be looked up: {error}") from error
 
     def offset_of_max_timestamp(self) -> tuple[int, int] | None:
         """Offset and timestamp of the first of the newest records, None in an empty log."""
-        newest_ms = max(segment.newest()[0] for segment in self._layout.segments)
+        newest_ms = max(segment.newest()[0] for segment in self.segments.layout.segments)
         return None if newest_ms < 0 else self.offset_for_timestamp(newest_ms)
 
     # Retention.
@@ -321,24 +312,21 @@ class PartitionLog:
     def delete_old_segments(self, now_ms: int) -> int:
         """Drop the segments that are over their time or size, or below the log's start; returns how many.
 
-        Their files go with the next tidy().
+        The next tidy() renames their files, and the first remove_deleted() after file.delete.delay.ms removes them.
         """
         self._producers.expire(now_ms)
-        layout = self._layout
-        states = [SegmentState(one.base_offset, one.size_bytes, one.newest()[0]) for one in layout.segments]
+        segments = self.segments.layout.segments
+        states = [SegmentState(one.base_offset, one.size_bytes, one.newest()[0]) for one in segments]
         count = deletable_segments(
             self.config, states, log_start_offset=self.log_start_offset, high_watermark=self.high_watermark,
             end_offset=self.end_offset, now_ms=now_ms,
         )  # fmt: skip
         if not count:
             return 0
-        if count == len(layout.segments):
+        if count == len(segments):
             self.roll(now_ms)
-            layout = self._layout
-        with self._flusher.lock:
-            self._layout = Layout.of(layout.segments[count:])
-        self._flusher.add_doomed(list(layout.segments[:count]))
-        self._start_at(layout.segments[count].base_offset)
+        self.segments.drop_first(segments[:count], now_ms + self.config.file_delete_delay_ms)
+        self._start_at(self.segments.layout.bases[0])
         return count
 
     def delete_records(self, before: int) -> int:
@@ -371,8 +359,24 @@ class PartitionLog:
         """After a flush: index entries, producer snapshots, removal of old segments. Blocks."""
         self._flusher.tidy(self._growing)
 
+    def remove_deleted(self, now_ms: int) -> None:
+        """Remove the files of old segments whose time has come. Blocks; from any thread."""
+        self._flusher.remove_deleted(now_ms)
+
+    def exchange(self, group: CleanedGroup, now_ms: int) -> None:
+        """Put a cleaned segment in the place of those that it was made from. Blocks; from any thread.
+
+        Raises StorageError when that cannot be; the segments that were there are there still.
+        """
+        due_ms = now_ms + self.config.file_delete_delay_ms
+        self._reader.forget(swap_in(group, self.segments, self._flusher, self._disk, self.path, due_ms))
+
+    def aborted_transactions(self) -> list[AbortedTransaction]:
+        """All that the log still knows of. Raises OSError."""
+        return self._reader.all_aborted(self.segments.layout)
+
     def _growing(self) -> tuple[int, Segment]:
-        return self.end_offset, self._layout.segments[-1]
+        return self.end_offset, self.segments.active
 
     def close(self) -> None:
         """Flush, complete the files of the active segment and take a producer snapshot. Raises StorageError."""
@@ -385,15 +389,5 @@ class PartitionLog:
     def abandon(self, why: str) -> None:
         """Let go of the files as they are; every later use is refused."""
         self._flusher.failure = self._flusher.failure or StorageError(f"{self.path} is {why}")
-        for segment in self._layout.segments:
+        for segment in self.segments.layout.segments:
             segment.unload()
-
-
-def _stamped(batches: Sequence[Buffer], now_ms: int) -> tuple[list[Buffer], list[BatchHeader]]:
-    """Copies of batches whose records have the time of the append."""
-    stamped: list[Buffer] = []
-    for batch in batches:
-        copy = bytearray(batch)
-        assign_log_append_time(copy, now_ms)
-        stamped.append(copy)
-    return stamped, [read_header(batch) for batch in stamped]

@@ -6,7 +6,9 @@ its file and loads its indexes when they are asked for; unload() gives them back
 Tested in tests/core/log/test_partition_log.py and test_indexes.py.
 """
 
+import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 
 from ..ports import Buffer, Disk, File
@@ -25,9 +27,17 @@ ALL_SUFFIXES = (LOG, OFFSET_INDEX, TIME_INDEX, TRANSACTION_INDEX, SNAPSHOT)
 
 
 class Segment:
-    """A range of a log's offsets from base_offset on. `size_bytes` is where the next batch goes."""
+    """A range of a log's offsets from base_offset on. `size_bytes` is where the next batch goes.
 
-    def __init__(self, disk: Disk, directory: str, base_offset: int, *, size_bytes: int, index_interval: int) -> None:
+    state: what follows the names of its files: "", or .cleaned, .swap or .deleted.
+    """
+
+    def __init__(
+        self, disk: Disk, directory: str, base_offset: int, *, size_bytes: int, index_interval: int, state: str = ""
+    ) -> None:
+        self.state = state
+        self._held = False
+        self._loading = threading.RLock()
         self.base_offset = base_offset
         self.size_bytes = size_bytes
         self.index_interval = index_interval
@@ -46,9 +56,9 @@ class Segment:
         self.has_aborted = True
 
     @classmethod
-    def create(cls, disk: Disk, directory: str, base_offset: int, *, index_interval: int) -> "Segment":
+    def create(cls, disk: Disk, directory: str, base_offset: int, *, index_interval: int, state: str = "") -> "Segment":
         """A new, empty segment with its files. The caller syncs the directory. Raises OSError."""
-        segment = cls(disk, directory, base_offset, size_bytes=0, index_interval=index_interval)
+        segment = cls(disk, directory, base_offset, size_bytes=0, index_interval=index_interval, state=state)
         for suffix in ALL_SUFFIXES[:-1]:
             if disk.exists(segment.path(suffix)):
                 disk.unlink(segment.path(suffix))
@@ -60,14 +70,17 @@ class Segment:
         return segment
 
     def path(self, suffix: str) -> str:
-        return f"{self._directory}/{segment_file(self.base_offset, suffix)}"
+        return f"{self._directory}/{segment_file(self.base_offset, suffix)}{self.state}"
 
     @property
     def file(self) -> File:
         """The .log file. Raises OSError when it cannot be opened."""
         file = self._file
         if file is None:
-            file = self._file = self._disk.open(self.path(LOG))
+            with self._loading:
+                file = self._file
+                if file is None:
+                    file = self._file = self._disk.open(self.path(LOG))
         return file
 
     def read(self, position: int, size: int) -> bytes:
@@ -143,6 +156,11 @@ class Segment:
         return self._load_indexes()[1] if index is None else index
 
     def _load_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
+        with self._loading:
+            offsets, times = self._offsets, self._times
+            return self._read_indexes() if offsets is None or times is None else (offsets, times)
+
+    def _read_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
         try:
             offsets = OffsetIndex.decode(read_file(self._disk, self.path(OFFSET_INDEX)), log_bytes=self.size_bytes)
             times = TimeIndex.decode(read_file(self._disk, self.path(TIME_INDEX)))
@@ -185,19 +203,43 @@ class Segment:
     def first_timestamp(self) -> int:
         """The largest timestamp of the first batch, ms, from which the segment's age is reckoned; -1 when empty."""
         if self._first_timestamp is None and self.size_bytes >= HEADER.size:
-            self._first_timestamp = HEADER.unpack(self.read(0, HEADER.size))[8]
+            file = self._file
+            opened = self._disk.open(self.path(LOG)) if file is None else file
+            self._first_timestamp = HEADER.unpack(opened.read_at(0, HEADER.size))[8]
+            if file is None:
+                opened.close()
         return -1 if self._first_timestamp is None else self._first_timestamp
+
+    def index_bytes(self) -> tuple[int, int]:
+        """Sizes of the offset and the time index."""
+        if self._offsets is not None and self._times is not None:
+            return len(self._offsets) * OFFSET_ENTRY.size, len(self._times) * TIME_ENTRY.size
+        return self._size_of(OFFSET_INDEX), self._size_of(TIME_INDEX)
+
+    def _size_of(self, suffix: str) -> int:
+        if not self._disk.exists(self.path(suffix)):
+            return 0
+        file = self._disk.open(self.path(suffix))
+        try:
+            return file.size()
+        finally:
+            file.close()
 
     def aborted_transactions(self) -> list[AbortedTransaction]:
         """Transactions whose abort marker lies in this segment. Raises ValueError when the index is damaged."""
         entries = self._aborted
-        if entries is None:
-            data = read_file(self._disk, self.path(TRANSACTION_INDEX))
-            entries = decode_entries(data, base_offset=self.base_offset)
-            self._aborted_file.written_bytes = len(data)
-            self._aborted = entries
-            self.has_aborted = bool(entries)
-        return entries
+        return self._read_aborted() if entries is None else entries
+
+    def _read_aborted(self) -> list[AbortedTransaction]:
+        with self._loading:
+            entries = self._aborted
+            if entries is None:
+                data = read_file(self._disk, self.path(TRANSACTION_INDEX))
+                entries = decode_entries(data, base_offset=self.base_offset)
+                self._aborted_file.written_bytes = len(data)
+                self._aborted = entries
+                self.has_aborted = bool(entries)
+            return entries
 
     def set_aborted(self, entries: list[AbortedTransaction]) -> None:
         """Begin anew with these; they are written over those in the file."""
@@ -231,8 +273,11 @@ class Segment:
         """Return once the batches are on the medium. Raises OSError."""
         self.file.sync()
 
+    def _index_files(self) -> tuple[EntryFile, EntryFile, EntryFile]:
+        return self._offset_file, self._time_file, self._aborted_file
+
     def sync_indexes(self) -> None:
-        for file in (self._offset_file, self._time_file, self._aborted_file):
+        for file in self._index_files():
             file.sync()
             file.close()
 
@@ -241,9 +286,40 @@ class Segment:
 
         Nothing is closed under a thread that is reading or syncing: the last one to let go of a file closes it.
         """
-        self._file = self._offsets = self._times = self._aborted = None
-        for file in (self._offset_file, self._time_file, self._aborted_file):
-            file.close()
+        with self._loading:
+            if not self._held:
+                self._file = self._offsets = self._times = self._aborted = None
+                for file in self._index_files():
+                    file.close()
+
+    def hold(self) -> None:
+        """Open and load all, and keep that until release(), so that the files may be renamed under readers.
+
+        A damaged transaction index is left to those who ask for it. Raises OSError.
+        """
+        with self._loading:
+            _ = self.file
+            self.offsets()
+            self.times()
+            with contextlib.suppress(ValueError):
+                self.aborted_transactions()
+            self._held = True
+
+    def release(self) -> None:
+        """The files have their lasting names."""
+        with self._loading:
+            self._held = False
+
+    def move(self, state: str, *, snapshot: bool = False) -> None:
+        """Rename the files; of one that is held. snapshot: also that of the producers. Raises OSError half way."""
+        suffixes = ALL_SUFFIXES if snapshot else ALL_SUFFIXES[:-1]
+        old = [self.path(suffix) for suffix in suffixes]
+        self.state = state
+        for source, suffix in zip(old, suffixes, strict=True):
+            if self._disk.exists(source):
+                self._disk.rename(source, self.path(suffix))
+        for file, suffix in zip(self._index_files(), ALL_SUFFIXES[1:4], strict=True):
+            file.path = self.path(suffix)
 
     def unlink(self) -> None:
         """Remove all files. Raises OSError."""

@@ -1,8 +1,9 @@
 """A disk in memory that fails as real ones do, from one seeded source of chance.
 
 A power cut keeps what was synced. Each write since then is kept, lost or torn by sectors, independently of the others;
-each name that was made, renamed or removed since its directory was synced is as before or as after. A killed process
-loses nothing that it had written. Beside that: a full disk, a sync that fails, a crash at the n-th call, flipped bits.
+each name that was made or removed since its directory was synced is as before or as after. A killed process
+loses nothing that it had written. Renames are kept up to one of them, and the others lost: file systems with a journal
+never lose half of one. Beside that: a full disk, a sync that fails, a crash at the n-th call, flipped bits.
 """
 
 import errno
@@ -99,6 +100,7 @@ class FaultyDisk:
         self._crashed = False
         self._files: dict[str, Content] = {}
         self._durable_files: dict[str, Content] = {}
+        self._renames: list[tuple[str, str, Content]] = []
         self._directories: set[str] = {""}
         self._durable_directories: set[str] = {""}
 
@@ -145,20 +147,33 @@ class FaultyDisk:
             kept = (path in now) if (path in now) == (path in then) else self.random.random() < 0.5
             if kept and parent(path) in self._directories:
                 self._directories.add(path)
-        self._files = {
-            path: content
-            for path in sorted(set(self._files) | set(self._durable_files))
-            if (content := self._surviving(path)) is not None and parent(path) in self._directories
-        }
+        self._files = self._surviving_files()
         for content in {id(content): content for content in self._files.values()}.values():
             self._lose_writes(content)
         self._durable_files = dict(self._files)
         self._durable_directories = set(self._directories)
 
-    def _surviving(self, path: str) -> Content | None:
-        """Each name is as before or as after, on its own."""
-        now, then = self._files.get(path), self._durable_files.get(path)
-        return now if now is then or self.random.random() < 0.5 else then
+    def _surviving_files(self) -> dict[str, Content]:
+        """Each name is as before or as after, on its own; but of the renames the first ones, whole, and no others."""
+        kept = self._renames[: self.random.randrange(len(self._renames) + 1)]
+        then = dict(self._durable_files)
+        for source, target, content in kept:
+            then.pop(source, None)
+            then[target] = content
+        now = dict(self._files)
+        for source, target, content in reversed(self._renames[len(kept) :]):
+            if now.get(target) is content:
+                del now[target]
+            if target in then:
+                now.setdefault(target, then[target])
+            now[source] = content
+        self._renames.clear()
+        found = {}
+        for path in sorted(now.keys() | then.keys()):
+            content = now.get(path) if now.get(path) is then.get(path) or self.random.random() < 0.5 else then.get(path)
+            if content is not None and parent(path) in self._directories:
+                found[path] = content
+        return found
 
     def _lose_writes(self, content: Content) -> None:
         random = self.random
@@ -235,9 +250,11 @@ class FaultyDisk:
             self._rename_directory(source, target)
         else:
             self._files[target] = self._files.pop(source)
+            self._renames.append((source, target, self._files[target]))
 
     def _rename_directory(self, source: str, target: str) -> None:
         """Renamed at once and for good, with all that is in it: the simulation does not lose whole directories."""
+        self._renames = [entry for entry in self._renames if not entry[0].startswith(source + "/")]
         for names in (self._files, self._durable_files):
             for path in [path for path in names if path.startswith(source + "/")]:
                 names[target + path[len(source) :]] = names.pop(path)
@@ -255,6 +272,7 @@ class FaultyDisk:
         self.step()
         if self.sync_fails():
             raise OSError(errno.EIO, "Input/output error", path)
+        self._renames = [entry for entry in self._renames if parent(entry[0]) != path]
         inside = {name for name in {*self._files, *self._durable_files} if parent(name) == path}
         for name in inside:
             if name in self._files:

@@ -5,7 +5,6 @@ from random import Random
 import pytest
 from core.log.faulty_disk import FaultyDisk
 
-from millstream.core.errors import StorageError
 from millstream.core.log.file_names import segment_file
 from millstream.core.log.files import make_lasting_directory, read_file, write_new_file
 from millstream.core.log.loading import LoadedLog, Loader, LoadPoint
@@ -150,11 +149,31 @@ def test_left_over_files_are_removed_and_others_left_alone(disk: FaultyDisk) -> 
     assert "partition.metadata" in names
 
 
-def test_a_compaction_that_kafka_left_half_done_is_refused_with_the_remedy(disk: FaultyDisk) -> None:
-    put(disk, 0, batch(0), suffix=".log.swap")
+def test_an_exchange_of_segments_that_was_under_way_is_completed(disk: FaultyDisk) -> None:
+    put(disk, 0, batch(0), batch(3), suffix=".log.swap")
+    put(disk, 0, b"", suffix=".index.swap")
+    put(disk, 0, batch(0), batch(1), suffix=".log.deleted")
+    put(disk, 2, batch(2), batch(3))
+    put(disk, 4, batch(4))
 
-    with pytest.raises(StorageError, match="start and stop Kafka on this data directory once"):
-        load(disk)
+    loaded = load(disk, 4)
+
+    assert (bases(loaded), loaded.end_offset, loaded.damaged) == ([0, 4], 5, [])
+    assert read_file(disk, f"{PATH}/{segment_file(0, '.log')}") == batch(0) + batch(3)
+    assert [name for name in disk.list_directory(PATH) if name.endswith((".swap", ".cleaned", ".deleted"))] == []
+
+
+def test_an_exchange_of_segments_that_was_not_decided_is_taken_back(disk: FaultyDisk) -> None:
+    put(disk, 0, batch(0), suffix=".log.swap")
+    put(disk, 0, b"", suffix=".index.cleaned")
+    put(disk, 0, batch(0), batch(1))
+    put(disk, 2, batch(2))
+
+    loaded = load(disk, 2)
+
+    assert (bases(loaded), loaded.end_offset, loaded.damaged) == ([0, 2], 3, [])
+    assert read_file(disk, f"{PATH}/{segment_file(0, '.log')}") == batch(0) + batch(1)
+    assert [name for name in disk.list_directory(PATH) if name.endswith((".swap", ".cleaned", ".deleted"))] == []
 
 
 def test_leader_epochs_are_found_from_the_batches_when_their_file_is_gone(disk: FaultyDisk) -> None:

@@ -8,8 +8,9 @@ from core.log.log_world import FixedClock
 
 from millstream.core.config import LogConfig
 from millstream.core.errors import CorruptRecords, ProtocolError, StorageError
+from millstream.core.log.appends import Appended
 from millstream.core.log.directory import DirectoryConfig, LogDirectory
-from millstream.core.log.partition_log import Appended, PartitionLog
+from millstream.core.log.partition_log import PartitionLog
 from millstream.core.wire.batches import SimpleRecord, build_batch, check_batch, iter_batches, read_records
 
 NOW_MS = 1_700_000_000_000
@@ -191,6 +192,13 @@ def test_segments_over_their_time_are_deleted_with_all_their_files(make_log: Mak
 
     assert (log.log_start_offset, log.end_offset) == (14, 20)
     assert segment_bases(log, disk) == [14, 16, 18]
+    old = [path for path in disk.files(log.path) if "/000" in path and int(path.rpartition("/")[2][:20]) < 14]
+    assert old
+    assert all(path.endswith(".deleted") for path in old)
+
+    log.remove_deleted(NOW_MS + 19 * HOUR_MS + 59_999)
+    assert set(old) <= set(disk.files(log.path))
+    log.remove_deleted(NOW_MS + 19 * HOUR_MS + 60_000)
     assert not [path for path in disk.files(log.path) if "/000" in path and int(path.rpartition("/")[2][:20]) < 14]
 
 

@@ -1,4 +1,4 @@
-"""Record batches v2 to columns: header scan, records, record headers. Pure; caller: core/records_decode.py.
+"""Record batches v2 to columns: header scan, records, record headers. Pure; caller: core/records/decoding.py.
 
 Source: Kafka's DefaultRecordBatch and DefaultRecord. A record is at least 7 bytes, all its fields lie inside its
 declared length, and a batch holds exactly the records it declares. Every read is preceded by a check against the end

@@ -1,4 +1,4 @@
-"""Columns to record batches v2, and Kafka's hash of keys. Pure; caller: core/records_encode.py.
+"""Columns to record batches v2, and Kafka's hash of keys. Pure; caller: core/records/encoding.py.
 
 plan_batches cuts the rows into batches and sizes them, write_batches fills in the records; the space of each batch's
 header is left free. Source: Kafka's DefaultRecord and Utils.murmur2. Tests: tests/core/records.

@@ -1,6 +1,6 @@
 """Decompression of the records of one batch, bounded. Pure; cramjam is loaded on first use.
 
-For coordinators, compaction and tests. The columnar path has its own way (core/records_codecs.py), into
+For coordinators, compaction and tests. The columnar path has its own way (core/records/codecs.py), into
 shared arrays.
 Source: org.apache.kafka.common.compress of Kafka 4.3.1. Tested in tests/core/wire/test_batches.py.
 """

@@ -154,7 +154,7 @@ def test_a_batch_that_decompresses_to_more_than_the_limit_is_refused(codec: int)
 
 
 def test_xerial_streams_that_were_joined_are_read() -> None:
-    from millstream.core.records_codecs import compress
+    from millstream.core.records.codecs import compress
 
     body = b"".join(record_bytes(row, 7, 1000) for row in ROWS)
     joined = b"".join(bytes(compress(2, memoryview(part), None)) for part in (body[:5], body[5:]))

@@ -1,4 +1,4 @@
-"""Record batches v2 to Arrow columns: checks, decompression and the kernels around them. Pure; API: core/records.py.
+"""Record batches v2 to Arrow columns: checks, decompression and the kernels around them. Pure; API: core/records.
 
 Header fields and checksums of all batches are checked first, then one kernel call decodes the records of all of them.
 Aborted transactions are left out as Kafka's consumer does it (CompletedFetch): a batch is skipped while its producer
@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from crc32c import crc32c
 
-from .errors import CorruptRecords
-from .kernels import batch_decode as kernels
-from .records import HEADER_TYPE, RECORDS_SCHEMA, Buffer
-from .records_codecs import CODECS, Malformed, Scratch, TooLarge
+from ..errors import CorruptRecords
+from ..kernels import batch_decode as kernels
+from .codecs import CODECS, Malformed, Scratch, TooLarge
+from .columns import HEADER_TYPE, RECORDS_SCHEMA, Buffer
 
 Int64s = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]

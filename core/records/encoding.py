@@ -1,4 +1,4 @@
-"""Arrow columns to record batches v2: split, compression, header and checksum. Pure; API: core/records.py.
+"""Arrow columns to record batches v2: split, compression, header and checksum. Pure; API: core/records.
 
 Source: Kafka's DefaultRecordBatch header layout and MemoryRecordsBuilder. Tests: tests/core/records/test_encode.py.
 """
@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from crc32c import crc32c
 
-from .errors import PlanError
-from .kernels import batch_encode as kernels
-from .kernels.arrow import NO_VALIDITY, BinaryBuffers, binary_buffers, read_only, validity_of
-from .records import EncodedBatch, ProducerStamp
-from .records_codecs import NONE, codec_number, compress
+from ..errors import PlanError
+from ..kernels import batch_encode as kernels
+from ..kernels.arrow import NO_VALIDITY, BinaryBuffers, binary_buffers, read_only, validity_of
+from .codecs import NONE, codec_number, compress
+from .columns import EncodedBatch, ProducerStamp
 
 BATCH_HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 CRC_AT, CRC_COVERS_FROM, LENGTH_COUNTS_FROM = 17, 21, 12

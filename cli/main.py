@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .group_commands import groups_app
+from .options import DEFAULT_SERVER, AsJson, BootstrapServer
 
 app = typer.Typer(
     name="millstream",
@@ -14,17 +16,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-BootstrapServer = Annotated[
-    str,
-    typer.Option(
-        "--bootstrap-server",
-        "-b",
-        help="host:port of a running Kafka or Millstream, or embedded:DIR for a data directory.",
-    ),
-]
-DEFAULT_SERVER = "127.0.0.1:9092"
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _version(wanted: bool) -> None:
@@ -247,34 +238,7 @@ def consume(
     consume_records(bootstrap_server, reading, as_json=as_json)
 
 
-groups_app = typer.Typer(help="List and describe consumer groups.", no_args_is_help=True)
 app.add_typer(groups_app, name="groups")
-
-
-@groups_app.command("list")
-def groups_list(bootstrap_server: BootstrapServer = DEFAULT_SERVER, as_json: AsJson = False) -> None:
-    """List consumer groups with their states.
-
-    Example: millstream groups list
-    """
-    from .groups import list_groups
-
-    list_groups(bootstrap_server, as_json=as_json)
-
-
-@groups_app.command("describe")
-def groups_describe(
-    group: Annotated[str, typer.Argument(help="Name of the group.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-    as_json: AsJson = False,
-) -> None:
-    """Show a group's committed offsets and how many records it is behind.
-
-    Example: millstream groups describe connect-lake
-    """
-    from .groups import describe_group
-
-    describe_group(bootstrap_server, group, as_json=as_json)
 
 
 @app.command()

@@ -1,0 +1,81 @@
+"""Options that many commands share, and small texts that people write: partitions, times, durations. Pure."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from ..core.errors import ConfigError
+
+BootstrapServer = Annotated[
+    str,
+    typer.Option(
+        "--bootstrap-server",
+        "-b",
+        help="host:port of a running Kafka or Millstream, or embedded:DIR for a data directory.",
+    ),
+]
+DEFAULT_SERVER = "127.0.0.1:9092"
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_SHORT_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.IGNORECASE)
+_ISO_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+
+
+def parse_partitions(option: str, text: str) -> tuple[str, tuple[int, ...] | None]:
+    """`topic`, or `topic:0,2-4`: a topic and its partitions, all of them if None. Raises ConfigError."""
+    topic, colon, numbers = text.partition(":")
+    if not topic:
+        raise ConfigError(f"{option}={text!r}: name a topic, as in logs or logs:0,2-4")
+    if not colon:
+        return topic, None
+    found: list[int] = []
+    for part in numbers.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise ConfigError(f"{option}={text!r}: {part!r} is no partition; write numbers as in {topic}:0,2-4")
+        found += range(int(first), int(last if dash else first) + 1)
+    return topic, tuple(dict.fromkeys(found))
+
+
+def parse_duration_ms(option: str, text: str) -> int:
+    """`90s`, `1h30m`, `2d`, or ISO 8601 as Kafka's tools take it: `PT1H30M`, `P2D`. Raises ConfigError."""
+    pattern = _ISO_DURATION if text[:1] in "Pp" else _SHORT_DURATION
+    match = pattern.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise ConfigError(f"{option}={text!r}: no duration; write it as 90s, 1h30m, 2d or PT1H30M")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000)
+
+
+def parse_time_ms(option: str, text: str, now_ms: int) -> int:
+    """ISO 8601 (local time without a zone), ms since 1970, or how long ago, such as `10m`. Raises ConfigError."""
+    if text.isdigit() and len(text) > 8:
+        return int(text)
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1_000)
+    except ValueError:
+        pass
+    try:
+        return now_ms - parse_duration_ms(option, text)
+    except ConfigError:
+        raise ConfigError(
+            f"{option}={text!r}: no time; write 2026-01-31T08:00:00, 2026-01-31T08:00:00Z, ms since 1970 such as "
+            f"1769846400000, or how long ago: 10m"
+        ) from None
+
+
+def duration_text(duration_ms: int) -> str:
+    """The two largest units, as 2d3h, 1m40s or 12.5s."""
+    if duration_ms < 60_000:
+        return f"{duration_ms / 1_000:g}s"
+    seconds = duration_ms // 1_000
+    units = (("d", seconds // 86_400), ("h", seconds // 3_600 % 24), ("m", seconds // 60 % 60), ("s", seconds % 60))
+    first = next(index for index, (_, count) in enumerate(units) if count)
+    return "".join(f"{count}{unit}" for unit, count in units[first : first + 2] if count)
+
+
+def time_text(time_ms: int) -> str:
+    """Local time with milliseconds and zone."""
+    return datetime.fromtimestamp(time_ms / 1_000).astimezone().isoformat(timespec="milliseconds")

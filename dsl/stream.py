@@ -30,6 +30,7 @@ from ..streams.plan import (
 )
 from ..streams.state.spec import WINDOW_END, WINDOW_START, StoreSpec
 from ..streams.windows import Window
+from .names import check_topic
 
 if TYPE_CHECKING:
     from .topology import Topology
@@ -135,7 +136,6 @@ class Stream:
         partitions: of the topic, when it is made here; as many as the input has without it.
         """
         from .serdes import json
-        from .topology import check_topic
 
         parent = self._parent()
         name = self._topology.new_name("KSTREAM-SINK-")
@@ -195,8 +195,6 @@ class GroupedStream:
         late_to: a topic for the records of rows that come after one of their windows has closed; they are counted
         anyway.
         """
-        from .topology import check_topic
-
         if not isinstance(window, Window):
             raise PlanError(f"window({window!r}) is no window; use ms.tumbling('1m') or ms.hopping('5m', '1m')")
         if self._window is not None:

@@ -4,7 +4,6 @@ Every step is checked when it is written: PlanError names the step, the column a
 named as Kafka Streams names them, in the order in which the steps are written. Tests: tests/dsl.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +13,11 @@ from ..core.errors import PlanError
 from ..streams.describe import describe, mermaid
 from ..streams.naming import Counter, choices
 from ..streams.plan import Node, Plan, Source, ValueFormat
+from .names import APPLICATION_ID, check_topic
 
 if TYPE_CHECKING:
     from ..streams.progress import StreamProgress
     from .stream import Stream
-
-APPLICATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,200}")
-TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-
-
-def check_topic(where: str, topic: str) -> None:
-    """Raises PlanError unless `topic` is a name that Kafka takes."""
-    if not isinstance(topic, str) or not TOPIC.fullmatch(topic) or topic in (".", ".."):
-        raise PlanError(f"{where}: {topic!r} is no topic name; use letters, digits, '.', '_' and '-', at most 249")
 
 
 class Topology:

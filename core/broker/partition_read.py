@@ -26,12 +26,14 @@ class PartitionRead:
     `conclusive` is True when the client should be told without waiting for more data.
     """
 
-    __slots__ = ("_committed_only", "_logs", "answer", "conclusive", "log", "part")
+    __slots__ = ("_behind", "_committed_only", "_logs", "answer", "conclusive", "log", "part")
 
     def __init__(self, part: FetchedPartition, logs: LogDirectory) -> None:
         self.part = part
         self._logs = logs
         self._committed_only = False
+        self._behind: tuple[int, int] | None = None
+        """First offset of the log, and its bytes before the place to read from, where they are known."""
         self.log: PartitionLog | None = None
         self.conclusive = False
         self.answer: FetchResponse.PartitionData | None = None
@@ -40,6 +42,7 @@ class PartitionRead:
     def begin(self, log: PartitionLog | None, *, committed_only: bool, error: ErrorCode = ErrorCode.NONE) -> None:
         """For one request. error: why there is nothing to be read."""
         self.log = log
+        self._behind = None
         self._committed_only = committed_only
         self.conclusive = log is not None and error != ErrorCode.NONE
         self.answer = self._empty(error) if error != ErrorCode.NONE else None
@@ -86,15 +89,25 @@ class PartitionRead:
             return 0
         if found.rolled:
             self.conclusive = True
-        return most if found.next_offset < limit else min(found.size_bytes, most)
+        if found.next_offset < limit:
+            return most
+        if limit == log.end_offset:
+            self._behind = log.log_start_offset, log.size_bytes - found.size_bytes
+        return min(found.size_bytes, most)
 
-    def has_more(self) -> bool:
-        """Whether there is anything to read, or the log has failed."""
+    def may_have(self, size_bytes: int) -> bool:
+        """Whether it is worth while to count what is available: False only where it is less than `size_bytes`."""
         log = self.log
         if log is None:
             return False
+        if log.failure is not None:
+            return True
         limit = log.last_stable_offset if self._committed_only else log.high_watermark
-        return log.failure is not None or self.part.wanted.fetch_offset < limit
+        if limit <= self.part.wanted.fetch_offset:
+            return False
+        if self._behind is None or self._behind[0] != log.log_start_offset:
+            return True
+        return log.size_bytes - self._behind[1] >= size_bytes
 
     def _is_known(self, log: PartitionLog) -> bool:
         part = self.part

@@ -115,7 +115,7 @@ class _Fetch:
             if read.log is not None:
                 self._by_log[read.log] = read
                 broker.journal.hurry(read.log)
-                if read.answer is not None and read.has_more():
+                if read.answer is not None and read.may_have(1):
                     self._count(read)
         if self._is_enough():
             self._finish()
@@ -142,7 +142,7 @@ class _Fetch:
         """Looks only at the partition that moved; the others stand as they were."""
         assert isinstance(log, PartitionLog)
         read = self._by_log[log]
-        if read.has_more():
+        if read.may_have(self._min_bytes - self._total + self._available.get(read, 0)):
             self._count(read)
             if self._total >= self._min_bytes or read.conclusive:
                 self._finish()

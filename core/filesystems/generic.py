@@ -20,11 +20,15 @@ CONDITIONAL_CREATE = frozenset({"s3", "s3a", "gs", "gcs"})
 
 
 def open_generic(url: str, options: Mapping[str, str], *, timeout_s: float) -> tuple["GenericFileSystem", str]:
-    """Adapter and path for any URL. Raises ValueError or ImportError as fsspec does for one it cannot serve."""
-    filesystem, path = fsspec.core.url_to_fs(url, **options)
+    """Adapter and path for any URL. Raises ValueError or ImportError as fsspec does for one it cannot serve.
+
+    Some stores are asked for credentials or a session as soon as they are opened: that has the deadline of a call.
+    """
+    deadline = Deadline(url, timeout_s)
+    filesystem, path = deadline.call(fsspec.core.url_to_fs, url, **options)
     protocols = {filesystem.protocol} if isinstance(filesystem.protocol, str) else set(filesystem.protocol)
     exclusive = not protocols.isdisjoint(CONDITIONAL_CREATE)
-    return GenericFileSystem(filesystem, Deadline(url, timeout_s), exclusive), str(path)
+    return GenericFileSystem(filesystem, deadline, exclusive), str(path)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ..core.client.tasks import TaskScope
 from .console import is_terminal, say
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def snapshot(pipelines: "Pipelines", rates: Rates) -> list[Row]:
 
 def _table(rows: list[Row]) -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="millstream", title_justify="left")
     for column in ("name", "kind", "state"):
@@ -61,7 +63,7 @@ def _table(rows: list[Row]) -> "Table":
     table.add_column("rows/s", justify="right")
     table.add_column("")
     for name, kind, state, count, rate, remark in rows:
-        table.add_row(name, kind, state, f"{count:,}", f"{rate:,.0f}", remark[:80])
+        table.add_row(*map(Text, (name, kind, state, f"{count:,}", f"{rate:,.0f}", remark[:80])))
     return table
 
 
@@ -69,12 +71,11 @@ def _table(rows: list[Row]) -> "Table":
 async def shown(pipelines: "Pipelines") -> AsyncIterator[None]:
     """Show progress while the block runs, and a summary of where everything stands after it."""
     started = time.monotonic()
-    show = asyncio.create_task(_show_table(pipelines) if is_terminal() else _show_lines(pipelines))
     try:
-        yield
+        async with TaskScope() as scope:
+            scope.start(_show_table(pipelines) if is_terminal() else _show_lines(pipelines), name="progress")
+            yield
     finally:
-        show.cancel()
-        await asyncio.gather(show, return_exceptions=True)
         seconds = time.monotonic() - started
         places = {f"{one.connector}-{one.task}": one.position for one in _tasks(pipelines) if one.position}
         for name, kind, state, count, _, remark in snapshot(pipelines, Rates()):

@@ -42,8 +42,6 @@ class SourceBatch:
 class OffsetReader(Protocol):
     """Committed source offsets of this connector."""
 
-    async def read(self, partitions: Sequence[SourceKey]) -> Sequence[SourceOffset | None]: ...
-
     async def read_all(self) -> Sequence[tuple[SourceKey, SourceOffset]]:
         """Every source partition that has a committed offset: a file source needs them to find renamed files."""
         ...

@@ -13,19 +13,9 @@ COMMON_PREFIXES = (
     "key.converter.",
     "predicates.",
     "producer.override.",
+    "topic.creation.",
     "transforms.",
     "value.converter.",
-)
-
-# Keys of Kafka Connect's configs that mean nothing here: told to the user, refused never.
-WITHOUT_EFFECT = (
-    "errors.deadletterqueue.topic.replication.factor",
-    "errors.retry.delay.max.ms",
-    "errors.retry.timeout",
-    "exactly.once.support",
-    "header.converter",
-    "key.converter",
-    "predicates",
 )
 
 COMMON_FIELDS = (

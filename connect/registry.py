@@ -1,15 +1,19 @@
 """Which connectors there are: a table of ours, and what outside packages announce as entry points. Shell.
 
 A package announces a connector in the entry-point group `millstream.connectors`, under the connector's name, as the
-path of its SourceConnector or SinkConnector. Nothing is imported before a config asks for it.
+path of its SourceConnector or SinkConnector. Nothing is imported before a config asks for it, and one that cannot be
+imported concerns nobody else. Tested in tests/connect/test_registry.py.
 """
 
 import difflib
 import importlib
-from importlib.metadata import entry_points
+import logging
+from importlib.metadata import EntryPoint, entry_points
 
 from ..core.errors import ConfigError
 from .api import SinkConnector, SourceConnector
+
+log = logging.getLogger(__name__)
 
 Connector = SourceConnector | SinkConnector
 
@@ -35,7 +39,7 @@ def names() -> list[str]:
 
 
 def find(class_name: str) -> Connector:
-    """The connector of a config's `connector.class`. Raises ConfigError with the nearest name."""
+    """The connector of a config's `connector.class`. Raises ConfigError with a near name, or with what is broken."""
     name = ALIASES.get(class_name, class_name)
     if name in BUILT_IN:
         module = importlib.import_module(BUILT_IN[name], __package__)
@@ -43,10 +47,36 @@ def find(class_name: str) -> Connector:
         return connector
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            loaded = point.load()
-            if not isinstance(loaded, SourceConnector | SinkConnector):
-                raise ConfigError(f"connector.class={class_name!r}: {point.value} is not a connector")
-            return loaded
+            return _loaded(point)
     near = difflib.get_close_matches(class_name, [*names(), *ALIASES], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
     raise ConfigError(f"connector.class={class_name!r}: no such connector; {hint}")
+
+
+def all_connectors() -> list[Connector]:
+    """Every connector that can be loaded, by name; the others are told of, one line each."""
+    found = []
+    for name in names():
+        try:
+            found.append(find(name))
+        except ConfigError as error:
+            log.warning("%s", error)
+    return found
+
+
+def _loaded(point: EntryPoint) -> Connector:
+    package = f"package {point.dist.name} {point.dist.version}" if point.dist else "a package"
+    try:
+        loaded = point.load()
+    except Exception as error:  # whatever another's module raises concerns this connector alone
+        log.debug("%s of %s cannot be loaded", point.value, package, exc_info=True)
+        raise ConfigError(
+            f"connector.class={point.name!r}: {package} announces it as {point.value}, which cannot be loaded: "
+            f"{type(error).__name__}: {error}; mend or remove that package"
+        ) from error
+    if not isinstance(loaded, SourceConnector | SinkConnector):
+        raise ConfigError(
+            f"connector.class={point.name!r}: {package} announces it as {point.value}, which is no connector but "
+            f"a {type(loaded).__name__}"
+        )
+    return loaded

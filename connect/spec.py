@@ -1,12 +1,12 @@
 """One description per connector, from which validation, REST answers, docs and editor completion are derived. Pure.
 
-A config is a flat map of Kafka Connect's keys to strings, numbers or booleans. validate() turns it into typed values or
-raises one ConfigError with every fault. The rules stand in the connector's JSON Schema; jsonschema checks them.
+A config is a flat map of Kafka Connect's keys to strings, numbers or booleans. examine() turns it into typed values and
+finds every fault. The rules stand in the connector's JSON Schema; jsonschema checks them.
 Tested in tests/connect/test_spec.py.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any, Final, Literal
@@ -76,11 +76,13 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Validated:
-    """A config that holds: every field of the spec with its typed value, and what should be told to the user."""
+class Examined:
+    """A config as far as it holds. faulty: fields with a fault, which have their default here, or no value."""
 
     values: Mapping[str, Any]
     warnings: tuple[str, ...]
+    faults: tuple[str, ...]
+    faulty: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,43 +110,52 @@ class ConnectorSpec:
             "required": [field.name for field in self.fields if field.default is REQUIRED],
         }
 
-    def validate(self, config: Mapping[str, Any]) -> Validated:
-        """Typed values of all fields, defaults filled in.
+    def examine(self, config: Mapping[str, Any], is_known: Callable[[str], bool] = lambda _: False) -> Examined:
+        """Typed values of all fields, defaults filled in, and every fault. A faulty field has its default.
 
-        Raises ConfigError with one fault for each wrong, missing or misspelt key.
+        is_known: whether a key that is no field has a meaning to the caller.
         """
         by_name = {field.name: field for field in self.fields}
         typed = {key: _typed(value, by_name[key]) for key, value in config.items() if key in by_name}
-        faults = [self._fault(error, config) for error in Draft202012Validator(self.json_schema()).iter_errors(typed)]
-        unknown = [key for key in config if key not in by_name and not key.startswith(self.prefixes)]
+        errors = list(Draft202012Validator(self.json_schema()).iter_errors(typed))
+        faults = [self._fault(error, config) for error in errors]
+        faulty = {self._field_of(error).name for error in errors}
+        others = [key for key in config if key not in by_name]
+        unknown = [key for key in others if not key.startswith(self.prefixes) and not is_known(key)]
         warnings = []
         for key in unknown:
             near = _nearest(key, by_name)
             if near:
                 faults.append(f"{self.name}: {key} is not a field of {self.name}; did you mean {near}?")
+                faulty.add(near)
             else:
                 warnings.append(f"{self.name}: {key} is not a field of {self.name} and has no effect")
-        if faults:
-            raise ConfigError(sorted(faults))
-        defaults = {field.name: field.default for field in self.fields if field.name not in typed}
-        passed_through = {key: value for key, value in config.items() if key not in by_name and key not in unknown}
-        return Validated(defaults | passed_through | typed, tuple(warnings))
+        defaults = {field.name: field.default for field in self.fields if field.default is not REQUIRED}
+        passed_through = {key: config[key] for key in others if key not in unknown}
+        good = {key: value for key, value in typed.items() if key not in faulty}
+        return Examined(defaults | passed_through | good, tuple(warnings), tuple(sorted(faults)), frozenset(faulty))
 
-    def hidden(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The config as it may be printed: secrets replaced."""
-        secrets = {field.name for field in self.fields if field.secret}
-        return {key: SECRET_SHOWN_AS if key in secrets else value for key, value in config.items()}
+    def validate(self, config: Mapping[str, Any]) -> Examined:
+        """As examine(). Raises ConfigError with one fault for each wrong, missing or misspelt key."""
+        examined = self.examine(config)
+        if examined.faults:
+            raise ConfigError(examined.faults)
+        return examined
 
-    def _fault(self, error: Any, config: Mapping[str, Any]) -> str:
+    def _field_of(self, error: Any) -> Field:
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             name = next(name for name in missing if f"'{name}'" in error.message)
-            field = next(field for field in self.fields if field.name == name)
-            return f"{self.name}: {name} is required: {field.doc}"
-        name = str(error.absolute_path[0])
-        field = next(field for field in self.fields if field.name == name)
-        shown = SECRET_SHOWN_AS if field.secret else repr(config[name])
-        return f"{self.name}: {name}={shown}: {_rule(error)}; {field.doc}"
+        else:
+            name = str(error.absolute_path[0])
+        return next(field for field in self.fields if field.name == name)
+
+    def _fault(self, error: Any, config: Mapping[str, Any]) -> str:
+        field = self._field_of(error)
+        if error.validator == "required":
+            return f"{self.name}: {field.name} is required: {field.doc}"
+        shown = SECRET_SHOWN_AS if field.secret else repr(config[field.name])
+        return f"{self.name}: {field.name}={shown}: {_rule(error)}; {field.doc}"
 
 
 def _nearest(key: str, known: Iterable[str], likeness: float = NEAR_MISS) -> str | None:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Sequence
 
+from ...core.client.admin_values import NewTopic
+from ...core.client.client import Client
 from ...core.client.producer import Producer
 from ...core.errors import MillstreamError
 from ...core.records import Records
@@ -27,6 +29,13 @@ class DeadLetters:
         self._name = deployment.name
         self._progress = progress
         self._producer = producer
+
+    async def make_topic(self, client: Client) -> None:
+        """Create the dead-letter topic where there is none, with one partition, as Kafka Connect does."""
+        topic = self._values["errors.deadletterqueue.topic.name"]
+        if topic and self._values["errors.tolerance"] == "all":
+            new = NewTopic(topic, 1, self._values["errors.deadletterqueue.topic.replication.factor"])
+            await client.admin.create_topics([new], exist_ok=True)
 
     async def take(self, records: Records, failures: Sequence[Failure]) -> None:
         """Raises ConversionFailed for the first failure when none is tolerated."""

@@ -3,16 +3,18 @@
 import glob
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import ConfigError
 from ..api import SinkConnector, SourceConnector
-from ..common_fields import WITHOUT_EFFECT
 from ..converters.choice import value_converter
+from ..kafka_keys import is_known, refuse, told
+from ..overrides import Overrides, overrides
 from ..registry import Connector, find
+from ..spec import Examined
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Deployment:
     name: str
     connector: Connector
     values: Mapping[str, Any]
+    overrides: Overrides
     warnings: tuple[str, ...]
     origin: str
 
@@ -82,22 +85,44 @@ def _deploy_one(path: Path, document: Any) -> Deployment:
     if "connector.class" not in config:
         raise ConfigError("connector.class is required: which connector this is, such as files or filesystem")
     connector = find(str(config["connector.class"]))
-    validated = connector.spec.validate(_relative_to_file(config, path))
-    values = validated.values
+    examined = connector.spec.examine(_relative_to_file(config, path), is_known)
+    faults = [*examined.faults, *_faults_together(connector, examined)]
+    parsed = Overrides({}, {})
+    try:
+        parsed = overrides(examined.values, connector.spec.kind)
+    except ConfigError as error:
+        faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    kind, title = connector.spec.kind, connector.spec.name
+    remarks = [f"{title}: {sentence}" for sentence in (*told(config, kind), *parsed.warnings)]
+    warnings = (*examined.warnings, *remarks)
+    return Deployment(examined.values["name"], connector, examined.values, parsed, warnings, str(path))
+
+
+def _faults_together(connector: Connector, examined: Examined) -> list[str]:
+    """What is wrong with fields taken together. What only follows from a faulty field is left out."""
+    values = examined.values
+    checks: list[Callable[[], object]] = [lambda: refuse(values, connector.spec.kind)]
     if isinstance(connector, SinkConnector):
-        _check_topics(values)
-        value_converter(values)
-        connector.make_task(values)
+        sink = connector
+        checks += [lambda: _check_topics(values), lambda: value_converter(values), lambda: sink.make_task(values)]
     else:
-        connector.make_task(connector.split(values, 1)[0])
-    if values["transforms"]:
-        raise ConfigError("transforms: transforms are not there yet (docs/not_done.md): leave the key out")
-    idle = [key for key in WITHOUT_EFFECT if key in config]
-    warnings = (
-        *validated.warnings,
-        *(f"{connector.spec.name}: {key} is accepted and has no effect here" for key in idle),
-    )
-    return Deployment(values["name"], connector, values, warnings, str(path))
+        source = connector
+        checks += [lambda: source.make_task(source.split(values, 1)[0])]
+    if any(field.name not in values for field in connector.spec.fields):
+        checks.pop()  # a task is not made without what it requires
+    faults: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            faults += [fault for fault in error.faults if not any(_speaks_of(fault, name) for name in examined.faulty)]
+    return faults
+
+
+def _speaks_of(fault: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", fault) is not None
 
 
 def _check_topics(values: Mapping[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """Committed offsets of source connectors, in Kafka Connect's offsets topic with Kafka Connect's records. Shell.
 
 Key: `["connector", {source partition}]`, value: the source offset, both JSON. They are produced in the same transaction
-as the rows that they cover. Tested in tests/connect/test_source_runner.py.
+as the rows that they cover. Tested in tests/connect/test_offsets.py.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,6 +19,10 @@ from ...core.client.config import consumer_config
 from ...core.errors import CorruptRecords
 from ..api import SourceBatch, SourceKey, SourceOffset
 from .config import WorkerConfig
+
+log = logging.getLogger(__name__)
+
+SHOWN_BYTES = 100
 
 
 def encoded(value: Any) -> bytes:
@@ -48,14 +54,22 @@ async def ensure_topic(client: Client, config: WorkerConfig) -> None:
     await client.admin.create_topics([topic], exist_ok=True)
 
 
-async def read_topic(client: Client, topic: str) -> dict[bytes, bytes]:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The newest value of a key, and where it stands."""
+
+    value: bytes
+    place: str
+
+
+async def read_topic(client: Client, topic: str) -> dict[bytes, Stored]:
     """The last committed value of each key of a compacted topic.
 
     Waits for open transactions of other connectors to end: what we committed after they began stands behind them.
     """
     cluster = await client.topics([topic])
     partitions = [(topic, number) for number in cluster.topics[topic].partitions]
-    latest: dict[bytes, bytes] = {}
+    latest: dict[bytes, Stored] = {}
     settings = {"isolation.level": "read_committed", "auto.offset.reset": "earliest"}
     async with client.consumer(consumer_config(settings)) as consumer:
         ends = await consumer.end_offsets(partitions, isolation="read_uncommitted")
@@ -68,29 +82,78 @@ async def read_topic(client: Client, topic: str) -> dict[bytes, bytes]:
                     if row.value is None:
                         latest.pop(row.key or b"", None)
                     else:
-                        latest[row.key or b""] = row.value
+                        place = f"{topic}-{records.partition} offset {row.offset}"
+                        latest[row.key or b""] = Stored(row.value, place)
             for key in list(left):
                 if await consumer.position(key) >= ends[key]:
                     left.discard(key)
     return latest
 
 
+class OffsetsTopic:
+    """The topic of one worker. Records in it that are no source offsets are passed over, and told of once."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.name = name
+        self._client = client
+        self._told: set[str] = set()
+
+    async def read(self, connector: str) -> "StoredOffsets":
+        """What this connector has committed. Raises CorruptRecords for an offset of its own that cannot be read."""
+        offsets: list[tuple[SourceKey, SourceOffset]] = []
+        foreign: list[str] = []
+        for key, stored in (await read_topic(self._client, self.name)).items():
+            found = _source_partition(key)
+            if found is None:
+                foreign.append(f'{stored.place}: key {_shown(key)} is not ["connector", {{source partition}}]')
+                continue
+            name, partition = found
+            offset = _json_object(stored.value)
+            if offset is not None:
+                offsets += [(partition, offset)] if name == connector else []
+                continue
+            fault = f"{stored.place}: {_shown(stored.value)} is not a source offset of {name}, a JSON object"
+            if name == connector:
+                raise CorruptRecords(
+                    f"{fault}; to go on without it would read {json.dumps(partition)} again from its beginning: "
+                    f"write the right offset for this key, or null to begin anew"
+                )
+            foreign.append(fault)
+        self._tell(foreign)
+        return StoredOffsets(offsets)
+
+    def _tell(self, foreign: Sequence[str]) -> None:
+        new = [fault for fault in foreign if fault not in self._told]
+        self._told.update(new)
+        if new:
+            others = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
+            log.warning("a record that is no source offset is passed over: %s%s", new[0], others)
+
+
 class StoredOffsets:
-    """The OffsetReader of one connector, from what was committed when its task started."""
+    """The OffsetReader of one connector: what was committed when its task started."""
 
-    def __init__(self, connector: str, latest: Mapping[bytes, bytes]) -> None:
-        self._offsets: dict[bytes, tuple[SourceKey, SourceOffset]] = {}
-        for key, value in latest.items():
-            try:
-                name, partition = json.loads(key)
-                if name == connector:
-                    self._offsets[encoded(partition)] = (partition, json.loads(value))
-            except (ValueError, TypeError) as error:
-                raise CorruptRecords(f"offsets topic: {key!r} = {value!r} is not a source offset: {error}") from error
-
-    async def read(self, partitions: Sequence[SourceKey]) -> Sequence[SourceOffset | None]:
-        found = (self._offsets.get(encoded(partition)) for partition in partitions)
-        return [pair[1] if pair else None for pair in found]
+    def __init__(self, offsets: Sequence[tuple[SourceKey, SourceOffset]]) -> None:
+        self._offsets = {encoded(partition): (partition, offset) for partition, offset in offsets}
 
     async def read_all(self) -> Sequence[tuple[SourceKey, SourceOffset]]:
         return list(self._offsets.values())
+
+
+def _source_partition(key: bytes) -> tuple[str, SourceKey] | None:
+    try:
+        return msgspec.json.decode(key, type=tuple[str, dict[str, Any]])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _json_object(value: bytes) -> SourceOffset | None:
+    try:
+        return msgspec.json.decode(value, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _shown(data: bytes) -> str:
+    cut = "..." if len(data) > SHOWN_BYTES else ""
+    return repr(data[:SHOWN_BYTES].decode(errors="replace")) + cut

@@ -7,11 +7,10 @@ what it has, keeps its place in the group, and goes on by itself. Tested in test
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ...core.client.client import Client
-from ...core.client.config import consumer_config, producer_config
 from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
 from ...core.records import Records
 from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
@@ -20,18 +19,13 @@ from ..converters.converter import Converter, Failure
 from .dead_letters import DeadLetters
 from .deployment import Deployment
 from .progress import TaskProgress
+from .quiet import Quiet, missing
 from .restart import backoff_ms
-from .source_runner import wait_for
+from .waiting import Stopped, unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CONSUMER_OVERRIDE = "consumer.override."
-CONSUMER_DEFAULTS = {
-    "auto.offset.reset": "earliest",
-    "isolation.level": "read_committed",
-    "max.partition.fetch.bytes": 8_388_608,
-}
 POLL_BYTES = 16_777_216
 IDLE_POLL_MS = 500
 
@@ -62,23 +56,18 @@ class SinkRunner:
         self._committed: dict[TopicPartition, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        values = self._deployment.values
-        overrides = {
-            key.removeprefix(CONSUMER_OVERRIDE): value
-            for key, value in values.items()
-            if key.startswith(CONSUMER_OVERRIDE)
-        }
+        overrides = self._deployment.overrides
         group = f"connect-{self._deployment.name}"
         # A static member: the successor of a killed process takes its place at once, not after its session has ended.
-        member = {"group.instance.id": f"{group}-{self._progress.task}"}
-        settings = CONSUMER_DEFAULTS | member | overrides | {"group.id": group}
+        settings = overrides.consumer_config(group_id=group, group_instance_id=f"{group}-{self._progress.task}")
         async with (
-            self._client.consumer(consumer_config(settings)) as consumer,
-            self._client.producer(producer_config({})) as producer,
+            self._client.consumer(settings) as consumer,
+            self._client.producer(overrides.producer_config()) as producer,
         ):
             self._consumer = consumer
             self._stop = stop
             self._dead_letters = DeadLetters(self._deployment, self._progress, producer)
+            await self._unless_stopped(self._dead_letters.make_topic(self._client), "the dead-letter topic")
             await self._task.start(
                 SinkContext(self._deployment.name, self._progress.task, self._client.clock, self._bounded)
             )
@@ -91,8 +80,14 @@ class SinkRunner:
         values = self._deployment.values
         topics = re.compile(values["topics.regex"]) if values["topics.regex"] else values["topics"]
         self._consumer.subscribe(topics, self._assigned, self._revoked)
-        while not self._stop.is_set():
-            await self._step(IDLE_POLL_MS)
+        quiet = Quiet(self._client, self._deployment, self._progress)
+        try:
+            while not self._stop.is_set():
+                await self._step(IDLE_POLL_MS)
+                if quiet.is_due():
+                    await self._unless_stopped(quiet.look(), "the topics' metadata")
+        except Stopped as error:
+            log.info("%s: %s", self._deployment.name, error)
         await self._finish_in_time()
 
     async def _run_bounded(self) -> None:
@@ -101,23 +96,38 @@ class SinkRunner:
         There now is also what stands in open transactions: one that was just committed still looks open on a Kafka,
         whose coordinator answers before it has written the markers.
         """
-        partitions = await self._partitions()
-        mine = partitions[self._progress.task :: self._deployment.tasks_max]
-        ends = await self._consumer.end_offsets(mine, isolation="read_uncommitted")
-        self._consumer.assign(dict.fromkeys(mine))
-        await self._assigned(mine)
-        left = set(mine)
-        while left and not self._stop.is_set():
-            for partition in list(left):
-                if await self._consumer.position(partition) >= ends[partition]:
-                    left.discard(partition)
-                    self._consumer.pause([partition])
-            if left:
-                await self._step(IDLE_POLL_MS, ends)
+        try:
+            await self._read_to_ends()
+        except Stopped as error:
+            log.info("%s: %s", self._deployment.name, error)
         if self._stop.is_set():
             await self._finish_in_time()
         else:
             await self._commit(await self._until_ready(self._task.finish))
+
+    async def _read_to_ends(self) -> None:
+        partitions = await self._unless_stopped(self._partitions(), "the topics' metadata")
+        mine = partitions[self._progress.task :: self._deployment.tasks_max]
+        ends = await self._unless_stopped(
+            self._consumer.end_offsets(mine, isolation="read_uncommitted"), "the ends of the topics"
+        )
+        self._consumer.assign(dict.fromkeys(mine))
+        await self._assigned(mine)
+        left = set(mine)
+        while left and not self._stop.is_set():
+            reached = await self._unless_stopped(self._reached(left, ends), "positions and open transactions")
+            self._consumer.pause(reached)
+            left.difference_update(reached)
+            if left:
+                await self._step(IDLE_POLL_MS, ends)
+
+    async def _reached(
+        self, partitions: Collection[TopicPartition], ends: Mapping[TopicPartition, int]
+    ) -> list[TopicPartition]:
+        return [key for key in partitions if await self._consumer.position(key) >= ends[key]]
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T], waiting_for: str) -> T:
+        return await unless_stopped(self._stop, work, waiting_for=waiting_for)
 
     async def _partitions(self) -> list[TopicPartition]:
         values = self._deployment.values
@@ -125,8 +135,10 @@ class SinkRunner:
         if pattern:
             names = [name for name in await self._client.admin.list_topics() if re.fullmatch(pattern, name)]
         else:
-            there = set(await self._client.admin.list_topics())
+            there = await self._client.admin.list_topics(internal=True)
             names = [name for name in values["topics"] if name in there]
+            for topic in sorted(set(values["topics"]).difference(there)) if self._progress.task == 0 else ():
+                log.warning("%s: %s; nothing is read from it", self._deployment.name, missing(topic, there))
         if not names:
             return []
         cluster = await self._client.topics(names)
@@ -140,10 +152,17 @@ class SinkRunner:
         polled = [(number, one) for number, one in polled if one.num_rows]
         if polled:
             batches = [(number, await self._convert(one)) for number, one in polled]
-            await self._until_ready(lambda: self._task.put([b for number, b in batches if self._is_current(number, b)]))
-            self._progress.rows += sum(one.num_rows for _, one in polled)
-            self._progress.bytes += sum(one.columns.nbytes for _, one in polled)
+            taken = await self._until_ready(lambda: self._put(batches))
+            self._progress.rows += sum(batch.records.num_rows for batch in taken)
+            self._progress.bytes += sum(batch.records.columns.nbytes for batch in taken)
         await self._commit(await self._until_ready(self._task.pre_commit))
+
+    async def _put(self, batches: Sequence[tuple[int, SinkBatch]]) -> list[SinkBatch]:
+        """Hand over those whose partition was not closed since they were read; returns them."""
+        current = [batch for number, batch in batches if self._is_current(number, batch)]
+        if current:
+            await self._task.put(current)
+        return current
 
     async def _poll(self, wait_ms: int, bytes_max: int | None = None) -> list[tuple[int, Records]]:
         """Records, each with the number of the opening of its partition that it was read in."""
@@ -164,6 +183,11 @@ class SinkRunner:
 
     async def _until_ready(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, however long the destination is down; the group keeps its member meanwhile."""
+        return await self._until_it_works(call, "the destination is not ready", self._wait_in_group)
+
+    async def _until_it_works(
+        self, call: Callable[[], Awaitable[T]], told: str, wait: Callable[[int], Awaitable[None]]
+    ) -> T:
         attempt = 0
         while True:
             try:
@@ -176,12 +200,11 @@ class SinkRunner:
                     error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, self._first_wait_ms, 30_000)
                 )
                 self._progress.waiting_for = str(error)
-                log.warning(
-                    "%s: the destination is not ready, next try in %d ms: %s", self._deployment.name, wait_ms, error
-                )
-                await self._wait_in_group(wait_ms)
+                log.warning("%s: %s, next try in %d ms: %s", self._deployment.name, told, wait_ms, error)
+                await wait(wait_ms)
             else:
-                self._progress.waiting_for = ""
+                if attempt:
+                    self._progress.waiting_for = ""
                 return result
 
     @property
@@ -204,27 +227,17 @@ class SinkRunner:
         for partition in partitions:
             self._openings += 1
             self._opened[partition] = self._openings
-        committed = await self._consumer.committed(partitions)
+        committed = await self._unless_stopped(self._consumer.committed(partitions), "the group's offsets")
         for partition, offset in resume.items():
             known = committed[partition]
             if known is None or known.offset < offset:
                 self._consumer.seek(partition, offset)
 
     async def _until_open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        attempt = 0
-        while True:
-            try:
-                return await self._task.open(partitions)
-            except Retriable as error:
-                if self._stop.is_set():
-                    raise
-                attempt += 1
-                wait_ms = (
-                    error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, self._first_wait_ms, 30_000)
-                )
-                self._progress.waiting_for = str(error)
-                log.warning("%s: cannot open partitions, next try in %d ms: %s", self._deployment.name, wait_ms, error)
-                await wait_for(self._stop, wait_ms)
+        """Within a rebalance, so that the group cannot be polled meanwhile."""
+        return await self._until_it_works(
+            lambda: self._task.open(partitions), "cannot open partitions", lambda ms: wait_for(self._stop, ms)
+        )
 
     async def _revoked(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:

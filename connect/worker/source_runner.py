@@ -11,16 +11,16 @@ from typing import Any
 
 from ...core.client.admin_values import NewTopic
 from ...core.client.client import Client
-from ...core.client.config import producer_config
 from ...core.client.producer import Producer
 from ...core.client.tasks import TaskScope
 from ...core.errors import BackOff, Retriable
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
-from .config import WorkerConfig
+from ..kafka_keys import topic_settings
 from .deployment import Deployment
-from .offsets import StoredOffsets, offset_rows, read_topic
+from .offsets import OffsetsTopic, StoredOffsets, offset_rows
 from .progress import TaskProgress
 from .restart import backoff_ms
+from .waiting import unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +29,24 @@ TRANSACTION_BYTES = 32 * 1024 * 1024
 TRANSACTION_MS = 200
 QUIET_MS = 10
 COMMIT_ATTEMPTS_MAX = 20
-PRODUCER_OVERRIDE = "producer.override."
-PRODUCER_DEFAULTS = {"buffer.memory": 134_217_728}
 
 
 class SourceRunner:
     """`run()` lives until the task is exhausted, the worker stops, or something fails."""
 
     def __init__(
-        self, client: Client, worker: WorkerConfig, deployment: Deployment, progress: TaskProgress, *, bounded: bool
+        self,
+        client: Client,
+        group_id: str,
+        offsets_topic: OffsetsTopic,
+        deployment: Deployment,
+        progress: TaskProgress,
+        *,
+        bounded: bool,
     ) -> None:
         self._client = client
-        self._worker = worker
+        self._group_id = group_id
+        self._offsets_topic = offsets_topic
         self._deployment = deployment
         self._progress = progress
         self._bounded = bounded
@@ -50,17 +56,12 @@ class SourceRunner:
         name, number = self._deployment.name, self._progress.task
         connector = self._deployment.connector
         assert isinstance(connector, SourceConnector)
-        transactional_id = f"{self._worker.group_id}-{name}-{number}"
-        overrides = {
-            key.removeprefix(PRODUCER_OVERRIDE): value
-            for key, value in config.items()
-            if key.startswith(PRODUCER_OVERRIDE)
-        }
-        settings = producer_config(PRODUCER_DEFAULTS | overrides | {"transactional.id": transactional_id})
+        transactional_id = f"{self._group_id}-{name}-{number}"
+        settings = self._deployment.overrides.producer_config(transactional_id=transactional_id)
         async with self._client.producer(settings) as producer, TaskScope() as scope:
-            await producer.init_transactions()
-            stored = await read_topic(self._client, self._worker.offset_storage_topic)
-            offsets = StoredOffsets(name, stored)
+            offsets = await unless_stopped(
+                stop, self._fence_and_read(producer), waiting_for=f"the offsets in {self._offsets_topic.name}"
+            )
             task = connector.make_task(config)
             await task.start(SourceContext(name, number, offsets, self._client.clock, self._bounded))
             ahead = _PollAhead(task, scope)
@@ -73,6 +74,14 @@ class SourceRunner:
             finally:
                 await ahead.settle()
                 await task.stop()
+
+    async def _fence_and_read(self, producer: Producer) -> StoredOffsets:
+        """The offsets of this connector, once no older life of this task can move them any more."""
+        await producer.init_transactions()
+        self._progress.waiting_for = f"open transactions in {self._offsets_topic.name}"
+        stored = await self._offsets_topic.read(self._deployment.name)
+        self._progress.waiting_for = ""
+        return stored
 
     async def _one_transaction(
         self, ahead: "_PollAhead", producer: Producer, batches: Sequence[SourceBatch]
@@ -97,7 +106,7 @@ class SourceRunner:
                 batches = await ahead.take_if_ready(QUIET_MS)
             columns = offset_rows(self._deployment.name, handed_over)
             if columns is not None:
-                await producer.send(self._worker.offset_storage_topic, columns)
+                await producer.send(self._offsets_topic.name, columns)
             await self._commit(producer)
         except Retriable:
             await producer.abort()
@@ -147,7 +156,10 @@ class SourceRunner:
         values = self._deployment.values
         partitions = values["topic.creation.default.partitions"]
         new = NewTopic(
-            topic, -1 if partitions is None else partitions, values["topic.creation.default.replication.factor"]
+            topic,
+            -1 if partitions is None else partitions,
+            values["topic.creation.default.replication.factor"],
+            topic_settings(values),
         )
         await self._client.admin.create_topics([new], exist_ok=True)
         self._known_topics.add(topic)
@@ -196,12 +208,3 @@ class _PollAhead:
             return await self._task.poll()
         except Retriable as error:  # for take(): raised here it would end the whole life
             return error
-
-
-async def wait_for(event: asyncio.Event, wait_ms: float) -> None:
-    """Until the event is set, at most `wait_ms`."""
-    try:
-        async with asyncio.timeout(wait_ms / 1000):
-            await event.wait()
-    except TimeoutError:
-        return

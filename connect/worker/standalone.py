@@ -12,11 +12,12 @@ from ..api import SourceConnector
 from .config import WorkerConfig
 from .dead_letters import ConversionFailed
 from .deployment import Deployment, task_configs
-from .offsets import ensure_topic
+from .offsets import OffsetsTopic, ensure_topic
 from .progress import TaskProgress, WorkerProgress
 from .restart import RestartPolicy
 from .sink_runner import SinkRunner, TakenOver
-from .source_runner import SourceRunner, wait_for
+from .source_runner import SourceRunner
+from .waiting import Stopped, unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Standalone:
         self._client = client
         self._deployments = deployments
         self._worker = worker or WorkerConfig()
+        self._offsets = OffsetsTopic(client, self._worker.offset_storage_topic)
         self._bounded = bounded
         self._progress = progress or WorkerProgress()
 
@@ -51,7 +53,11 @@ class Standalone:
             for warning in deployment.warnings:
                 log.warning("%s: %s", deployment.origin, warning)
         if any(deployment.kind == "source" for deployment in self._deployments):
-            await ensure_topic(self._client, self._worker)
+            try:
+                await unless_stopped(stop, ensure_topic(self._client, self._worker), waiting_for="the offsets topic")
+            except Stopped as error:
+                log.info("nothing was started: %s", error)
+                return
         async with TaskScope() as scope:
             tasks = [
                 scope.start(self._supervise(deployment, config, progress, stop), name=f"{deployment.name}-{number}")
@@ -69,9 +75,9 @@ class Standalone:
         self, deployment: Deployment, config: Mapping[str, Any], progress: TaskProgress, stop: asyncio.Event
     ) -> Callable[[], Coroutine[Any, Any, None]]:
         if isinstance(deployment.connector, SourceConnector):
-            return lambda: SourceRunner(self._client, self._worker, deployment, progress, bounded=self._bounded).run(
-                config, stop
-            )
+            return lambda: SourceRunner(
+                self._client, self._worker.group_id, self._offsets, deployment, progress, bounded=self._bounded
+            ).run(config, stop)
         return lambda: SinkRunner(
             self._client,
             deployment,
@@ -94,6 +100,8 @@ class Standalone:
                 progress.state = "STOPPED" if stop.is_set() else "DONE"
                 return
             except PERMANENT as error:
+                log.error("%s task %d failed for good: %s", deployment.name, progress.task, error)
+                log.info("where it failed", exc_info=error)
                 progress.state, progress.error = "FAILED", str(error)
                 return
             except Exception as error:  # the outermost loop of a task: whatever it was, the other tasks go on

@@ -1,0 +1,116 @@
+"""The first Ctrl-C ends whatever a task waits for: an open transaction, a position, the destination."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from connect.worlds import Destination, cluster, create, sink, source, until, write
+
+from millstream.connect.worker.progress import WorkerProgress
+from millstream.connect.worker.standalone import Standalone
+from millstream.connect.worker.waiting import Stopped, unless_stopped
+from millstream.core.client.client import Client
+from millstream.core.client.config import producer_config
+
+SOON_S = 10  # The transactions of these tests stay open for 60 s.
+
+
+async def hang(client: Client, topic: str, began: asyncio.Event, end: asyncio.Event) -> None:
+    """A transaction on `topic` that stays open."""
+    async with client.producer(producer_config({"transactional.id": "hangs"})) as producer:
+        await producer.init_transactions()
+        producer.begin()
+        await producer.produce(topic, b"v", b"[1]")
+        await producer.flush()
+        began.set()
+        await end.wait()
+        await producer.abort()
+
+
+async def test_a_source_that_waits_for_a_hanging_transaction_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    stop, began, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    progress = WorkerProgress()
+    async with cluster(tmp_path) as client, asyncio.TaskGroup() as group:
+        await create(client, "connect-offsets")
+        group.create_task(hang(client, "connect-offsets", began, end))
+        await began.wait()
+        worker = Standalone(client, [source("src", ["a"], "lines")], progress=progress)
+        running = group.create_task(worker.run(stop))
+        await until(lambda: any("connect-offsets" in task.waiting_for for task in progress.tasks))
+
+        stop.set()
+        async with asyncio.timeout(SOON_S):
+            await running
+        end.set()
+
+    assert [(task.state, task.rows) for task in progress.tasks] == [("STOPPED", 0)]
+
+
+async def test_a_bounded_sink_that_waits_for_a_position_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    """Records of the hanging transaction were there at the start, so the run waits for its end, after the others."""
+    stop, began, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    progress, destination = WorkerProgress(), Destination()
+    async with cluster(tmp_path) as client, asyncio.TaskGroup() as group:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"a"), (None, b"b")])
+        group.create_task(hang(client, "lines", began, end))
+        await began.wait()
+        worker = Standalone(client, [sink("lake", destination, "lines")], progress=progress, bounded=True)
+        running = group.create_task(worker.run(stop))
+        await until(lambda: destination.count == 2)
+
+        stop.set()
+        async with asyncio.timeout(SOON_S):
+            await running
+        end.set()
+
+    assert [(task.state, task.rows) for task in progress.tasks] == [("STOPPED", 2)]
+    assert destination.rows == {("lines", 0): [0, 1]}
+
+
+async def test_a_bounded_sink_ends_while_the_group_s_offsets_are_pending(tmp_path: Path) -> None:
+    """Offsets that stand in an open transaction are not known before it ends."""
+    stop, end = asyncio.Event(), asyncio.Event()
+    progress, destination = WorkerProgress(), Destination()
+    pending = asyncio.Event()
+
+    async def hold(client: Client) -> None:
+        from millstream.core.client.offsets import GroupMetadata
+
+        async with client.producer(producer_config({"transactional.id": "holds"})) as producer:
+            await producer.init_transactions()
+            producer.begin()
+            await producer.send_offsets({("lines", 0): 1}, GroupMetadata("connect-lake"))
+            pending.set()
+            await end.wait()
+            await producer.abort()
+
+    async with cluster(tmp_path) as client, asyncio.TaskGroup() as group:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"a"), (None, b"b")])
+        group.create_task(hold(client))
+        await pending.wait()
+        worker = Standalone(client, [sink("lake", destination, "lines")], progress=progress, bounded=True)
+        running = group.create_task(worker.run(stop))
+        await until(lambda: ("open", (("lines", 0),)) in destination.events)
+
+        stop.set()
+        async with asyncio.timeout(SOON_S):
+            await running
+        end.set()
+
+    assert [task.state for task in progress.tasks] == ["STOPPED"]
+
+
+async def test_what_is_done_before_the_stop_has_its_result_and_a_failure_comes_out_as_it_is() -> None:
+    stop = asyncio.Event()
+
+    async def fails() -> None:
+        raise ValueError("as it is")
+
+    assert await unless_stopped(stop, asyncio.sleep(0, "done"), waiting_for="x") == "done"
+    with pytest.raises(ValueError, match="as it is"):
+        await unless_stopped(stop, fails(), waiting_for="x")
+    stop.set()
+    with pytest.raises(Stopped, match="while it waited for the lake"):
+        await unless_stopped(stop, asyncio.sleep(60), waiting_for="the lake")

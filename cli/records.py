@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 from ..core.records import Records
 from ..embedded import open_client
 from .console import run_async, say
+from .topics import existing
 
 BATCH_BYTES = 1 << 20
 
@@ -81,7 +82,7 @@ def consume_records(server: str, reading: Reading, *, as_json: bool) -> None:
 
 async def _consume(client: Client, reading: Reading, *, as_json: bool) -> None:
     isolation = "read_committed" if reading.read_committed else "read_uncommitted"
-    cluster = await client.topics([reading.topic], timeout_ms=10_000)
+    cluster = await existing(client, [reading.topic])
     numbers = sorted(cluster.topics[reading.topic].partitions)
     if reading.partition >= 0 and reading.partition not in numbers:
         raise ConfigError(

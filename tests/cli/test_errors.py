@@ -136,3 +136,24 @@ def test_wrong_broker_settings_are_all_named(tmp_path: Path, millstream: Run) ->
 
     refused(result, "did you mean num.partitions", "log.segment.bytes='x'")
     assert not (tmp_path / "d").exists()
+
+
+def test_a_topic_that_is_not_there_is_named_with_those_that_may_be_meant(tmp_path: Path, millstream: Run) -> None:
+    data = f"embedded:{tmp_path / 'data'}"
+    assert millstream("topics", "create", "access-logs", "traffic", "-b", data).returncode == 0
+
+    for command in (["consume"], ["topics", "describe"], ["topics", "delete"]):
+        refused(
+            millstream(*command, "acess-logs", "-b", data),
+            "topic 'acess-logs' does not exist; did you mean access-logs?",
+            "millstream topics list",
+        )
+    refused(millstream("consume", "nope", "-b", data), "topic 'nope' does not exist; see", "millstream topics list")
+
+
+def test_a_wrong_override_is_named_before_anything_starts(folder: Path, millstream: Run) -> None:
+    wrong = {"consumer.override.enable.auto.commit": "true", "producer.override.linger.ms": "soon"}
+    (folder / "lake.json").write_text(json.dumps(SINK | wrong))
+
+    refused(millstream("up", str(folder), "--to-end"), "enable.auto.commit='true'", "linger.ms='soon'")
+    assert not (folder / "data").exists()

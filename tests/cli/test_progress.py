@@ -1,0 +1,30 @@
+"""What shows progress belongs to the run: a mistake in it ends the run with its error instead of going unseen."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from millstream.cli import progress
+from millstream.embedded import Pipelines
+
+
+def test_a_failure_while_showing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown_rows = progress.snapshot
+    calls: list[int] = []
+
+    def fails_once(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ZeroDivisionError("in the table")
+        return shown_rows(*arguments)
+
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0)
+    monkeypatch.setattr(progress, "snapshot", fails_once)
+
+    async def run() -> None:
+        async with progress.shown(Pipelines()):
+            await asyncio.sleep(60)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())

@@ -1,0 +1,31 @@
+"""A store that hangs while it is opened is given up after the deadline of a call."""
+
+import threading
+from typing import Any
+
+import fsspec
+import pytest
+
+from millstream.core.errors import Retriable
+from millstream.core.filesystems.filesystem import open_filesystem
+
+
+class Hanging(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """Asks for a session as soon as it is made, and gets no answer."""
+
+    protocol = "hanging"
+    cachable = False
+    released = threading.Event()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.released.wait(30)
+
+
+def test_opening_a_store_that_does_not_answer_has_the_deadline_of_a_call() -> None:
+    fsspec.register_implementation("hanging", Hanging, clobber=True)
+    try:
+        with pytest.raises(Retriable, match=r"hanging://lake did not answer within 0\.2 s"):
+            open_filesystem("hanging://lake", {}, timeout_s=0.2)
+    finally:
+        Hanging.released.set()

@@ -7,6 +7,7 @@ TransactionLogConfig of Kafka 4.3.1.
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,8 @@ TOPIC_DEFAULTS: dict[str, tuple[str, int]] = {
 """Broker setting -> the topic setting that it is the default of, and what one of its units is in the topic setting's.
 Where several stand for one topic setting, the finer unit, which comes later here, wins."""
 
+_HOST_AND_PORT = re.compile(r"^(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$")
+
 ALIASES = {"log.dir": "log.dirs", "broker.id": "node.id"}
 """Older name -> the name that is used here."""
 
@@ -81,6 +84,10 @@ class BrokerConfig:
     metrics_listen: str | None = setting(
         "metrics.listen", None, "HOST:PORT for Prometheus' /metrics, /health and /ready; off when not set"
     )
+    slow_request_ms: int = setting(
+        "slow.request.ms", 0, "Log requests that take longer than that beyond the wait they ask for; 0: none",
+        unit="ms", minimum=0,
+    )  # fmt: skip
     node_id: int = setting("node.id", 1, "Number of this broker", minimum=0, maximum=INT_MAX)
     num_partitions: int = setting("num.partitions", 1, "Partitions of a topic created without a number", minimum=1)
     default_replication_factor: int = setting(
@@ -104,6 +111,25 @@ class BrokerConfig:
     )
     log_flush_offset_checkpoint_interval_ms: int = setting(
         "log.flush.offset.checkpoint.interval.ms", 60_000, "How often recovery points are written", unit="ms", minimum=1
+    )
+    log_cleaner_enable: bool = setting("log.cleaner.enable", True, "Whether compacted topics are cleaned")
+    log_cleaner_threads: int = setting("log.cleaner.threads", 1, "Accepted; one thread cleans here", minimum=0)
+    log_cleaner_dedupe_buffer_size: int = setting(
+        "log.cleaner.dedupe.buffer.size", 134_217_728, "Memory for keys while a log is cleaned, 24 bytes each",
+        unit="bytes", minimum=1024,
+    )  # fmt: skip
+    log_cleaner_io_buffer_size: int = setting(
+        "log.cleaner.io.buffer.size", 524_288, "Accepted; the cleaner reads 1 MiB at a time", unit="bytes", minimum=0
+    )
+    log_cleaner_io_buffer_load_factor: float = setting(
+        "log.cleaner.io.buffer.load.factor", 0.9, "How full the memory for keys may become", minimum=0.01, maximum=1
+    )
+    log_cleaner_io_max_bytes_per_second: float = setting(
+        "log.cleaner.io.max.bytes.per.second", 1.7976931348623157e308, "The cleaner reads no faster", unit="bytes",
+        minimum=1,
+    )  # fmt: skip
+    log_cleaner_backoff_ms: int = setting(
+        "log.cleaner.backoff.ms", 15_000, "How long the cleaner rests when there is nothing to do", unit="ms", minimum=0
     )
     max_incremental_fetch_session_cache_slots: int = setting(
         "max.incremental.fetch.session.cache.slots", 1_000, "Fetch sessions that are kept at a time", minimum=0
@@ -194,6 +220,18 @@ class BrokerConfig:
     def advertised_address(self) -> tuple[str, int] | None:
         return self.bound_listeners[0].advertised
 
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Where /metrics is; None for nowhere. Raises ConfigError."""
+        if not self.metrics_listen:
+            return None
+        found = _HOST_AND_PORT.match(self.metrics_listen.strip())
+        if found is None or int(found["port"]) > 65_535:
+            raise ConfigError(
+                f"broker: metrics.listen={self.metrics_listen!r}: must be HOST:PORT, such as 127.0.0.1:9308"
+            )
+        return found["v6"] or found["host"] or "", int(found["port"])
+
     def texts(self) -> dict[str, str | None]:
         """Every setting under its Kafka name, as text, for DescribeConfigs."""
         topic_texts = TOPIC_CONFIG.texts(self.topic_defaults)
@@ -227,7 +265,7 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
     config = None
     try:
         config = BROKER_CONFIG.parse(own)
-        _ = config.bound_listeners
+        _ = config.bound_listeners, config.metrics_address
     except ConfigError as error:
         faults += error.faults
     if faults or config is None:

@@ -4,11 +4,9 @@ Tested in tests/core/broker/test_opening.py.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from ..errors import StorageError
 from ..log.directory import DirectoryConfig, LogDirectory
 from ..log.group_commit import FlushableLog, GroupCommit
 from ..log.partition_log import PartitionLog
@@ -19,6 +17,7 @@ from .cluster import ClusterShell, TopicInfo
 from .config import BrokerConfig
 from .group_log import GroupLog
 from .groups import GroupsShell
+from .housekeeping import cleaning, keep_tidy
 from .internal_topics import OFFSETS_TOPIC, InternalTopic
 from .journal import Journal
 from .tasks import Tasks
@@ -27,34 +26,37 @@ from .transaction_markers import MarkerWriter
 from .transactions import TransactionsShell
 from .waiting import Waiting
 
-LOG = logging.getLogger(__name__)
-
 
 @asynccontextmanager
 async def open_broker(
-    config: BrokerConfig, clock: Clock | None = None, disk: Disk | None = None
+    config: BrokerConfig,
+    clock: Clock | None = None,
+    disk: Disk | None = None,
+    on_sync: Callable[[float], None] | None = None,
 ) -> AsyncIterator[Broker]:
     """A running broker, its logs recovered and its coordinators loaded.
 
+    on_sync: told the seconds of each sync of a log, on another thread.
     Raises ConfigError or StorageError for a directory that cannot be used, DataDirectoryInUse when a process holds it.
     """
     clock = clock or SystemClock()
     waiting = Waiting(asyncio.get_running_loop())
     identity = DirectoryConfig(node_id=config.node_id, defaults=config.topic_defaults)
-    logs = LogDirectory.open(config.log_dirs, disk or RealDisk(), clock, identity)
+    disk = disk or RealDisk()
+    logs = LogDirectory.open(config.log_dirs, disk, clock, identity)
 
     def flushed(log: FlushableLog) -> None:
         assert isinstance(log, PartitionLog)
         waiting.flushed(log)
 
-    commits = GroupCommit(flushed)
+    commits = GroupCommit(flushed, on_sync)
     journal = Journal(commits, waiting, clock)
     try:
         broker = Broker(config, clock, logs, waiting, journal)
         await _load(broker, journal)
         try:
-            async with Tasks() as tasks:
-                tasks.start(_keep_tidy(broker, commits))
+            async with cleaning(broker, disk), Tasks() as tasks:
+                tasks.start(keep_tidy(broker, commits))
                 yield broker
         finally:
             broker.transactions.close()
@@ -85,31 +87,3 @@ async def _load(broker: Broker, journal: Journal) -> None:
         broker.groups.forget_topic(topic.name)
 
     broker.cluster.deleted.append(deleted)
-
-
-async def _keep_tidy(broker: Broker, commits: GroupCommit) -> None:
-    """Deletes old segments, and writes down from where a recovery would have to begin; each in its own interval."""
-    clock, config = broker.clock, broker.config
-    retention_due_ms = clock.monotonic_ms() + config.log_retention_check_interval_ms
-    checkpoint_due_ms = clock.monotonic_ms() + config.log_flush_offset_checkpoint_interval_ms
-    while True:
-        now_ms = clock.monotonic_ms()
-        await asyncio.sleep(max(min(retention_due_ms, checkpoint_due_ms) - now_ms, 0) / 1000)
-        now_ms = clock.monotonic_ms()
-        try:
-            if now_ms >= retention_due_ms:
-                retention_due_ms = now_ms + config.log_retention_check_interval_ms
-                await _delete_old_segments(broker, commits)
-            if now_ms >= checkpoint_due_ms:
-                checkpoint_due_ms = now_ms + config.log_flush_offset_checkpoint_interval_ms
-                await asyncio.to_thread(broker.logs.checkpoint)
-        except StorageError as error:
-            LOG.error("%s", error)
-
-
-async def _delete_old_segments(broker: Broker, commits: GroupCommit) -> None:
-    for log in broker.logs.logs():
-        if log.failure is None and log.delete_old_segments(broker.clock.now_ms()):
-            commits.kick(log)
-            broker.waiting.moved(log)
-        await asyncio.sleep(0)

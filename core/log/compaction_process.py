@@ -5,6 +5,7 @@ before it sends an empty line for the next; the last line of a job says how it e
 its end of the pipe is, this process ends at once. Tested in tests/core/log/test_cleaner.py.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,6 +55,10 @@ class CleaningProcess:
         if process is not None:
             process.kill()
             process.wait()
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                with contextlib.suppress(OSError):  # What was not sent yet cannot be flushed any more.
+                    pipe.close()
 
     def _started(self) -> "subprocess.Popen[str]":
         process = self._process
@@ -78,7 +83,10 @@ def _send(process: "subprocess.Popen[str]", line: str) -> None:
 
 def _received(process: "subprocess.Popen[str]") -> dict[str, Any]:
     assert process.stdout is not None
-    line = process.stdout.readline()
+    try:
+        line = process.stdout.readline()
+    except ValueError:  # Closed by close().
+        line = ""
     if not line:
         raise StorageError("the process that cleans logs has ended; what it did not finish is done again")
     answer: dict[str, Any] = json.loads(line)

@@ -1,0 +1,81 @@
+"""What a broker does beside its requests: old segments deleted, compacted logs cleaned, recovery points written. Shell.
+
+Tested in tests/core/broker/test_housekeeping.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ..errors import StorageError
+from ..log.cleaner import LogCleaner, runner_for
+from ..log.group_commit import GroupCommit
+from ..log.log_cleaning import CleanerSettings
+from ..ports import Disk
+from .broker import Broker
+from .config import BrokerConfig
+
+LOG = logging.getLogger(__name__)
+
+DELETED_FILES_INTERVAL_MS = 10_000
+"""How often .deleted files are looked for whose file.delete.delay.ms is over."""
+
+
+def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
+    limit = config.log_cleaner_io_max_bytes_per_second
+    return CleanerSettings(
+        dedupe_bytes=config.log_cleaner_dedupe_buffer_size,
+        load_factor=config.log_cleaner_io_buffer_load_factor,
+        backoff_ms=config.log_cleaner_backoff_ms,
+        bytes_per_second=limit if limit < 1 << 62 else None,
+    )
+
+
+@asynccontextmanager
+async def cleaning(broker: Broker, disk: Disk) -> AsyncIterator[LogCleaner]:
+    """A running cleaner, unless log.cleaner.enable is false."""
+    settings = cleaner_settings(broker.config)
+    cleaner = LogCleaner(broker.logs, broker.clock, settings, runner_for(disk, settings))
+    if broker.config.log_cleaner_enable:
+        cleaner.start()
+    try:
+        yield cleaner
+    finally:
+        await asyncio.to_thread(cleaner.close)
+
+
+async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
+    """Each task in its own interval, for as long as the broker runs."""
+    clock, config = broker.clock, broker.config
+    intervals = {
+        "retention": config.log_retention_check_interval_ms,
+        "checkpoint": config.log_flush_offset_checkpoint_interval_ms,
+        "deleted files": DELETED_FILES_INTERVAL_MS,
+    }
+    due_ms = {task: clock.monotonic_ms() + interval_ms for task, interval_ms in intervals.items()}
+    while True:
+        task = min(due_ms, key=lambda name: due_ms[name])
+        await asyncio.sleep(max(due_ms[task] - clock.monotonic_ms(), 0) / 1000)
+        try:
+            if task == "retention":
+                await delete_old_segments(broker, commits)
+            elif task == "checkpoint":
+                await asyncio.to_thread(broker.logs.checkpoint)
+            else:
+                await asyncio.to_thread(broker.logs.remove_deleted, clock.now_ms())
+        except StorageError as error:
+            LOG.error("%s", error)
+        due_ms[task] = clock.monotonic_ms() + intervals[task]
+
+
+async def delete_old_segments(broker: Broker, commits: GroupCommit) -> None:
+    """What retention.ms, retention.bytes and DeleteRecords leave no room for, in every log."""
+    for log in broker.logs.logs():
+        try:
+            if log.failure is None and log.delete_old_segments(broker.clock.now_ms()):
+                commits.kick(log)
+                broker.waiting.moved(log)
+        except StorageError as error:
+            LOG.error("old segments stay for now: %s", error)
+        await asyncio.sleep(0)

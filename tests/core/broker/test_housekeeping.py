@@ -1,0 +1,122 @@
+"""What a running broker does by itself: compacted topics shrink, and deleted files go."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from core.broker.running import ask, partitions_of, produce, produced, running_broker, until
+
+from millstream.core.broker.broker import Broker
+from millstream.core.broker.internal_topics import OFFSETS_TOPIC
+from millstream.core.log.partition_log import PartitionLog
+from millstream.core.wire.batches import SimpleRecord, build_batch
+from millstream.core.wire.messages.k01_fetch import FetchRequest
+from millstream.core.wire.messages.k08_offset_commit import OffsetCommitRequest
+from millstream.core.wire.messages.k09_offset_fetch import OffsetFetchRequest
+
+QUICK_CLEANER = {"log.cleaner.backoff.ms": 10, "log.cleaner.dedupe.buffer.size": 1 << 20}
+
+
+def keyed(key: bytes, value: bytes) -> bytes:
+    return build_batch([SimpleRecord(0, 1_700_000_000_000, key, value)], timestamp_ms=0)
+
+
+async def changed(log: PartitionLog, size_bytes: int) -> None:
+    """Ends when the cleaner, in its own thread and process, has made the log smaller than that."""
+    async with asyncio.timeout(60):
+        while log.size_bytes >= size_bytes:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def fill(broker: Broker, topic: str, values: int) -> None:
+    for number in range(values):
+        batch = keyed(b"key %d" % (number % 3), b"%d" % number * 2000)
+        assert produced(await ask(broker, produce(topic, batch, acks=1), 9))[0][0] == 0
+
+
+async def test_a_compacted_topic_shrinks_while_it_is_served_and_its_policy_may_come_later(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, QUICK_CLEANER) as broker:
+        await broker.cluster.create_topic("t", 1, {"segment.bytes": str(1 << 20)})
+        await fill(broker, "t", 400)
+        log = broker.partition("t", 0)
+        size_bytes = log.size_bytes
+        assert len(log.segments.layout.segments) > 2
+
+        from millstream.core.broker.config_resources import ResourceChange, alter
+        from millstream.core.coordinators.cluster_commands import ConfigChange, ConfigOperation, ResourceType
+
+        change = ConfigChange("cleanup.policy", ConfigOperation.SET, "compact,delete")
+        outcomes = await alter(
+            broker.cluster, [ResourceChange(ResourceType.TOPIC, "t", [change])], replace=False, validate_only=False
+        )
+        assert [code.name for code, _ in outcomes] == ["NONE"]
+        await changed(log, size_bytes // 2)
+
+        read = log.read(0, max_bytes=1 << 20)
+        assert read.data
+        fetched = await ask(
+            broker,
+            FetchRequest(
+                max_wait_ms=0, min_bytes=1, max_bytes=1 << 20,
+                topics=[
+                    FetchRequest.FetchTopic(
+                        topic="t",
+                        partitions=[FetchRequest.FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1)],
+                    )
+                ],
+            ),
+            12,
+        )  # fmt: skip
+        assert partitions_of(fetched)[0].error_code == 0
+
+
+async def commit(broker: Broker, offset: int, metadata: str) -> None:
+    answer = await ask(
+        broker,
+        OffsetCommitRequest(
+            group_id="g", generation_id_or_member_epoch=-1,
+            topics=[
+                OffsetCommitRequest.OffsetCommitRequestTopic(
+                    name="t",
+                    partitions=[
+                        OffsetCommitRequest.OffsetCommitRequestPartition(
+                            partition_index=0, committed_offset=offset, committed_metadata=metadata
+                        )
+                    ],
+                )
+            ],
+        ),
+        8,
+    )  # fmt: skip
+    assert answer.topics[0].partitions[0].error_code == 0
+
+
+async def test_the_offsets_topic_stays_small_whatever_is_committed(tmp_path: Path) -> None:
+    settings = QUICK_CLEANER | {"offsets.topic.segment.bytes": 1 << 20}
+    async with running_broker(tmp_path, settings) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        log = broker.partition(OFFSETS_TOPIC, 0)
+        for offset in range(1500):
+            await commit(broker, offset, "m" * 4000)
+        assert log.end_offset >= 1500
+        await changed(log, 2 << 20)
+
+    async with running_broker(tmp_path, settings) as broker:
+        request = OffsetFetchRequest(
+            group_id="g", topics=[OffsetFetchRequest.OffsetFetchRequestTopic(name="t", partition_indexes=[0])]
+        )
+        answer = await ask(broker, request, 5)
+        assert answer.topics[0].partitions[0].committed_offset == 1499
+        assert broker.partition(OFFSETS_TOPIC, 0).size_bytes < 3 << 20
+
+
+async def test_files_of_deleted_segments_go_after_their_delay(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, {"log.retention.check.interval.ms": 10}) as broker:
+        await broker.cluster.create_topic(
+            "t", 1, {"segment.bytes": str(1 << 20), "retention.bytes": "1", "file.delete.delay.ms": "0"}
+        )
+        await fill(broker, "t", 300)
+        log = broker.partition("t", 0)
+        await until(lambda: any(name.endswith(".deleted") for name in os.listdir(log.path)))
+        await asyncio.to_thread(broker.logs.remove_deleted, broker.clock.now_ms() + 1)
+        await until(lambda: len(log.segments.layout.segments) == 1)

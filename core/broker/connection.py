@@ -20,6 +20,7 @@ from .handlers import Handler, handler
 from .handlers.k18_api_versions import api_versions_response
 
 if TYPE_CHECKING:
+    from .metrics import Observed
     from .server import Server
 
 LOG = logging.getLogger(__name__)
@@ -37,11 +38,12 @@ _PREFIX = struct.Struct(">hhi")
 class _Slot:
     """A request whose response is not there yet, or waits for the ones before it."""
 
-    __slots__ = ("api_key", "done", "parts")
+    __slots__ = ("api_key", "done", "observed", "parts")
 
     def __init__(self, api_key: int) -> None:
         self.api_key = api_key
         self.done = False
+        self.observed: Observed | None = None
         self.parts: list[Any] = []
 
 
@@ -168,6 +170,9 @@ class Connection(asyncio.BufferedProtocol):
         context = self._context(api_key, api_version, header.client_id or "")
         slot = _Slot(api_key)
         self._slots.append(slot)
+        metrics = self._server.metrics
+        if metrics is not None:
+            slot.observed = metrics.begin(context, message)
         outcome = self._outcome(served, message, context)
         if isinstance(outcome, asyncio.Future):
             self._waiting.add(outcome)
@@ -209,6 +214,9 @@ class Connection(asyncio.BufferedProtocol):
         self._advance()
 
     def _answer(self, slot: _Slot, outcome: Any, context: RequestContext, correlation_id: int) -> None:
+        metrics = self._server.metrics
+        if metrics is not None and slot.observed is not None:
+            metrics.end(slot.observed, outcome)
         if outcome is NO_ANSWER:
             self.abort()
             return

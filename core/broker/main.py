@@ -9,11 +9,18 @@ import gc
 import logging
 import resource
 import signal
+import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from .broker import Broker
 from .config import BrokerConfig
+from .durations import Durations
 from .opening import open_broker
 from .server import Server, bind
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
 
 LOG = logging.getLogger(__name__)
 
@@ -34,17 +41,44 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
         sockets = {listener: bind(listener.host, listener.port) for listener in config.bound_listeners}
         for opened in [one for found in sockets.values() for one in found]:
             closing.callback(opened.close)
-        async with open_broker(config) as broker, contextlib.AsyncExitStack() as servers:
+        pages = bind(*config.metrics_address) if config.metrics_address is not None else []
+        for opened in pages:
+            closing.callback(opened.close)
+        syncs = Durations()
+        async with (
+            open_broker(config, on_sync=syncs.note) as broker,
+            contextlib.AsyncExitStack() as servers,
+        ):
+            metrics = _metrics(config, broker)
             # The first listener last: its address is then the broker's own.
+            opened_servers: list[Server] = []
             for listener, found in reversed(sockets.items()):
-                server = Server(broker, listener.host, listener.port, found, listener)
-                await servers.enter_async_context(server)
+                server = Server(broker, listener.host, listener.port, found, listener, metrics)
+                opened_servers.append(await servers.enter_async_context(server))
                 LOG.info("listening on %s", listener)
+            if pages:
+                from .monitoring import monitoring
+
+                assert metrics is not None
+                await servers.enter_async_context(monitoring(broker, metrics, syncs, opened_servers, pages))
             # What is loaded now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
             on_ready(*server.address)
             await ended.wait()
+
+
+def _metrics(config: BrokerConfig, broker: Broker) -> "Metrics | None":
+    """What counts requests; nothing where nobody looks."""
+    if not config.metrics_listen and not config.slow_request_ms:
+        return None
+    from .metrics import Metrics
+
+    def topic_name(topic_id: bytes) -> str | None:
+        topic = broker.cluster.topic_by_id(topic_id)
+        return topic.name if topic is not None else None
+
+    return Metrics(time.perf_counter, topic_name, slow_s=config.slow_request_ms / 1000)
 
 
 def run(config: BrokerConfig) -> None:

@@ -17,6 +17,7 @@ from .tasks import Tasks
 
 if TYPE_CHECKING:
     from .broker import Broker
+    from .metrics import Metrics
 
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
@@ -64,7 +65,7 @@ class Server:
     """Accepts connections for one broker on one address; owns their tasks, and closes them when left.
 
     sockets: from bind(), where the address was to be had before the broker opened.
-    listener: the one of the config that this server is; by default the first.
+    listener: the one of the config that this server is; by default the first. metrics: told of each request.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Server:
         port: int,
         sockets: Sequence[socket.socket] = (),
         listener: Listener | None = None,
+        metrics: "Metrics | None" = None,
     ) -> None:
         self.broker = broker
+        self.metrics = metrics
         self.listener = listener or broker.config.bound_listeners[0]
         self.loop = asyncio.get_running_loop()
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
@@ -91,6 +94,11 @@ class Server:
     def address(self) -> tuple[str, int]:
         """Host as asked for, and the port that is listened on."""
         return self._host, self._port
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether new connections are taken."""
+        return bool(self._listeners) and all(listener.is_serving() for listener in self._listeners)
 
     @property
     def connection_count(self) -> int:

@@ -148,7 +148,11 @@ class Waiting:
         """Whether somebody waits for `log` to move on."""
         return log in self._watches or log in self._flush_waits
 
-    def waiting_count(self) -> int:
-        """Waits for the disk and watches that are open, for metrics and tests."""
+    def waiting_counts(self) -> tuple[int, int]:
+        """Waits for the disk, and watches that are open."""
         watches = {watch for watches in self._watches.values() for watch in watches}
-        return sum(map(len, self._flush_waits.values())) + len(watches)
+        return sum(map(len, self._flush_waits.values())), len(watches)
+
+    def waiting_count(self) -> int:
+        """Both together, for tests."""
+        return sum(self.waiting_counts())

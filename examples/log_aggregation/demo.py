@@ -23,6 +23,7 @@ from millstream.cli.console import errors_told
 from millstream.cli.discovery import Found, find_in_folder
 from millstream.core.client.client import Client
 from millstream.core.client.config import consumer_config
+from millstream.core.client.tasks import TaskScope
 from millstream.core.errors import ConfigError
 from millstream.embedded import Pipelines, event_loop_factory, open_client, run_pipelines
 
@@ -68,8 +69,9 @@ class Demo:
         async with open_client(f"embedded:{self.folder / 'data'}") as client:
             if not self.logs:
                 await self._live(client, self._pipelines(found))
+                self.screen.draining()
             rest = self._pipelines(found)
-            async with self._shown(rest, Latest()):
+            async with self._shown(Latest()):
                 await run_pipelines(client, rest, to_end=True, stop=asyncio.Event())
         report(self.screen.console, self.folder, self.runs, time.monotonic() - started, self.screen.fastest)
 
@@ -83,7 +85,7 @@ class Demo:
         command = [str(HERE / "generate.py"), str(self.folder / "logs"), str(self.line_count)]
         generator = await asyncio.create_subprocess_exec(sys.executable, *command)
         try:
-            async with self._shown(pipelines, latest), asyncio.TaskGroup() as group:
+            async with self._shown(latest), asyncio.TaskGroup() as group:
                 group.create_task(run_pipelines(client, pipelines, to_end=False, stop=stop))
                 group.create_task(_follow(client, latest, stop))
                 group.create_task(self._all_read(pipelines, generator, stop))
@@ -100,21 +102,18 @@ class Demo:
         stop.set()
 
     @asynccontextmanager
-    async def _shown(self, pipelines: Pipelines, latest: Latest) -> AsyncIterator[None]:
-        """Progress on the screen while the block runs."""
+    async def _shown(self, latest: Latest) -> AsyncIterator[None]:
+        """Progress of all runs on the screen while the block runs."""
 
         async def show() -> None:
             while True:
-                self.screen.update(pipelines, latest)
+                self.screen.update(self.runs, latest)
                 await asyncio.sleep(LOOK_EVERY_S)
 
         with self.screen.live():
-            showing = asyncio.create_task(show())
-            try:
+            async with TaskScope() as scope:
+                scope.start(show(), name="screen")
                 yield
-            finally:
-                showing.cancel()
-                await asyncio.gather(showing, return_exceptions=True)
 
 
 def _tasks(pipelines: Pipelines, kind: str) -> list:  # type: ignore[type-arg]

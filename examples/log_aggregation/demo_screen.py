@@ -62,10 +62,14 @@ class Screen:
         self.console.print("  counts   requests, errors, bytes and p99 of sizes, per minute and status")
         self.console.print(f"  writes   {place}/lake: the answers as Parquet, and the raw lines\n", markup=False)
 
+    def draining(self) -> None:
+        self.console.print("all lines are read; draining what is left")
+
     @contextmanager
     def live(self) -> Iterator[None]:
         self._seen.clear()
         self._rates.clear()
+        self._line_due_s = time.monotonic() + PLAIN_LINE_EVERY_S
         if not self.console.is_terminal:
             yield
             return
@@ -73,8 +77,8 @@ class Screen:
             yield
         self._live = None
 
-    def update(self, pipelines: Any, latest: Latest) -> None:
-        counts = _counts(pipelines)
+    def update(self, runs: Sequence[Any], latest: Latest) -> None:
+        counts = _counts(runs)
         rates = {name: self._rate(name, rows) for name, rows in counts.items()}
         if self._live is not None:
             self._live.update(Group(_progress(counts, rates), *_minute(latest)))
@@ -93,11 +97,15 @@ class Screen:
         return self._rates.get(name, 0.0)
 
 
-def _counts(pipelines: Any) -> dict[str, int]:
-    """Rows by part, in the direction of the data."""
-    tasks = pipelines.worker.tasks if pipelines.worker else ()
-    rows = {task.connector: task.rows for task in tasks} | {n: one.rows_in for n, one in pipelines.streams.items()}
-    return {name: rows.get(name, 0) for name in PARTS}
+def _counts(runs: Sequence[Any]) -> dict[str, int]:
+    """Rows by part over all runs so far, in the direction of the data."""
+    counts = dict.fromkeys(PARTS, 0)
+    for run in runs:
+        for task in run.worker.tasks if run.worker else ():
+            counts[task.connector] += task.rows
+        for name, stream in run.streams.items():
+            counts[name] += stream.rows_in
+    return counts
 
 
 def _progress(counts: Mapping[str, int], rates: Mapping[str, float]) -> Table:
@@ -135,8 +143,7 @@ def _shown(name: str, value: Any) -> str:
 
 def report(console: Console, folder: Path, runs: Sequence[Any], seconds: float, fastest: Mapping[str, float]) -> None:
     """The answers as the lake has them, and where to look further."""
-    counts = [_counts(run) for run in runs]
-    lines = sum(count["access-files"] for count in counts)
+    lines = _counts(runs)["access-files"]
     streams = [stream for run in runs for stream in run.streams.values()]
     letters, late = sum(one.dead_letters for one in streams), sum(one.late_rows for one in streams)
     if letters == lines:

@@ -1,5 +1,6 @@
 """What `make demo` runs: its answers are those that DuckDB computes from the same log files."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 from faults.access_lines import EXAMPLE, access_lines, malformed
+
+from millstream.connect.worker.progress import WorkerProgress
+from millstream.embedded import Pipelines
+from millstream.streams.progress import StreamProgress
 
 QUANTILE_ERROR = 0.004
 Answer = tuple[int, int, int | None, float | None]
@@ -79,7 +84,32 @@ def test_the_demo_ends_by_itself_with_the_answers_of_duckdb(tmp_path: Path) -> N
     assert len(logs) == 2
     agree(answers(FROM_LAKE, lake_files(tmp_path)), answers(FROM_LOGS, logs))
     assert "100,000 lines from files to the lake" in printed
+    assert "all lines are read; draining what is left" in printed
     assert "0 late lines, 1 malformed lines set aside" in printed
+
+
+def test_counts_go_on_from_the_live_run_to_the_drained_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    demo_screen = importlib.import_module("demo_screen")
+    monkeypatch.setattr(demo_screen, "PLAIN_LINE_EVERY_S", 0)
+    screen = demo_screen.Screen()
+    live, rest = Pipelines(worker=WorkerProgress()), Pipelines(worker=WorkerProgress())
+    assert live.worker is not None
+    live.worker.task("access-files", 0, "source").rows = 1_000
+    live.streams["log-aggregation"] = StreamProgress("log-aggregation", rows_in=900)
+
+    with screen.live():
+        screen.update([live], demo_screen.Latest())
+    with screen.live():
+        screen.update([live, rest], demo_screen.Latest())
+        rest.streams["log-aggregation"] = StreamProgress("log-aggregation", rows_in=100)
+        screen.update([live, rest], demo_screen.Latest())
+
+    lines = [line.split("  ")[:2] for line in capsys.readouterr().out.splitlines()]
+    read = "access-files: 1,000 rows"
+    assert lines == [[read, f"log-aggregation: {rows} rows"] for rows in ("900", "900", "1,000")]
 
 
 @pytest.mark.slow

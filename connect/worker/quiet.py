@@ -16,6 +16,7 @@ from .progress import TaskProgress
 
 log = logging.getLogger(__name__)
 
+NO_RECORDS = "has no records yet"
 LOOK_AFTER_MS, LOOK_EVERY_MS, LOOK_FOR_MS = 5_000, 10_000, 3_000
 
 
@@ -48,7 +49,9 @@ class Quiet:
         for reason in reasons:
             if reason not in self._told:
                 self._told.add(reason)
-                log.warning("%s: %s; waiting", self._deployment.name, reason)
+                # An empty topic may have a writer that is not ready yet: that is no reason for a warning.
+                level = logging.INFO if reason.endswith(NO_RECORDS) else logging.WARNING
+                log.log(level, "%s: %s; waiting", self._deployment.name, reason)
 
     def _show(self, remark: str) -> None:
         if self._progress.waiting_for == self._remark:
@@ -74,7 +77,7 @@ async def why_nothing_comes(client: Client, deployment: Deployment) -> list[str]
         ends = await consumer.end_offsets(partitions)
     for topic in found:
         if all(begins[key] == ends[key] for key in partitions if key[0] == topic):
-            reasons.append(f"topic {topic!r} has no records yet")
+            reasons.append(f"topic {topic!r} {NO_RECORDS}")
     return reasons
 
 

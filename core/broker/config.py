@@ -180,6 +180,13 @@ class BrokerConfig:
     transactional_id_expiration_ms: int = setting(
         "transactional.id.expiration.ms", 604_800_000, "How long an unused id is kept", unit="ms", minimum=1
     )
+    transaction_remove_expired_transaction_cleanup_interval_ms: int = setting(
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        3_600_000,
+        "How often unused transactional ids are looked for",
+        unit="ms",
+        minimum=1,
+    )
     transaction_abort_timed_out_transaction_cleanup_interval_ms: int = setting(
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         10_000,
@@ -189,6 +196,11 @@ class BrokerConfig:
     )
     producer_id_expiration_ms: int = setting(
         "producer.id.expiration.ms", 86_400_000, "How long a silent producer's sequence is kept", unit="ms", minimum=1
+    )
+    transaction_partition_verification_enable: bool = setting(
+        "transaction.partition.verification.enable",
+        True,
+        "Whether the first protocol's writes are checked against their transactions; without it they may hang",
     )
     topic_defaults: LogConfig = dataclasses.field(default_factory=LogConfig)
     """Settings of topics that do not set them themselves."""

@@ -22,13 +22,11 @@ WITHOUT_MEANING: Mapping[str, str] = {
         fetch.purgatory.purge.interval.requests producer.purgatory.purge.interval.requests offsets.load.buffer.size
         transaction.state.log.load.buffer.size max.request.partition.size.limit log.dir.failure.timeout.ms
         log.flush.scheduler.interval.ms log.flush.start.offset.checkpoint.interval.ms
-        transaction.remove.expired.transaction.cleanup.interval.ms
     """,
     "there are no other brokers": """
         replica. replication.quota. num.replica. leader.replication. follower. leader.imbalance.
         auto.leader.rebalance.enable controlled.shutdown. inter.broker.listener.name security.inter.broker.protocol
         request.timeout.ms broker.rack alter.log.dirs. cordoned.log.dirs add.partitions.to.txn.
-        transaction.partition.verification.enable
     """,
     "used by TLS, SASL and delegation tokens only, which are not served": """
         ssl. sasl. listener.name. security.providers principal.builder.class connections.max.reauth.ms

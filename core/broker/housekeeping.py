@@ -20,6 +20,8 @@ LOG = logging.getLogger(__name__)
 
 DELETED_FILES_INTERVAL_MS = 10_000
 """How often .deleted files are looked for whose file.delete.delay.ms is over."""
+SILENT_PRODUCERS_INTERVAL_MS = 600_000
+"""How often producers are looked for that have been silent for producer.id.expiration.ms."""
 
 
 def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
@@ -51,6 +53,7 @@ async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
     intervals = {
         "retention": config.log_retention_check_interval_ms,
         "checkpoint": config.log_flush_offset_checkpoint_interval_ms,
+        "producers": SILENT_PRODUCERS_INTERVAL_MS,
         "deleted files": DELETED_FILES_INTERVAL_MS,
     }
     due_ms = {task: clock.monotonic_ms() + interval_ms for task, interval_ms in intervals.items()}
@@ -60,6 +63,8 @@ async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
         try:
             if task == "retention":
                 await delete_old_segments(broker, commits)
+            elif task == "producers":
+                await forget_producers(broker)
             elif task == "checkpoint":
                 await asyncio.to_thread(broker.logs.checkpoint)
             else:
@@ -78,4 +83,11 @@ async def delete_old_segments(broker: Broker, commits: GroupCommit) -> None:
                 broker.waiting.moved(log)
         except StorageError as error:
             LOG.error("old segments stay for now: %s", error)
+        await asyncio.sleep(0)
+
+
+async def forget_producers(broker: Broker) -> None:
+    """The silent ones, in every log."""
+    for log in broker.logs.logs():
+        log.forget_producers(broker.clock.now_ms(), broker.config.producer_id_expiration_ms)
         await asyncio.sleep(0)

@@ -33,7 +33,6 @@ from .transaction_markers import MarkerWriter
 from .waiting import Waiting
 
 LOG = logging.getLogger(__name__)
-EXPIRY_INTERVAL_MS = 3_600_000
 
 
 class TransactionsShell:
@@ -61,6 +60,7 @@ class TransactionsShell:
         self._loop = asyncio.get_running_loop()
         self._ending: dict[str, list[asyncio.Future[None]]] = {}
         self._unfinished: dict[str, Outcome] = {}
+        self._unused_interval_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms
         self._expiry_due_ms = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -72,7 +72,7 @@ class TransactionsShell:
         self._log.load(self._coordinator)
         for outcome in list(self._coordinator.prepared()):
             self._begin_to_end(outcome)
-        self._expiry_due_ms = self._clock.monotonic_ms() + EXPIRY_INTERVAL_MS
+        self._expiry_due_ms = self._clock.monotonic_ms() + self._unused_interval_ms
         self._sweep_later()
 
     def close(self) -> None:
@@ -135,6 +135,8 @@ class TransactionsShell:
             raise ProtocolError(
                 ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "a transactional batch without a transactional id"
             )
+        if api_version < PRODUCE_JOINS_SINCE and not self._config.transaction_partition_verification_enable:
+            return True
         code = self.write_fault(transactional_id, producer_id, producer_epoch, where)
         if api_version >= PRODUCE_JOINS_SINCE:
             return not code and not self._joins.pending(transactional_id)
@@ -238,7 +240,7 @@ class TransactionsShell:
             now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
             commands: list[TransactionCommand] = [*self._coordinator.timed_out(now_ms)]
             if monotonic_ms >= self._expiry_due_ms:
-                self._expiry_due_ms = monotonic_ms + EXPIRY_INTERVAL_MS
+                self._expiry_due_ms = monotonic_ms + self._unused_interval_ms
                 commands += self._coordinator.unused(now_ms)
             for command in commands:
                 LOG.info("%s", command)

@@ -113,6 +113,10 @@ class PartitionLog:
     def active_producers(self) -> list[Producer]:
         return self._producers.all()
 
+    def forget_producers(self, now_ms: int, expiration_ms: int) -> None:
+        """Drop what is known of producers that have been silent for so long, and have no open transaction."""
+        self._producers.expire(now_ms, expiration_ms)
+
     def open_transactions(self) -> dict[int, int]:
         """First offset of each producer's open transaction."""
         return self._producers.open_transactions()
@@ -262,7 +266,6 @@ class PartitionLog:
             )
         except OSError as error:
             raise StorageError(f"{self.path}: no segment can be made: {error}") from error
-        self._producers.expire(now_ms)
         self.segments.add(segment, encode_snapshot(self._producers.all()))
 
     # Reading.
@@ -314,7 +317,6 @@ class PartitionLog:
 
         The next tidy() renames their files, and the first remove_deleted() after file.delete.delay.ms removes them.
         """
-        self._producers.expire(now_ms)
         segments = self.segments.layout.segments
         states = [SegmentState(one.base_offset, one.size_bytes, one.newest()[0]) for one in segments]
         count = deletable_segments(

@@ -17,7 +17,6 @@ NO_SEQUENCE = -1
 NO_OFFSET = -1
 SEQUENCE_MAX = 2**31 - 1
 CACHED_BATCHES = 5
-EXPIRATION_MS = 86_400_000
 
 
 class BatchStamp(NamedTuple):
@@ -222,7 +221,7 @@ class ProducerStates:
         copy.apply_data(batch, 0)
         return copy
 
-    def expire(self, now_ms: int, expiration_ms: int = EXPIRATION_MS) -> None:
+    def expire(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers that have no open transaction and have not written for the given span."""
         expired = [
             producer.producer_id

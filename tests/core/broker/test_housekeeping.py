@@ -4,9 +4,10 @@ import asyncio
 import os
 from pathlib import Path
 
-from core.broker.running import ask, partitions_of, produce, produced, running_broker, until
+from core.broker.running import ask, batch_of, partitions_of, produce, produced, running_broker, until
 
 from millstream.core.broker.broker import Broker
+from millstream.core.broker.housekeeping import forget_producers
 from millstream.core.broker.internal_topics import OFFSETS_TOPIC
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.wire.batches import SimpleRecord, build_batch
@@ -120,3 +121,19 @@ async def test_files_of_deleted_segments_go_after_their_delay(tmp_path: Path) ->
         await until(lambda: any(name.endswith(".deleted") for name in os.listdir(log.path)))
         await asyncio.to_thread(broker.logs.remove_deleted, broker.clock.now_ms() + 1)
         await until(lambda: len(log.segments.layout.segments) == 1)
+
+
+async def test_silent_producers_are_forgotten_unless_their_transaction_is_open(tmp_path: Path) -> None:
+    """`producer.id.expiration.ms` counts from the last batch; after that any first sequence is taken, as by Kafka."""
+    async with running_broker(tmp_path, {"producer.id.expiration.ms": 1_000}) as broker:
+        log = (await broker.cluster.create_topic("logs", 1, {})) and broker.partition("logs", 0)
+        now_ms = broker.clock.now_ms()
+        for producer_id, age_ms, transactional in [(1, 500_000, False), (2, 500_000, True), (3, -500_000, False)]:
+            stamp = {"producer_id": producer_id, "producer_epoch": 0, "base_sequence": 0}
+            batch = batch_of(b"x", timestamp_ms=now_ms - age_ms, transactional=transactional, **stamp)
+            log.append([batch], now_ms=now_ms)
+
+        await forget_producers(broker)
+
+        assert sorted(producer.producer_id for producer in log.active_producers()) == [2, 3]
+        log.append([batch_of(b"y", producer_id=1, producer_epoch=0, base_sequence=7)], now_ms=now_ms)

@@ -178,9 +178,9 @@ def test_committed_records_stay_unstable_until_their_marker_is_below_the_high_wa
 def test_producers_are_forgotten_after_a_day_unless_their_transaction_is_open() -> None:
     found = states(Batch(0), Batch(0, producer_id=8, is_transactional=True))
 
-    found.expire(1000 + DAY_MS - 1)
+    found.expire(1000 + DAY_MS - 1, DAY_MS)
     assert len(found) == 2
-    found.expire(1000 + DAY_MS)
+    found.expire(1000 + DAY_MS, DAY_MS)
 
     assert [producer.producer_id for producer in found.all()] == [8]
     assert found.check(Batch(40)) is None

@@ -19,8 +19,9 @@ from services.kafka import Kafka
 from services.millstream import MillstreamBroker
 
 PARTITIONS = 3
-PORTION = 10_000
+PORTION = 6_000
 TIMEOUT_S = 60
+FAST_START = ["-Xmx300m", "-XX:TieredStopAtLevel=1"]
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -48,7 +48,7 @@ def keys_of(batch: Buffer) -> list[tuple[bytes, int]]:
     except CorruptRecords:
         return []
     base_offset = header.base_offset
-    return [(record.key, base_offset + record.offset_delta) for record in records if record.key is not None]
+    return [(key, base_offset + delta) for _, _, _, _, delta, key, _ in records if key is not None]
 
 
 def cleaned_batch(found: ScannedBatch, batch: Buffer, rules: CleaningRules) -> Buffer | None:
@@ -110,13 +110,13 @@ def _cleaned_data(batch: Buffer, header: BatchHeader, rules: CleaningRules) -> B
     kept = [
         record
         for record in records
-        if (offset := base_offset + record.offset_delta) > latest_offset
-        or (record.key is not None and (record.has_value or tombstones_stay) and offset >= last_of(record.key))
+        if (offset := base_offset + record[4]) > latest_offset
+        or ((key := record[5]) is not None and (record[6] or tombstones_stay) and offset >= last_of(key))
     ]
     if not kept:
         return None
     rules.records_kept += len(kept)
-    must_set = horizon_ms is None and not all(record.has_value for record in kept)
+    must_set = horizon_ms is None and not all(record[6] for record in kept)
     if len(kept) == len(records) and not must_set:
         return batch
     return batch_of(header, data, kept, rules.now_ms + rules.delete_retention_ms if must_set else None)

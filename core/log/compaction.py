@@ -118,13 +118,23 @@ def _fill(keys: KeyOffsets, job: CleaningJob, disk: Disk, pause: Pause) -> None:
             if found.is_control:
                 transactions.is_spare(found, _commits(batch))
             elif not transactions.is_aborted(found) and found.next_offset > start:
-                for key, offset in keys_of(batch):
-                    if offset >= start:
-                        if not keys.put(key, offset):
-                            return
-                        keys.latest_offset = offset
+                if not _noted(keys, [entry for entry in keys_of(batch) if entry[1] >= start]):
+                    return
             keys.latest_offset = max(found.next_offset - 1, start - 1)
         keys.latest_offset = max(following - 1, start - 1)
+
+
+def _noted(keys: KeyOffsets, found: list[tuple[bytes, int]]) -> bool:
+    """Whether there was room for all keys of a batch; up to latest_offset there was in any case."""
+    if len(keys) + len(found) <= keys.capacity:
+        for key, offset in dict(found).items():
+            keys.put(key, offset)
+        return True
+    for key, offset in found:
+        if not keys.put(key, offset):
+            return False
+        keys.latest_offset = offset
+    return True
 
 
 def _commits(batch: Buffer) -> bool | None:

@@ -36,7 +36,7 @@ class KeyOffsets:
         """Note that `key` was last seen at `offset`; False when a new key does not fit any more."""
         name = _name_of(key)
         at = self._find(name)
-        if ENTRY.unpack_from(self._table, at)[0] == EMPTY:
+        if not self._table.startswith(name, at):
             if self._count >= self._capacity:
                 return False
             self._count += 1
@@ -45,20 +45,21 @@ class KeyOffsets:
 
     def get(self, key: bytes) -> int:
         """The offset noted last, -1 when there is none."""
-        found, offset = ENTRY.unpack_from(self._table, self._find(_name_of(key)))
+        name = _name_of(key)
+        found, offset = ENTRY.unpack_from(self._table, hash(name) % self._slots * ENTRY.size)
+        if found != name:
+            found, offset = ENTRY.unpack_from(self._table, self._find(name))
         return -1 if found == EMPTY else offset
 
     def _find(self, name: bytes) -> int:
         """Position of the entry with that name, or of the free one where it belongs."""
         table, size = self._table, len(self._table)
         at = hash(name) % self._slots * ENTRY.size
-        while True:
-            found = table[at : at + 16]
-            if found in (name, EMPTY):
-                return at
+        while not (table.startswith(name, at) or table.startswith(EMPTY, at)):
             at += ENTRY.size
             if at == size:
                 at = 0
+        return at
 
 
 def _name_of(key: bytes) -> bytes:

@@ -7,7 +7,6 @@ Source: DefaultRecord and DefaultRecordBatch of Kafka 4.3.1, KIP-534. Tested in 
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from crc32c import crc32c
 
@@ -31,16 +30,10 @@ CRC = struct.Struct(">I")
 CRC_AT, CHECKED_AT = 17, 21
 
 
-class RawRecord(NamedTuple):
-    """Where a record lies in the bytes of its batch's records. time_end: behind its time, where the rest begins."""
-
-    start: int
-    time_end: int
-    end: int
-    timestamp_delta: int
-    offset_delta: int
-    key: bytes | None
-    has_value: bool
+RawRecord = tuple[int, int, int, int, int, bytes | None, bool]
+"""Of a record in the bytes of its batch's records: where it starts, where its time ends and the rest begins, where it
+ends; its timestamp's and its offset's distance from those of the batch; its key; whether it has a value. A plain tuple,
+since there is one for each record of a log."""
 
 
 def delete_horizon(header: BatchHeader) -> int | None:
@@ -56,29 +49,46 @@ def plain_records(batch: Buffer, header: BatchHeader) -> bytes:
 
 
 def raw_records(data: bytes, header: BatchHeader) -> list[RawRecord]:
-    """The records in the plain bytes of a batch. Raises CorruptRecords where they are not what the header says."""
+    """The records in the plain bytes of a batch. Raises CorruptRecords where they are not what the header says.
+
+    For each record of a log: nearly all numbers have one byte, so that is tried before the general way.
+    """
     records: list[RawRecord] = []
-    at = 0
+    at, size = 0, len(data)
     try:
         for _ in range(header.count):
             length, body = _varint(data, at)
             end = body + length
-            time_delta, time_end = _varint(data, body + 1)
-            offset_delta, key_at = _varint(data, time_end)
-            key_length, key_at = _varint(data, key_at)
+            time_end = body + 2
+            time_delta = data[body + 1]
+            if time_delta < 128:
+                time_delta = (time_delta >> 1) ^ -(time_delta & 1)
+            else:
+                time_delta, time_end = _varint(data, body + 1)
+            offset_delta, key_at = data[time_end], time_end + 1
+            if offset_delta < 128:
+                offset_delta >>= 1
+            else:
+                offset_delta, key_at = _varint(data, time_end)
+            key_length = data[key_at]
+            key_at += 1
+            if key_length < 128:
+                key_length = (key_length >> 1) ^ -(key_length & 1)
+            else:
+                key_length, key_at = _varint(data, key_at - 1)
             key = None
             if key_length >= 0:
                 key = data[key_at : key_at + key_length]
                 key_at += key_length
             value_length, value_at = _varint(data, key_at)
-            if length < 0 or end > len(data) or value_at + max(value_length, 0) > end:
+            if length < 0 or end > size or value_at + max(value_length, 0) > end:
                 raise CorruptRecords(f"record {len(records)} of the batch at offset {header.base_offset} is malformed")
-            records.append(RawRecord(at, time_end, end, time_delta, offset_delta, key, value_length >= 0))
+            records.append((at, time_end, end, time_delta, offset_delta, key, value_length >= 0))
             at = end
     except IndexError as error:
         raise CorruptRecords(f"the records of the batch at offset {header.base_offset} end too early") from error
-    if at != len(data):
-        raise CorruptRecords(f"{len(data) - at} bytes follow the records of the batch at offset {header.base_offset}")
+    if at != size:
+        raise CorruptRecords(f"{size - at} bytes follow the records of the batch at offset {header.base_offset}")
     return records
 
 
@@ -90,10 +100,10 @@ def batch_of(header: BatchHeader, data: bytes, kept: Sequence[RawRecord], horizo
     stamped = bool(header.attributes & LOG_APPEND_TIME)
     newest_ms = header.max_timestamp
     if not stamped:
-        newest_ms = header.base_timestamp + max(record.timestamp_delta for record in kept)
+        newest_ms = header.base_timestamp + max(record[3] for record in kept)
     base_ms, attributes = header.base_timestamp, header.attributes
     if horizon_ms is None:
-        body = b"".join([data[record.start : record.end] for record in kept])
+        body = b"".join([data[record[0] : record[2]] for record in kept])
     else:
         shift = 0 if stamped else header.base_timestamp - horizon_ms
         body = b"".join([_shifted(data, record, shift) for record in kept])
@@ -125,12 +135,9 @@ def _assembled(header: BatchHeader, attributes: int, base_ms: int, newest_ms: in
 
 def _shifted(data: bytes, record: RawRecord, shift_ms: int) -> bytes:
     """A record whose time is told from another base timestamp."""
-    length_end = _varint(data, record.start)[1]
-    body = (
-        data[length_end : length_end + 1]
-        + _encoded(record.timestamp_delta + shift_ms)
-        + data[record.time_end : record.end]
-    )
+    start, time_end, end, timestamp_delta, *_ = record
+    length_end = _varint(data, start)[1]
+    body = data[length_end : length_end + 1] + _encoded(timestamp_delta + shift_ms) + data[time_end:end]
     return _encoded(len(body)) + body
 
 

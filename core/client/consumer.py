@@ -55,12 +55,14 @@ class Consumer:
             kind, error, trace = type(failure), failure, failure.__traceback__
             raise
         finally:
-            await self._scope.__aexit__(kind, error, trace)
-            if self._membership is not None:
-                await self._membership.leave("the consumer was closed")
-                await self._membership.close()
-            self._rebalancer.close()
-            await self._fetcher.close()
+            try:
+                await self._scope.__aexit__(kind, error, trace)
+            finally:  # A scope that is cancelled says so; the group is left all the same.
+                if self._membership is not None:
+                    await self._membership.leave("the consumer was closed")
+                    await self._membership.close()
+                self._rebalancer.close()
+                await self._fetcher.close()
 
     # -- what to read
 

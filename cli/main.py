@@ -7,6 +7,8 @@ import typer
 from .. import __version__
 from .group_commands import groups_app
 from .options import DEFAULT_SERVER, AsJson, BootstrapServer
+from .plugins import plugins
+from .record_commands import consume, produce
 
 app = typer.Typer(
     name="millstream",
@@ -47,7 +49,11 @@ def broker(
     ] = "",
     list_settings: Annotated[bool, typer.Option("--settings", help="List all settings and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="List them in JSON.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+    log_format: Annotated[str, typer.Option("--log-format", help="text or json, a line for each event.")] = "text",
+    log_level: Annotated[
+        str, typer.Option("--log-level", help="LEVEL, LOGGER=LEVEL, or several with commas between.")
+    ] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="The same as --log-level debug.")] = False,
 ) -> None:
     """Serve topics to any Kafka client; prints `ready HOST:PORT` once it does.
 
@@ -62,9 +68,15 @@ def broker(
         command.list_settings(as_json=as_json)
         return
     options = command.BrokerOptions(
-        data_dir=data_dir, listen=listen, config=config, settings=settings or [], metrics_listen=metrics_listen
+        data_dir=data_dir,
+        listen=listen,
+        config=config,
+        settings=settings or [],
+        metrics_listen=metrics_listen,
+        log_format=log_format,
+        log_level=log_level or ("debug" if verbose else ""),
     )
-    command.run_broker(options, verbose=verbose)
+    command.run_broker(options)
 
 
 @app.command()
@@ -193,52 +205,12 @@ def topics_delete(
     delete_topics(bootstrap_server, names)
 
 
-@app.command()
-def produce(
-    topic: Annotated[str, typer.Argument(help="The topic to write to.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-    file: Annotated[str, typer.Option("--file", help="Read lines from this file instead of standard input.")] = "",
-    key_separator: Annotated[
-        str, typer.Option("--key-separator", help="What stands before this in a line is the key.")
-    ] = "",
-    compression: Annotated[str, typer.Option("--compression", help="none, gzip, snappy, lz4 or zstd.")] = "none",
-) -> None:
-    """Write lines to a topic, one record each.
-
-    Example: echo 'k1:hello' | millstream produce logs --key-separator :
-    """
-    from .records import produce_lines
-
-    produce_lines(bootstrap_server, topic, file, key_separator, compression)
-
-
-@app.command()
-def consume(
-    topic: Annotated[str, typer.Argument(help="The topic to read.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Everything that is kept.")] = False,
-    offset: Annotated[int, typer.Option("--offset", help="Begin at this offset of each partition.")] = -1,
-    partition: Annotated[int, typer.Option("--partition", help="Only this partition.")] = -1,
-    max_messages: Annotated[int, typer.Option("--max-messages", "-n", help="End after so many records.")] = -1,
-    to_end: Annotated[bool, typer.Option("--to-end", help="End at what is there now.")] = False,
-    read_committed: Annotated[
-        bool, typer.Option("--read-committed", help="Leave out open and aborted transactions.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line, with offset, time, key and headers.")
-    ] = False,
-) -> None:
-    """Print a topic's records, one a line.
-
-    Example: millstream consume traffic-per-minute --from-beginning --to-end --json
-    """
-    from .records import Reading, consume_records
-
-    reading = Reading(topic, from_beginning, offset, partition, max_messages, to_end, read_committed)
-    consume_records(bootstrap_server, reading, as_json=as_json)
-
-
+app.command()(produce)
+app.command()(consume)
 app.add_typer(groups_app, name="groups")
+
+
+app.command()(plugins)
 
 
 @app.command()

@@ -1,0 +1,116 @@
+"""Which records `millstream consume` shows: text that they hold, or a condition on the fields of their JSON. Pure.
+
+Tested in tests/cli/test_consume.py.
+"""
+
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from ..core.errors import ConfigError
+from ..core.records import Records, Row
+
+OWN = ("_key", "_partition", "_offset", "_timestamp")
+
+
+class TextFilter:
+    """Records whose value or key holds a text, byte by byte."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+
+    def matching(self, records: Records) -> list[bool]:
+        return [self._text in (row.value or b"") or self._text in (row.key or b"") for row in records.rows()]
+
+    def note(self) -> str:
+        return ""
+
+
+class JsonFilter:
+    """Records whose value is a JSON object for which a SQL condition holds.
+
+    A name in the condition is a field of the object, with dots of an object in it; _key, _partition, _offset and
+    _timestamp are the record's own. A field that is not there is null, and null is not true.
+    """
+
+    def __init__(self, condition: str) -> None:
+        self._condition = condition
+        try:
+            self._expression = pl.sql_expr(condition)
+            self._names = tuple(dict.fromkeys(self._expression.meta.root_names()))
+        except pl.exceptions.PolarsError as error:
+            raise ConfigError(f"--filter={condition!r}: {error}") from None
+        self._other = self._incomparable = 0
+
+    def matching(self, records: Records) -> list[bool]:
+        rows = list(records.rows())
+        documents = [_object(row.value) for row in rows]
+        self._other += sum(document is None for document in documents)
+        pairs = list(zip(rows, documents, strict=True))
+        columns = {name: [self._value(records, *pair, name) for pair in pairs] for name in self._names}
+        try:
+            found = self._evaluate(columns, len(rows))
+        except (pl.exceptions.PolarsError, TypeError):
+            found = [self._one(columns, index) for index in range(len(rows))]
+        return [held and document is not None for held, document in zip(found, documents, strict=True)]
+
+    def note(self) -> str:
+        """What has to be said in the end about records that were left out."""
+        notes = [f"{self._other} records were no JSON objects"] if self._other else []
+        if self._incomparable:
+            notes.append(f"in {self._incomparable} the fields are of another type than --filter needs")
+        return ", ".join(notes)
+
+    def _value(self, records: Records, row: Row, document: dict[str, Any] | None, name: str) -> Any:
+        match name:
+            case "_key":
+                return None if row.key is None else row.key.decode(errors="replace")
+            case "_partition":
+                return records.partition
+            case "_offset":
+                return row.offset
+            case "_timestamp":
+                return row.timestamp_ms
+        if document is None or name in document:
+            return None if document is None else _scalar(document[name])
+        found: Any = document
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return _scalar(found)
+
+    def _evaluate(self, columns: dict[str, list[Any]], count: int) -> list[bool]:
+        series = [pl.Series(name, _alike(values), strict=True) for name, values in columns.items()]
+        frame = pl.DataFrame(series) if series else pl.DataFrame({"row": range(count)})
+        kept = frame.select(self._expression.alias("kept"))["kept"]
+        if kept.dtype not in (pl.Boolean, pl.Null):
+            raise ConfigError(f"--filter={self._condition!r}: gives {kept.dtype}, not true or false")
+        found = [value is True for value in kept.to_list()]
+        return found * count if len(found) == 1 and count != 1 else found
+
+    def _one(self, columns: dict[str, list[Any]], index: int) -> bool:
+        try:
+            return self._evaluate({name: values[index : index + 1] for name, values in columns.items()}, 1)[0]
+        except (pl.exceptions.PolarsError, TypeError):
+            self._incomparable += 1
+            return False
+
+
+def _object(value: bytes | None) -> dict[str, Any] | None:
+    try:
+        document = msgspec.json.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _scalar(value: Any) -> Any:
+    """Objects and lists are compared as their JSON."""
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """Whole numbers among others are numbers like them."""
+    if any(type(value) is float for value in values):
+        return [float(value) if type(value) is int else value for value in values]
+    return values

@@ -64,6 +64,11 @@ def all_connectors() -> list[Connector]:
     return found
 
 
+def built_in() -> list[Connector]:
+    """Those that come with Millstream."""
+    return [find(name) for name in BUILT_IN]
+
+
 def _loaded(point: EntryPoint) -> Connector:
     package = f"package {point.dist.name} {point.dist.version}" if point.dist else "a package"
     try:

@@ -1,0 +1,46 @@
+"""`millstream plugins`: which connectors there are, what each takes, and its JSON Schema."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from .console import errors_told, set_up_logging, show_rows
+
+
+def plugins(
+    name: Annotated[str, typer.Argument(help="A connector, for what it takes; all of them when left out.")] = "",
+    json_schema: Annotated[bool, typer.Option("--json-schema", help="The JSON Schema of its config.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The reference of all connectors as a page.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List connectors, or show every key of one.
+
+    Example: millstream plugins filesystem
+    """
+    set_up_logging(verbose=False)
+    with errors_told():
+        show_plugins(name, json_schema=json_schema, markdown=markdown, as_json=as_json)
+
+
+def show_plugins(name: str, *, json_schema: bool, markdown: bool, as_json: bool) -> None:
+    """Raises ConfigError for a name that no connector has."""
+    from ..connect.reference import options, page
+    from ..connect.registry import all_connectors, built_in, find
+    from ..core.errors import ConfigError
+
+    if markdown:
+        print(page(built_in()), end="")
+        return
+    if not name:
+        if json_schema:
+            raise ConfigError("--json-schema goes with the name of a connector: millstream plugins lists them")
+        rows = [(one.spec.name, one.spec.kind, one.spec.summary, one.spec.delivery) for one in all_connectors()]
+        show_rows(("name", "kind", "what it does", "delivery"), rows, as_json=as_json)
+        return
+    spec = find(name).spec
+    if json_schema:
+        print(json.dumps(spec.json_schema(), indent=2))
+        return
+    found = [(option.name, option.values, option.default, option.doc) for option in options(spec.fields)]
+    show_rows(("key", "values", "default", "what it is"), found, as_json=as_json, title=f"{spec.name}: {spec.summary}")

@@ -269,7 +269,7 @@ class LogConfig:
         "max.compaction.lag.ms", LONG_MAX, "A record is compacted at the latest after this", unit="ms", minimum=1
     )
     file_delete_delay_ms: int = setting(
-        "file.delete.delay.ms", 60_000, "Accepted; files are deleted at once here", unit="ms", minimum=0
+        "file.delete.delay.ms", 60_000, "How long the files of deleted segments stay", unit="ms", minimum=0
     )
     flush_messages: int = setting(
         "flush.messages", LONG_MAX, "Accepted; every append is followed by a sync here", unit="records", minimum=1

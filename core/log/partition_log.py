@@ -24,7 +24,7 @@ from .loading import LoadedLog
 from .log_reader import LogReader, ReadResult
 from .producer_snapshot import encode_snapshot
 from .producer_state import Producer
-from .rules import SegmentState, deletable_segments, must_roll
+from .rules import SegmentState, deletable_segments, must_roll, roll_jitter_ms
 from .segment import Segment
 from .segment_list import SegmentList
 from .segment_swap import swap_in
@@ -248,6 +248,7 @@ class PartitionLog:
         active = self.segments.active
         first_ms = active.first_timestamp() if active.size_bytes else NO_TIMESTAMP
         waited_ms = newest_ms - first_ms if first_ms >= 0 and newest_ms >= 0 else 0
+        waited_ms += roll_jitter_ms(self.config, self.path, active.base_offset)
         if must_roll(
             self.config, size_bytes=active.size_bytes, base_offset=active.base_offset,
             index_entries=active.index_entries, waited_ms=waited_ms, append_bytes=append_bytes,

@@ -6,6 +6,8 @@ Source: LogSegment.shouldRoll and UnifiedLog.deleteOldSegments of Kafka 4.3.1. T
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crc32c import crc32c
+
 from ..config import INT_MAX, LogConfig
 
 INDEX_ENTRY_BYTES = 8
@@ -33,7 +35,7 @@ def must_roll(
 ) -> bool:
     """Whether an append goes to a new segment. An empty segment takes one of any size.
 
-    waited_ms: record time from the segment's first batch to the new one.
+    waited_ms: record time from the segment's first batch to the new one, and the jitter of the segment.
     """
     if not size_bytes:
         return append_last_offset - base_offset > INT_MAX
@@ -43,6 +45,12 @@ def must_roll(
         or index_entries >= config.segment_index_bytes // TIME_ENTRY_BYTES
         or append_last_offset - base_offset > INT_MAX
     )
+
+
+def roll_jitter_ms(config: LogConfig, directory: str, base_offset: int) -> int:
+    """What segment.jitter.ms takes off segment.ms for one segment: by chance, but always the same for that one."""
+    largest_ms = min(config.segment_jitter_ms, config.segment_ms)
+    return crc32c(f"{directory}/{base_offset}".encode()) % largest_ms if largest_ms else 0
 
 
 def deletable_segments(
@@ -80,9 +88,10 @@ def _too_old(
     count = 0
     for index, segment in enumerate(segments):
         next_base = segments[index + 1].base_offset if index + 1 < len(segments) else end_offset
-        if next_base > high_watermark or not segment.size_bytes:
+        if next_base > high_watermark or (index + 1 == len(segments) and not segment.size_bytes):
             break
-        if segment.largest_timestamp_ms < 0 or now_ms - segment.largest_timestamp_ms <= config.retention_ms:
+        # A segment that the cleaner has emptied holds nothing that could be young.
+        if segment.size_bytes and not 0 <= segment.largest_timestamp_ms < now_ms - config.retention_ms:
             break
         count += 1
     return count

@@ -327,3 +327,18 @@ def test_a_failed_sync_takes_the_log_offline_for_good(make_log: MakeLog, disk: F
         with pytest.raises(StorageError, match="offline since its disk failed"):
             attempt()
     assert (log.high_watermark, log.failure is not None) == (1, True)
+
+
+def test_a_segment_is_followed_earlier_by_its_jitter(make_log: MakeLog) -> None:
+    def age_at_roll(log: PartitionLog) -> int:
+        for seconds in range(200):
+            log.append([batch(timestamp_ms=NOW_MS + seconds * 1000)], now_ms=NOW_MS)
+            if len(log.segments.layout.segments) == 2:
+                return seconds
+        return -1
+
+    plain = age_at_roll(make_log("plain", segment_ms=100_000))
+    jittered = age_at_roll(make_log("jittered", segment_ms=100_000, segment_jitter_ms=90_000))
+
+    assert (plain, 10 <= jittered < 101) == (101, True)
+    assert jittered != plain

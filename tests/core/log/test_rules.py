@@ -3,7 +3,7 @@
 import pytest
 
 from millstream.core.config import LogConfig
-from millstream.core.log.rules import SegmentState, deletable_segments, must_roll
+from millstream.core.log.rules import SegmentState, deletable_segments, must_roll, roll_jitter_ms
 
 HOUR_MS = 3_600_000
 
@@ -84,3 +84,34 @@ def test_a_segment_without_timestamps_is_not_over_its_time() -> None:
     assert (
         deletable_segments(config, segments, log_start_offset=0, high_watermark=20, end_offset=20, now_ms=10**12) == 0
     )
+
+
+def test_a_record_from_the_future_keeps_its_segment_and_those_behind_it() -> None:
+    config = LogConfig(retention_ms=HOUR_MS)
+    segments = [SegmentState(0, 100, 0), SegmentState(10, 100, 900 * HOUR_MS), SegmentState(20, 100, 0)]
+    state = {"log_start_offset": 0, "high_watermark": 30, "end_offset": 30}
+
+    assert deletable_segments(config, segments, **state, now_ms=100 * HOUR_MS) == 1
+    assert deletable_segments(config, segments, **state, now_ms=902 * HOUR_MS) == 3
+
+
+def test_a_segment_that_the_cleaner_has_emptied_does_not_hold_up_those_behind_it() -> None:
+    config = LogConfig(cleanup_policy=("compact", "delete"), retention_ms=HOUR_MS)
+    segments = [SegmentState(0, 0, -1), SegmentState(10, 100, 0), SegmentState(20, 0, -1)]
+
+    assert (
+        deletable_segments(
+            config, segments, log_start_offset=0, high_watermark=20, end_offset=20, now_ms=100 * HOUR_MS
+        ) == 2
+    )  # fmt: skip
+
+
+def test_the_jitter_lies_below_its_bound_and_differs_from_segment_to_segment() -> None:
+    config = LogConfig(segment_ms=HOUR_MS, segment_jitter_ms=1000)
+    found = [roll_jitter_ms(config, "data/t-0", base) for base in range(50)]
+
+    assert len(set(found)) > 40
+    assert all(0 <= jitter < 1000 for jitter in found)
+    assert found == [roll_jitter_ms(config, "data/t-0", base) for base in range(50)]
+    assert roll_jitter_ms(LogConfig(segment_ms=5, segment_jitter_ms=1000), "t", 0) < 5
+    assert roll_jitter_ms(LogConfig(), "t", 0) == 0

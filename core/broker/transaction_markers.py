@@ -11,7 +11,7 @@ from functools import partial
 from ..coordinators.transaction_commands import Outcome
 from ..coordinators.transaction_records import Partition
 from ..errors import ErrorCode, ProtocolError, StorageError
-from ..log.partition_log import PartitionLog
+from ..log.partition_log import Appended, PartitionLog
 from .internal_topics import OFFSETS_TOPIC
 from .journal import Journal
 from .leadership import LEADER_EPOCH
@@ -55,18 +55,12 @@ class MarkerWriter:
             LOG.info("%s: %s-%d is deleted, it needs no marker", outcome.transactional_id, topic, partition)
             return None
         try:
-            appended = self._journal.append_marker(
-                log,
-                outcome.producer_id,
-                outcome.producer_epoch,
-                commit=outcome.commit,
-                coordinator_epoch=LEADER_EPOCH,
-            )
+            appended = self._write(log, outcome)
         except StorageError as error:
             LOG.error("%s: no marker in %s-%d yet: %s", outcome.transactional_id, topic, partition, error)
             return error
         except ProtocolError as error:
-            if error.code not in (ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.TRANSACTION_COORDINATOR_FENCED):
+            if error.code is not ErrorCode.INVALID_PRODUCER_EPOCH:
                 raise
             # A newer epoch has written there, which it may only after this transaction had ended.
             LOG.warning("%s: marker for %s-%d not needed: %s", outcome.transactional_id, topic, partition, error)
@@ -74,6 +68,26 @@ class MarkerWriter:
         if topic == OFFSETS_TOPIC:
             self._offsets_ended(partition, outcome.producer_id, outcome.commit)
         return log, appended.last_offset + 1
+
+    def _write(self, log: PartitionLog, outcome: Outcome) -> Appended:
+        try:
+            return self._write_as(log, outcome, LEADER_EPOCH)
+        except ProtocolError as error:
+            if error.code is not ErrorCode.TRANSACTION_COORDINATOR_FENCED:
+                raise
+        # The log comes from a cluster where coordinators changed, or a marker was written by hand. There is one
+        # coordinator now: it takes the epoch that was seen last.
+        seen = [one.coordinator_epoch for one in log.active_producers() if one.producer_id == outcome.producer_id]
+        return self._write_as(log, outcome, max(seen))
+
+    def _write_as(self, log: PartitionLog, outcome: Outcome, coordinator_epoch: int) -> Appended:
+        return self._journal.append_marker(
+            log,
+            outcome.producer_id,
+            outcome.producer_epoch,
+            commit=outcome.commit,
+            coordinator_epoch=coordinator_epoch,
+        )
 
 
 class _Writing:

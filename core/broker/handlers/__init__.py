@@ -60,6 +60,7 @@ ROUTES: dict[int, Route] = {
     24: Route("k24_add_partitions_to_txn", (0, 5)),
     25: Route("k25_add_offsets_to_txn", (0, 4)),
     26: Route("k26_end_txn", (0, 5)),
+    27: Route("k27_write_txn_markers", (1, 2)),
     28: Route("k28_txn_offset_commit", (0, 5)),
     32: Route("k32_describe_configs", (1, 4)),
     33: Route("k33_alter_configs", (0, 2)),

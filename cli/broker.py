@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
-from .console import errors_told, say, set_up_logging, show_rows
+from .console import errors_told, say, show_rows
 
 if TYPE_CHECKING:
     from ..core.broker.config import BrokerConfig
@@ -24,17 +24,31 @@ class BrokerOptions:
     config: str
     settings: Sequence[str]
     metrics_listen: str
+    log_format: str = "text"
+    log_level: str = ""
 
 
 def run_broker(options: BrokerOptions, *, verbose: bool) -> None:
-    set_up_logging(verbose=verbose)
     with errors_told():
+        set_up_log(options, "debug" if verbose else "")
         config = read_config(options)
         for note in config.notes:
             say(f"note: {note}")
         from ..core.broker.main import run
 
         run(config)
+
+
+def set_up_log(options: BrokerOptions, level: str) -> None:
+    """--log-level over KAFKA_LOG4J_ROOT_LOGLEVEL and KAFKA_LOG4J_LOGGERS, as for Kafka's image. Raises ConfigError."""
+    from ..core.broker.log_format import parse_levels, set_up
+
+    levels = parse_levels(os.environ.get("KAFKA_LOG4J_ROOT_LOGLEVEL", "").partition(",")[0])
+    levels |= parse_levels(os.environ.get("KAFKA_LOG4J_LOGGERS", ""))
+    levels |= parse_levels(f"{level},{options.log_level}")
+    if options.log_format not in ("text", "json"):
+        raise ConfigError(f"--log-format={options.log_format}: must be text or json")
+    set_up("json" if options.log_format == "json" else "text", levels)
 
 
 def read_config(options: BrokerOptions) -> "BrokerConfig":

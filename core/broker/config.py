@@ -88,6 +88,10 @@ class BrokerConfig:
         "slow.request.ms", 0, "Log requests that take longer than that beyond the wait they ask for; 0: none",
         unit="ms", minimum=0,
     )  # fmt: skip
+    shutdown_timeout_ms: int = setting(
+        "shutdown.timeout.ms", 60_000, "End without a clean mark when closing takes longer than that", unit="ms",
+        minimum=1000,
+    )  # fmt: skip
     node_id: int = setting("node.id", 1, "Number of this broker", minimum=0, maximum=INT_MAX)
     num_partitions: int = setting("num.partitions", 1, "Partitions of a topic created without a number", minimum=1)
     default_replication_factor: int = setting(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 PRODUCE, API_VERSIONS = 0, 18
+WAIT_FOR_OTHERS = frozenset({1, 11, 14})
+"""Fetch, JoinGroup and SyncGroup may take as long as nobody produces or joins."""
 MAX_WAITING_FRAMES = 32
 MAX_WAITING_FRAME_BYTES = 4 * 1024 * 1024
 """What a client may have sent ahead of the request that is worked on; beyond that its socket is not read."""
@@ -65,6 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         self._local: tuple[str, int] = ("", 0)
         self._writing_paused = False
         self._reading_paused = False
+        self._ending = False
         self._last_active_s = 0.0
         self._unread_bytes_before = 0
 
@@ -128,6 +131,16 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes of answers that the peer has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
+    def end(self) -> None:
+        """Begins no more requests."""
+        self._ending = True
+        self._pace_reading()
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was begun is answered and taken, but for what waits for others."""
+        return not self.unread_bytes and all(slot.api_key in WAIT_FOR_OTHERS for slot in self._slots)
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -147,7 +160,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pace_reading()
 
     def _may_start(self, frame: memoryview | bytes) -> bool:
-        if self._writing_paused or self._transport is None or self._transport.is_closing():
+        if self._writing_paused or self._ending or self._transport is None or self._transport.is_closing():
             return False
         slots = self._slots
         if not slots:
@@ -272,6 +285,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         pause = (
             self._writing_paused
+            or self._ending
             or len(self._frames) >= MAX_WAITING_FRAMES
             or self._frame_bytes >= MAX_WAITING_FRAME_BYTES
         )

@@ -7,8 +7,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,20 +25,20 @@ if TYPE_CHECKING:
     from .metrics import Metrics
 
 LOG = logging.getLogger(__name__)
+FAILED = 1
+
+
+DRAIN_S = 5.0
 
 
 async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
     """Serves on config.listeners until SIGINT or SIGTERM; `on_ready` is told the address once clients may connect.
 
-    Raises ConfigError or StorageError for an address or a directory that cannot be used, DataDirectoryInUse when
-    another process holds the data.
+    A second signal ends the process at once. Raises ConfigError or StorageError for an address or a directory that
+    cannot be used, DataDirectoryInUse when another process holds the data.
     """
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as closing:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, ended.set)
-            closing.callback(loop.remove_signal_handler, number)
         # The addresses first: where one cannot be had, nothing is made in the data directory.
         sockets = {listener: bind(listener.host, listener.port) for listener in config.bound_listeners}
         for opened in [one for found in sockets.values() for one in found]:
@@ -44,28 +46,64 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
         pages = bind(*config.metrics_address) if config.metrics_address is not None else []
         for opened in pages:
             closing.callback(opened.close)
+        _end_on_signals(ended, closing)
         syncs = Durations()
-        async with (
-            open_broker(config, on_sync=syncs.note) as broker,
-            contextlib.AsyncExitStack() as servers,
-        ):
+        async with open_broker(config, on_sync=syncs.note) as broker, contextlib.AsyncExitStack() as serving:
             metrics = _metrics(config, broker)
             # The first listener last: its address is then the broker's own.
-            opened_servers: list[Server] = []
+            servers: list[Server] = []
             for listener, found in reversed(sockets.items()):
                 server = Server(broker, listener.host, listener.port, found, listener, metrics)
-                opened_servers.append(await servers.enter_async_context(server))
+                servers.append(await serving.enter_async_context(server))
                 LOG.info("listening on %s", listener)
             if pages:
                 from .monitoring import monitoring
 
                 assert metrics is not None
-                await servers.enter_async_context(monitoring(broker, metrics, syncs, opened_servers, pages))
+                await serving.enter_async_context(monitoring(broker, metrics, syncs, servers, pages))
             # What is loaded now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
-            on_ready(*server.address)
+            on_ready(*servers[-1].address)
             await ended.wait()
+            closing.callback(_limited(config.shutdown_timeout_ms / 1000).cancel)
+            LOG.info("closing: no more connections and requests; another signal ends the process at once")
+            await asyncio.gather(*(server.drain(DRAIN_S) for server in servers))
+    LOG.info("closed; all logs are on disk")
+
+
+def _end_on_signals(ended: asyncio.Event, closing: contextlib.ExitStack) -> None:
+    """The first SIGINT or SIGTERM sets `ended`; the next one does what the system does with it."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def end() -> None:
+        ended.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            # Not by the loop, which is held up while logs are closed.
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in numbers:
+        loop.add_signal_handler(number, end)
+        closing.callback(loop.remove_signal_handler, number)
+
+
+def _limited(limit_s: float) -> threading.Timer:
+    """Ends the process when it is not closed by then: a disk that hangs must not keep it for ever."""
+
+    def end() -> None:
+        LOG.critical(
+            "not closed within %.0f s: ended without a clean mark, so that the next start looks through the ends of "
+            "all logs; see whether the disk hangs, or raise shutdown.timeout.ms",
+            limit_s,
+        )
+        os._exit(FAILED)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _metrics(config: BrokerConfig, broker: Broker) -> "Metrics | None":

@@ -167,11 +167,15 @@ class Metrics:
             self.rebalances += bool(response.member_id) and response.member_id == response.leader
 
     def _log_slow(self, context: RequestContext, duration_s: float) -> None:
+        name = API_NAMES.get(context.api_key, str(context.api_key))
         LOG.warning(
             "slow request: %s v%d of client %r at %s took %.0f ms; look at the disk's flush time and the event loop's "
             "lag in /metrics, or raise slow.request.ms",
-            API_NAMES.get(context.api_key, context.api_key), context.api_version, context.client_id,
-            context.client_host, duration_s * 1000,
+            name, context.api_version, context.client_id, context.client_host, duration_s * 1000,
+            extra={
+                "request": name, "version": context.api_version, "client_id": context.client_id,
+                "client_host": context.client_host, "listener": context.listener, "duration_ms": duration_s * 1000,
+            },
         )  # fmt: skip
 
 

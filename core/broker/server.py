@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
 IDLE_SWEEP_S = 30.0
+DRAIN_LOOK_S = 0.01
 BACKLOG = 1024
 
 
@@ -115,6 +116,19 @@ class Server:
                 await self.loop.create_server(lambda: Connection(self), sock=opened, backlog=BACKLOG)
             )
         return self
+
+    async def drain(self, limit_s: float) -> None:
+        """Takes no more connections and requests; returns when what was asked for is answered, or after `limit_s`.
+
+        Those who wait for data or for members of their group are not waited for: their clients ask again.
+        """
+        for listener in self._listeners:
+            listener.close()
+        for connection in tuple(self._connections):
+            connection.end()
+        end_s = self.loop.time() + limit_s
+        while any(not one.settled for one in self._connections) and self.loop.time() < end_s:  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_LOOK_S)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -27,7 +27,7 @@ def test_no_setting_of_kafka_is_unknown() -> None:
     assert {row[0] for row in setting_rows()} - set(names) <= OWN
 
 
-OWN = {"metrics.listen", "slow.request.ms"}
+OWN = {"metrics.listen", "slow.request.ms", "shutdown.timeout.ms"}
 """Settings that Kafka does not have."""
 
 

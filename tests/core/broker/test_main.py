@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from core.broker.gated_disk import GatedDisk
+from core.broker.running import batch_of, fetch, produce, produced, running_broker, until
 from core.broker.wire_client import WireClient
 
 from millstream.core.broker.config import BrokerConfig, parse_broker_config
 from millstream.core.broker.main import serve
+from millstream.core.broker.server import Server
 from millstream.core.errors import ConfigError
+from millstream.core.wire.messages.k00_produce import ProduceResponse
 from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 
 PROGRAM = """
@@ -24,6 +28,18 @@ from millstream.core.broker.main import run
 run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": sys.argv[2]}))
 heavy = {"numba", "numpy", "pyarrow", "polars", "rich", "typer"}
 print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+HANGING_PROGRAM = """
+import sys, time
+from millstream.core.log.directory import LogDirectory
+def close(self):
+    print("closing hangs", flush=True)
+    time.sleep(600)
+LogDirectory.close = close
+from millstream.core.broker.config import parse_broker_config
+from millstream.core.broker.main import run
+run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": "127.0.0.1:0", "shutdown.timeout.ms": sys.argv[2]}))
 """
 
 
@@ -103,3 +119,60 @@ async def test_each_listener_is_served_and_tells_its_clients_its_own_address(tmp
 
     assert shown == ("127.0.0.1", ports[0])
     assert told == [("127.0.0.1", ports[0]), ("broker.example", 19092)]
+
+
+async def test_a_produce_that_waits_for_the_disk_is_answered_before_the_end_and_a_waiting_fetch_is_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    disk = GatedDisk()
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        async with (
+            Server(broker, "127.0.0.1", 0) as server,
+            WireClient(server.address) as reader,
+            WireClient(server.address) as client,
+        ):
+            reader.send(fetch("t", 0, max_wait_ms=600_000), 12)
+            disk.open_gate.clear()
+            client.send(produce("t", batch_of(b"a"), acks=-1), 9)
+            await until(lambda: broker.partition("t", 0).end_offset == 1)
+            draining = asyncio.create_task(server.drain(60))
+            await until(lambda: not server.is_serving)
+            with pytest.raises(OSError):  # noqa: PT011
+                await asyncio.open_connection(*server.address)
+            client.send(produce("t", batch_of(b"too late"), acks=-1), 9)
+            assert not draining.done()
+
+            disk.open_gate.set()
+
+            answer = await client.receive()
+            await draining
+        assert isinstance(answer, ProduceResponse)
+        assert produced(answer) == [(0, 0)]
+        assert broker.partition("t", 0).end_offset == 1
+
+
+def test_a_second_signal_ends_a_broker_whose_end_takes_long(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANGING_PROGRAM, str(tmp_path / "data"), "60000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as broker:
+        assert broker.stdout is not None
+        broker.stdout.readline()
+        broker.send_signal(signal.SIGTERM)
+        assert broker.stdout.readline() == "closing hangs\n"
+
+        broker.send_signal(signal.SIGTERM)
+
+        assert broker.wait(20) == -signal.SIGTERM
+    assert not (tmp_path / "data" / ".kafka_cleanshutdown").exists()
+
+
+def test_an_end_that_takes_too_long_is_cut_off(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANGING_PROGRAM, str(tmp_path / "data"), "1000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as broker:
+        assert broker.stdout is not None
+        assert broker.stderr is not None
+        broker.stdout.readline()
+        broker.send_signal(signal.SIGINT)
+
+        assert broker.wait(20) == 1
+        assert "raise shutdown.timeout.ms" in broker.stderr.read()

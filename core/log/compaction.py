@@ -118,7 +118,8 @@ def _fill(keys: KeyOffsets, job: CleaningJob, disk: Disk, pause: Pause) -> None:
             if found.is_control:
                 transactions.is_spare(found, _commits(batch))
             elif not transactions.is_aborted(found) and found.next_offset > start:
-                if not _noted(keys, [entry for entry in keys_of(batch) if entry[1] >= start]):
+                wanted = [entry for entry in keys_of(batch) if entry[1] >= start]
+                if not _noted(keys, wanted):
                     return
             keys.latest_offset = max(found.next_offset - 1, start - 1)
         keys.latest_offset = max(following - 1, start - 1)

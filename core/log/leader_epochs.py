@@ -55,7 +55,7 @@ class LeaderEpochs:
 
     def end_offset(self, epoch: int, *, log_end_offset: int) -> tuple[int, int]:
         """The largest known epoch not above `epoch`, and where it ends; UNDEFINED when there is no answer."""
-        if epoch < 0 or not self._epochs or epoch > self.latest:
+        if epoch == UNDEFINED[0] or not self._epochs or epoch > self.latest:
             return UNDEFINED
         if epoch == self.latest:
             return epoch, log_end_offset

@@ -157,7 +157,7 @@ class PartitionLog:
         if self.config.message_timestamp_type == LOG_APPEND_TIME:
             time_ms = now_ms
             batches, headers = stamped(batches, now_ms)
-        return self._write(batches, headers, leader_epoch, time_ms, now_ms)
+        return self._write(batches, headers, leader_epoch, time_ms)
 
     def append_marker(
         self, producer_id: int, producer_epoch: int, commit: bool, coordinator_epoch: int, now_ms: int
@@ -168,7 +168,7 @@ class PartitionLog:
         """
         self._producers.check_marker(producer_id, producer_epoch, coordinator_epoch)
         batch = build_control_marker(commit, producer_id, producer_epoch, coordinator_epoch, now_ms)
-        appended = self._write([batch], [read_header(batch)], max(self._epochs.latest, 0), NO_TIMESTAMP, now_ms)
+        appended = self._write([batch], [read_header(batch)], max(self._epochs.latest, 0), NO_TIMESTAMP)
         aborted = self._producers.apply_marker(
             producer_id, producer_epoch, coordinator_epoch, commit=commit, offset=appended.base_offset,
             timestamp_ms=now_ms, high_watermark=self.high_watermark,
@@ -196,7 +196,7 @@ class PartitionLog:
         return None
 
     def _write(
-        self, batches: Sequence[Buffer], headers: Sequence[BatchHeader], leader_epoch: int, time_ms: int, now_ms: int
+        self, batches: Sequence[Buffer], headers: Sequence[BatchHeader], leader_epoch: int, time_ms: int
     ) -> Appended:
         if self._flusher.failure is not None:
             raise self._flusher.failure
@@ -210,7 +210,7 @@ class PartitionLog:
             size_bytes += header.length + LOG_OVERHEAD
             offset += header.last_offset_delta + 1
             newest_ms = max(newest_ms, header.max_timestamp)
-        segment = self._segment_for(size_bytes, offset - 1, newest_ms, now_ms)
+        segment = self._segment_for(size_bytes, offset - 1, newest_ms)
         if leader_epoch != self._epochs.latest and self._epochs.assign(leader_epoch, base_offset):
             self._flusher.add_file(LEADER_EPOCHS, format_epochs(self._epochs.entries()))
         try:
@@ -243,7 +243,7 @@ class PartitionLog:
             )
         return self._flusher.fail(error)
 
-    def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int, now_ms: int) -> Segment:
+    def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int) -> Segment:
         """The active segment, after a roll when the append does not fit into it."""
         active = self.segments.active
         first_ms = active.first_timestamp() if active.size_bytes else NO_TIMESTAMP
@@ -254,10 +254,10 @@ class PartitionLog:
             index_entries=active.index_entries, waited_ms=waited_ms, append_bytes=append_bytes,
             append_last_offset=last_offset,
         ):  # fmt: skip
-            self.roll(now_ms)
+            self.roll()
         return self.segments.active
 
-    def roll(self, now_ms: int) -> None:
+    def roll(self) -> None:
         """Begin a new segment at the log's end. Raises StorageError when it cannot be made."""
         if not self.segments.active.size_bytes:
             return
@@ -327,7 +327,7 @@ class PartitionLog:
         if not count:
             return 0
         if count == len(segments):
-            self.roll(now_ms)
+            self.roll()
         self.segments.drop_first(segments[:count], now_ms + self.config.file_delete_delay_ms)
         self._start_at(self.segments.layout.bases[0])
         return count

@@ -340,7 +340,7 @@ class LogWorld:
         assert [entry[:3] for entry in read.aborted] == expected
 
     def roll(self) -> None:
-        self.log.roll(self.clock.time_ms)
+        self.log.roll()
 
     def checkpoint(self) -> None:
         self.directory.checkpoint()

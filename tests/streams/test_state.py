@@ -148,6 +148,18 @@ def test_a_sum_that_leaves_64_bits_is_null() -> None:
     assert store.drain(on_close=False).results.column("total").to_pylist() == [None, 2**62]
 
 
+def test_quantiles_and_means_of_whole_numbers_beyond_what_a_float_holds_do_not_stop_the_topology() -> None:
+    values = [2**53 + 1, 2**63 - 1, -(2**63)]
+    columns = pa.record_batch({"k": pa.array(["a", "b", "c"]), "v": pa.array(values)})
+    aggregates = (("p50", Aggregate("quantile", "v", quantile=0.5)), ("mean", Aggregate("mean", "v")))
+    store = AggregateStore(StoreSpec(columns.schema, ("k",), None, aggregates))
+
+    store.update(columns, np.zeros(3, np.int64), np.arange(3), 0)
+
+    results = store.drain(on_close=False).results
+    assert results.column("p50").to_pylist() == results.column("mean").to_pylist() == [float(one) for one in values]
+
+
 def test_closed_windows_leave_neither_slots_nor_keys_behind() -> None:
     schema = pa.schema([("k", pa.int64()), ("v", pa.int64())])
     aggregates = (("n", Aggregate("distinct", "v")), ("f", Aggregate("first", "v")))

@@ -5,6 +5,7 @@ Source: ProduceRequest.validateRecords and LogValidator of Kafka 4.3.1. Tested i
 tests/core/broker/test_batch_checks.py.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 
 from ..config import LONG_MAX, LogConfig
@@ -21,14 +22,24 @@ from ..wire.decompression import decompress
 from ..wire.message import Buffer
 
 HEADER_BYTES = 61
-MAGIC_AT = 16
+LOG_OVERHEAD = 12
+SMALLEST_LENGTH = 14
+"""Of a message of magic 0, the smallest there ever was."""
+LENGTH_AT, MAGIC_AT = 8, 16
+OLD_MAGICS = (0, 1)
+NO_TIMESTAMP = -1
 ZSTD = 4
 NULL_LENGTH = 1
 """-1 as a zigzag varint."""
 ZSTD_SINCE_PRODUCE = 7
+_LENGTH = struct.Struct(">i")
 
 
-class RecordFaults(ProtocolError):
+class BatchRefused(ProtocolError):
+    """The one batch of a partition was found and is refused: the answer has the start of the log beside the code."""
+
+
+class RecordFaults(BatchRefused):
     """Some records of a batch are refused, and the batch with them. `faults` has (index in the batch, what is
     wrong)."""
 
@@ -38,22 +49,11 @@ class RecordFaults(ProtocolError):
 
 
 def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
-    """The header of the one batch in `records`. Raises ProtocolError, RecordFaults among them, when it may not be
-    appended."""
-    if len(records) < HEADER_BYTES:
-        raise ProtocolError(ErrorCode.INVALID_RECORD, "a produce must have one whole record batch for each partition")
-    if records[MAGIC_AT] != 2:
-        raise ProtocolError(ErrorCode.INVALID_RECORD, f"record batches must have magic 2, not {records[MAGIC_AT]}")
-    try:
-        header = check_batch(records, 0)
-    except CorruptRecords as error:
-        raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
-    if header.size_bytes != len(records):
-        raise ProtocolError(
-            ErrorCode.INVALID_RECORD,
-            f"a produce must have exactly one record batch for each partition; "
-            f"{len(records) - header.size_bytes} bytes follow the first",
-        )
+    """The header of the one batch in `records`; what follows it is no whole batch.
+
+    Raises ProtocolError, BatchRefused and RecordFaults among them, when it may not be appended.
+    """
+    header = _only_batch(records)
     if header.size_bytes > config.max_message_bytes:
         raise ProtocolError(
             ErrorCode.MESSAGE_TOO_LARGE,
@@ -71,6 +71,35 @@ def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_m
     return header
 
 
+def _only_batch(records: Buffer) -> BatchHeader:
+    if len(records) < HEADER_BYTES:
+        raise ProtocolError(ErrorCode.INVALID_RECORD, "a produce must have one whole record batch for each partition")
+    magic = records[MAGIC_AT]
+    if magic in OLD_MAGICS:
+        raise ProtocolError(ErrorCode.INVALID_RECORD, f"record batches must have magic 2, not {magic}")
+    (length,) = _LENGTH.unpack_from(records, LENGTH_AT)
+    if length > len(records) - LOG_OVERHEAD:
+        raise ProtocolError(
+            ErrorCode.INVALID_RECORD,
+            f"a record batch of {length + LOG_OVERHEAD} bytes is cut off after {len(records)} bytes",
+        )
+    try:
+        header = check_batch(records, 0)
+    except CorruptRecords as error:
+        raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+    rest = len(records) - header.size_bytes
+    if rest >= LOG_OVERHEAD:
+        (length,) = _LENGTH.unpack_from(records, header.size_bytes + LENGTH_AT)
+        if length < SMALLEST_LENGTH:
+            raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, f"{rest} bytes that are no batch follow a record batch")
+        if length + LOG_OVERHEAD <= rest:
+            raise ProtocolError(
+                ErrorCode.INVALID_RECORD,
+                f"a produce must have exactly one record batch for each partition; {rest} bytes follow the first",
+            )
+    return header
+
+
 def _check_header(header: BatchHeader, api_version: int) -> None:
     fault = None
     if header.is_control:
@@ -84,7 +113,7 @@ def _check_header(header: BatchHeader, api_version: int) -> None:
     elif header.is_transactional and header.producer_id < 0:
         fault = "a transactional record batch without a producer id"
     if fault is not None:
-        raise ProtocolError(ErrorCode.INVALID_RECORD, fault)
+        raise BatchRefused(ErrorCode.INVALID_RECORD, fault)
     codec = header.attributes & 7
     if codec > ZSTD or (codec == ZSTD and api_version < ZSTD_SINCE_PRODUCE):
         raise ProtocolError(
@@ -102,6 +131,8 @@ def _check_times(records: Buffer, header: BatchHeader, config: LogConfig, now_ms
     oldest_ms = now_ms - config.message_timestamp_before_max_ms if bounded_below else None
 
     def fault(record: SimpleRecord) -> str | None:
+        if record.timestamp_ms == NO_TIMESTAMP:
+            return None
         if record.timestamp_ms > newest_ms:
             return f"timestamp {record.timestamp_ms} is over message.timestamp.after.max.ms ahead of {now_ms}"
         if oldest_ms is not None and record.timestamp_ms < oldest_ms:

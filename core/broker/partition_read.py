@@ -12,7 +12,7 @@ from ..log.directory import LogDirectory
 from ..log.partition_log import PartitionLog
 from ..wire.messages.k01_fetch import FetchResponse
 from .fetch_sessions import FetchedPartition
-from .leadership import LEADER_EPOCH, check_leader_epoch
+from .leadership import LEADER_EPOCH, check_leader_epoch, epoch_end
 
 LOG = logging.getLogger(__name__)
 UNKNOWN_EPOCH = -1
@@ -177,7 +177,7 @@ class PartitionRead:
         """KIP-595: a client whose last batch is of an epoch that ended before its position has read what was cut off
         since."""
         wanted = self.part.wanted
-        epoch, end_offset = log.epoch_end_offset(wanted.last_fetched_epoch)
+        epoch, end_offset = epoch_end(log, wanted.last_fetched_epoch)
         if end_offset < 0:
             raise ProtocolError(
                 ErrorCode.OFFSET_OUT_OF_RANGE, f"nothing is known of leader epoch {wanted.last_fetched_epoch}"

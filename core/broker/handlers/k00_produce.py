@@ -1,10 +1,12 @@
-"""Produce: checks each partition's batch, appends it, and answers at once or when it is on disk. Shell; checks:
-batch_checks.py.
+"""Produce, versions 3 to 13: checks each partition's batch, appends it, and answers at once or when it is on disk.
+Shell; checks: batch_checks.py.
 
-acks=0 is not answered; acks=1 once the batch is in the page cache; acks=all once it is on disk. From version 12 on a
+5 brought the log's start, 7 zstd, 8 the faulty records, 10 the address of another leader (there is none), 13 topic ids.
+acks=0 is not answered; acks=1 once the batch is in the page cache; acks=all once it is on disk, whatever
+min.insync.replicas: as with Kafka, it counts for no more than the replicas that there are. From version 12 on a
 partition joins the transaction that is written to it (KIP-890); its first batch waits until that is on disk.
 Source: KafkaApis.handleProduceRequest and ReplicaManager.appendRecords of Kafka 4.3.1. Tested in
-tests/core/broker/test_produce.py.
+tests/core/broker/test_produce.py and tests/interop/test_data_like_kafka.py.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from ...log.partition_log import PartitionLog
 from ...wire.batches import BatchHeader
 from ...wire.message import Buffer, joined
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
-from ..batch_checks import RecordFaults, checked_batch
+from ..batch_checks import BatchRefused, RecordFaults, checked_batch
 from ..context import RequestContext
 from ..failures import NO_ANSWER
 from ..producer_errors import for_produce
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 VERSIONS = (3, 13)
 TOPIC_IDS_SINCE = 13
+FOUND_LOG_CODES = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.INVALID_PRODUCER_EPOCH)
+"""Refusals by the log itself: the answer has its first offset, as with BatchRefused."""
 PartitionResponse = ProduceResponse.PartitionProduceResponse
 Appended = tuple[PartitionLog, int, PartitionResponse]
 """A batch that has been appended: its log, and the offset behind it."""
@@ -98,14 +102,13 @@ def _append(
     if topic is None:
         raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
     log = broker.partition(topic, data.index)
-    if request.acks == -1 and log.config.min_insync_replicas > 1:
-        raise ProtocolError(
-            ErrorCode.NOT_ENOUGH_REPLICAS, f"min.insync.replicas is {log.config.min_insync_replicas}; there is 1"
-        )
+    answer.log_start_offset = log.log_start_offset
     now_ms = broker.clock.now_ms()
     records = data.records
     batch = records if isinstance(records, Buffer) else joined(records or ())
     header = checked_batch(batch, log.config, api_version=context.api_version, now_ms=now_ms)
+    if header.size_bytes < len(batch):
+        batch = memoryview(batch)[: header.size_bytes]  # Kafka drops a batch that is cut off behind the first, too.
     if header.is_transactional:
         where = (topic, data.index)
         if not broker.transactions.may_append(
@@ -201,7 +204,8 @@ def _refuse(answer: PartitionResponse, error: ProtocolError | StorageError) -> N
     answer.error_message = str(error)
     answer.base_offset = -1
     answer.log_append_time_ms = -1
-    answer.log_start_offset = -1
+    if not isinstance(error, BatchRefused) and answer.error_code not in FOUND_LOG_CODES:
+        answer.log_start_offset = -1
     if isinstance(error, RecordFaults):
         answer.record_errors = [
             ProduceResponse.BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=fault)

@@ -1,7 +1,9 @@
-"""ListOffsets: first, last and by time. Shell.
+"""ListOffsets, versions 1 to 11: first, last and by time. Shell.
 
+4 brought leader epochs, 7 the newest record (-3), 8 the first local offset (-4), 9 and 11 the last and the next offset
+of tiered storage (-5, -6), which is not there. 10's timeout is not needed: nothing is looked up remotely.
 Source: KafkaApis.handleListOffsetRequest and UnifiedLog.fetchOffsetByTimestamp of Kafka 4.3.1. Tested in
-tests/core/broker/test_list_offsets.py.
+tests/core/broker/test_list_offsets.py and tests/interop/test_data_like_kafka.py.
 """
 
 import logging

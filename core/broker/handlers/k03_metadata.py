@@ -1,11 +1,13 @@
-"""Metadata: this broker, and topics with their partitions, created on the way where that is asked for and allowed.
-Shell.
+"""Metadata, versions 0 to 13: this broker, and topics with their partitions, created on the way where that is asked
+for and allowed. Shell.
 
+4 made creation optional, 8 brought authorized operations, 10 and 12 topic ids, 13 an error for all of it.
 Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
 """
 
 from typing import TYPE_CHECKING
 
+from ...coordinators.topic_rules import name_fault
 from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
@@ -60,7 +62,9 @@ async def _one(
         except ProtocolError as error:
             return TopicAnswer(error_code=int(error.code), name=wanted.name)
     if topic is None:
-        return TopicAnswer(error_code=int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), name=wanted.name)
+        fault = name_fault(wanted.name)
+        code = fault.code if fault is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        return TopicAnswer(error_code=int(code), name=wanted.name)
     return _known(topic, cluster.node_id)
 
 

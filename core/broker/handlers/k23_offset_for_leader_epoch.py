@@ -1,4 +1,5 @@
-"""OffsetForLeaderEpoch: where a leader epoch ended, for consumers that look for a truncated log. Shell.
+"""OffsetForLeaderEpoch, versions 2 to 4: where a leader epoch ended, for consumers that look for a truncated log.
+Shell.
 
 Source: Partition.lastOffsetForLeaderEpoch of Kafka 4.3.1. Tested in tests/core/broker/test_list_offsets.py.
 """
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import ProtocolError
 from ...wire.messages.k23_offset_for_leader_epoch import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
 from ..context import RequestContext
-from ..leadership import check_leader_epoch
+from ..leadership import check_leader_epoch, epoch_end
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -32,7 +33,7 @@ def start(
             try:
                 log = broker.partition(topic.topic, wanted.partition)
                 check_leader_epoch(wanted.current_leader_epoch)
-                end.leader_epoch, end.end_offset = log.epoch_end_offset(wanted.leader_epoch)
+                end.leader_epoch, end.end_offset = epoch_end(log, wanted.leader_epoch)
             except ProtocolError as error:
                 end.error_code = int(error.code)
             ends.append(end)

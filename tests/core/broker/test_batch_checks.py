@@ -46,7 +46,21 @@ def test_damage_is_corrupt_message() -> None:
     flipped[-1] ^= 1
 
     assert code_of(flipped) is ErrorCode.CORRUPT_MESSAGE
-    assert code_of(batch()[:-1]) is ErrorCode.CORRUPT_MESSAGE
+    assert code_of(patched(batch(), ">b", 16, 3)) is ErrorCode.CORRUPT_MESSAGE
+    assert code_of(batch() + bytes(12)) is ErrorCode.CORRUPT_MESSAGE
+
+
+def test_a_batch_that_is_cut_off_is_none_and_does_no_harm_behind_another() -> None:
+    data = batch()
+
+    assert code_of(data[:-1]) is ErrorCode.INVALID_RECORD
+    assert checked_batch(data + data[:-1], ANY, api_version=9, now_ms=NOW_MS).size_bytes == len(data)
+
+
+def test_records_without_a_timestamp_are_never_too_old() -> None:
+    config = LogConfig(message_timestamp_before_max_ms=1)
+
+    assert checked_batch(batch(timestamp_ms=-1), config, api_version=9, now_ms=NOW_MS).count == 1
 
 
 @pytest.mark.parametrize("data", [b"", bytes(60), batch() + batch(), batch(control=True, producer_id=1)])

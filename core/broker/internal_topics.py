@@ -3,12 +3,16 @@
 Tested in tests/core/broker/test_internal_topics.py.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ..log.partition_log import PartitionLog
+from ..ports import Buffer
 from ..wire.batches import BatchHeader, SimpleRecord, build_batch, iter_batches, read_records
 from .journal import Journal
+
+LOG = logging.getLogger(__name__)
 
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
@@ -67,23 +71,46 @@ class InternalTopic:
     def replay(self, partition: int) -> Iterator[tuple[BatchHeader, list[SimpleRecord]]]:
         """Every batch of a partition from its start to its end, control batches too, in order.
 
-        Raises StorageError where a batch cannot be read.
+        What is damaged is left out and reported: the state that it held is lost, all other is not. Raises StorageError.
         """
         log = self.log(partition)
         offset = log.log_start_offset
-        try:
-            while offset < log.end_offset:
+        while offset < log.end_offset:
+            try:
                 read = log.read(offset, max_bytes=REPLAY_BYTES, max_offset=log.end_offset)
-                for data in read.data:
-                    at = 0
-                    for header in iter_batches(data):
-                        yield header, read_records(data, at)
-                        at += header.size_bytes
-                if read.next_offset <= offset:
-                    raise StorageError(f"{self.name}-{partition}: nothing can be read at offset {offset}")
-                offset = read.next_offset
-        except CorruptRecords as error:
-            raise StorageError(f"{self.name}-{partition}: {error}") from error
+            except CorruptRecords as error:
+                offset = _behind_damage(log, offset, error)
+                continue
+            for data in read.data:
+                at = 0
+                for header in iter_batches(data):
+                    records = _readable(log, header, data, at)
+                    if records is not None:
+                        yield header, records
+                    at += header.size_bytes
+            if read.next_offset <= offset:
+                return  # Compaction by older versions of Kafka may leave no batch at a log's end.
+            offset = read.next_offset
+
+
+def _behind_damage(log: PartitionLog, offset: int, error: CorruptRecords) -> int:
+    """Where to read on. Raises StorageError when that is not known."""
+    for damage in log.damaged:
+        if damage.first_offset <= offset < damage.next_offset:
+            LOG.error("%s-%d: what was written there is lost: %s", log.topic, log.partition, error)
+            return damage.next_offset
+    raise StorageError(f"{log.topic}-{log.partition}: {error}") from error
+
+
+def _readable(log: PartitionLog, header: BatchHeader, data: Buffer, at: int) -> list[SimpleRecord] | None:
+    try:
+        return read_records(data, at)
+    except CorruptRecords as error:
+        LOG.error(
+            "%s-%d: offsets %d to %d are lost: %s",
+            log.topic, log.partition, header.base_offset, header.last_offset, error,
+        )  # fmt: skip
+        return None
 
 
 def java_string_hash(text: str) -> int:

@@ -1,13 +1,16 @@
 """The coordinators' topics: where a key belongs, and that what was appended comes back in order."""
 
+import struct
 from pathlib import Path
 
 import pytest
 from core.broker.running import running_broker
+from crc32c import crc32c
 
 from millstream.core.broker.broker import Broker
 from millstream.core.broker.internal_topics import InternalTopic, java_string_hash
 from millstream.core.errors import ErrorCode, ProtocolError
+from millstream.core.wire.batches import SimpleRecord, build_batch
 
 
 def topic(broker: Broker, name: str = "state") -> InternalTopic:
@@ -54,6 +57,34 @@ async def test_what_was_appended_is_replayed_in_order_with_markers(tmp_path: Pat
         assert replayed[:2] == [(False, -1, [(0, b"k", b"1"), (1, b"l", None)]), (False, 7, [(2, b"k", b"2")])]
         assert [(control, producer_id) for control, producer_id, _ in replayed[2:]] == [(True, 7)]
         assert state.log(2).flushed_offset >= 3
+
+
+async def test_what_is_damaged_is_left_out_and_reported_and_the_rest_is_replayed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("state", 1, {"cleanup.policy": "compact"})
+        state = topic(broker)
+        for number in range(4):
+            await state.append(0, [(b"k%d" % number, b"v" * 50)], now_ms=1000)
+        # Sound as a batch, but its records are not what its header says.
+        odd = bytearray(build_batch([SimpleRecord(0, 1000, b"odd", b"v")], timestamp_ms=0))
+        odd[-1] ^= 0xFF
+        struct.pack_into(">I", odd, 17, crc32c(bytes(odd[21:])))
+        await broker.append("state", 0, [bytes(odd)])
+        await state.append(0, [(b"last", b"v")], now_ms=1000)
+        path = Path(state.log(0).path)
+    segment = path / "00000000000000000000.log"
+    data = bytearray(segment.read_bytes())
+    data[data.index(b"k1") + 5] ^= 1
+    segment.write_bytes(data)
+
+    async with running_broker(tmp_path) as broker:
+        keys = [record.key for _, records in topic(broker).replay(0) for record in records]
+
+    assert keys == [b"k0", b"k2", b"k3", b"last"]
+    assert "state-0: what was written there is lost" in caplog.text
+    assert "state-0: offsets 4 to 4 are lost" in caplog.text
 
 
 async def test_a_topic_that_is_not_there_makes_the_coordinator_unavailable(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from .failures import NO_ANSWER, answered
 from .fetch_sessions import FetchSessions
 from .handlers import handler, settle
 from .journal import Journal
+from .recompressing import Recompressing
 from .waiting import Waiting
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Broker:
         self.logs = logs
         self.waiting = waiting
         self.journal = journal
+        self.recompressing = Recompressing()
         self.fetch_sessions = FetchSessions(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 2**31)
         )

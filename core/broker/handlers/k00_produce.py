@@ -46,17 +46,37 @@ Joining = tuple[PartitionLog, Buffer, BatchHeader, Partition, PartitionResponse]
 def start(
     broker: "Broker", request: ProduceRequest, context: RequestContext
 ) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
-    """Appends now; the future is there for acks=all."""
+    """Appends now; the future is there for acks=all, and where batches have to be recompressed first."""
+    waiting = []
+    for topic in request.topic_data:
+        name = _name_of(broker, topic, context)
+        for data in topic.partition_data:
+            log = broker.logs.get((name, data.index)) if name is not None else None
+            if log is not None and broker.recompressing.wanted(log, data.records):
+                waiting.append((log, data))
+    if waiting:
+        produce = partial(_produce, broker, request, context)
+        return broker.recompressing.run(waiting, context.api_version, broker.clock.now_ms(), produce)
+    return _produce(broker, request, context)
+
+
+def _name_of(broker: "Broker", topic: ProduceRequest.TopicProduceData, context: RequestContext) -> str | None:
+    if context.api_version < TOPIC_IDS_SINCE:
+        return topic.name
+    known = broker.cluster.topic_by_id(topic.topic_id)
+    return known.name if known is not None else None
+
+
+def _produce(
+    broker: "Broker", request: ProduceRequest, context: RequestContext
+) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
     response = ProduceResponse()
     pending: list[Appended] = []
     joining: list[Joining] = []
     failed = False
     for topic in request.topic_data:
         answers = []
-        name: str | None = topic.name
-        if context.api_version >= TOPIC_IDS_SINCE:
-            known = broker.cluster.topic_by_id(topic.topic_id)
-            name = known.name if known is not None else None
+        name = _name_of(broker, topic, context)
         for data in topic.partition_data:
             answer = PartitionResponse(index=data.index)
             answers.append(answer)

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from services.java import compiled, jars
 
-PROGRAM = Path(__file__).with_name("TransactionalLoop.java")
+PROGRAM = Path(__file__).parent / "java" / "TransactionalLoop.java"
 TIMEOUT_S = 120
 
 

@@ -56,6 +56,7 @@ __all__ = ["ClusterShell", "TopicInfo"]
 LOG = logging.getLogger(__name__)
 METADATA_ID = bytes(15) + b"\x01"
 LOGS_AT_ONCE = 20
+MAKE_AGAIN_S = 1.0
 PRODUCER_IDS_IN_BLOCK = 1_000
 
 
@@ -100,6 +101,7 @@ class ClusterShell:
         self._changes: deque[_Change] = deque()
         self._on_its_way: _Change | None = None
         self._producer_ids: deque[int] = deque()
+        self._maker: asyncio.TimerHandle | None = None
         self._log: PartitionLog
 
     async def open(self) -> None:
@@ -114,10 +116,14 @@ class ClusterShell:
                 if known is not None:
                     self._metadata.apply(known)
         await self._adopt()
+        self._make_missing()
         for topic in self.topics():
-            settings = self._settings_of(topic)
-            self._topic_logs.make(topic, settings)
-            self._topic_logs.configure(topic, settings)
+            self._topic_logs.configure(topic, self._settings_of(topic))
+
+    def close(self) -> None:
+        """Makes no more logs."""
+        if self._maker is not None:
+            self._maker.cancel()
 
     # Questions.
 
@@ -252,15 +258,29 @@ class ClusterShell:
                     self._loop.call_soon(self._make_logs, change, decision)
                     return
         except StorageError as error:
-            LOG.error("logs are missing until the next start: %s", error)
+            LOG.error("logs are missing, and are made once there is room: %s", error)
             self._apply(decision)
             self._end(change, error)
+            self._make_missing_later()
             return
         self._apply(decision)
         if isinstance(change.command, AlterConfigs):
             for topic in self.topics():
                 self._topic_logs.configure(topic, self._settings_of(topic))
         self._end(change, decision.answers)
+
+    def _make_missing(self) -> None:
+        """The logs that a full disk has kept from being made, or a crash; again later where it still does."""
+        try:
+            for topic in self.topics():
+                self._topic_logs.make(topic, self._settings_of(topic))
+        except StorageError as error:
+            LOG.error("logs are missing, and are made once there is room: %s", error)
+            self._make_missing_later()
+
+    def _make_missing_later(self) -> None:
+        self.close()
+        self._maker = self._loop.call_later(MAKE_AGAIN_S, self._make_missing)
 
     def _delete(self, change: _Change, decision: ClusterDecision) -> None:
         outcome: Sequence[Answer] | StorageError = decision.answers

@@ -3,15 +3,17 @@
 Tested in tests/interop/test_answers_like_kafka.py.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..coordinators.cluster_commands import AlterConfigs, ConfigChange, ResourceType
-from ..errors import ErrorCode, ProtocolError
+from ..errors import ErrorCode, ProtocolError, StorageError
 from .cluster import ClusterShell
 from .topic_settings import EVERY_BROKER
 
+LOG = logging.getLogger(__name__)
 SERVED = (ResourceType.TOPIC, ResourceType.BROKER)
 
 
@@ -51,6 +53,9 @@ async def alter(
             await _alter_one(cluster, resource, replace, validate_only)
         except ProtocolError as error:
             outcomes.append((error.code, str(error).removeprefix(f"{error.code.name}: ")))
+        except StorageError as error:
+            LOG.error("the settings of %r are not changed: %s", resource.resource_name, error)
+            outcomes.append((ErrorCode.KAFKA_STORAGE_ERROR, str(error)))
         else:
             outcomes.append((ErrorCode.NONE, None))
     return outcomes

@@ -26,6 +26,8 @@ from .transaction_markers import MarkerWriter
 from .transactions import TransactionsShell
 from .waiting import Waiting
 
+FLUSH_AGAIN_S = 0.5
+
 
 @asynccontextmanager
 async def open_broker(
@@ -40,7 +42,8 @@ async def open_broker(
     Raises ConfigError or StorageError for a directory that cannot be used, DataDirectoryInUse when a process holds it.
     """
     clock = clock or SystemClock()
-    waiting = Waiting(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    waiting = Waiting(loop)
     identity = DirectoryConfig(node_id=config.node_id, defaults=config.topic_defaults)
     disk = disk or RealDisk()
     logs = LogDirectory.open(config.log_dirs, disk, clock, identity)
@@ -49,7 +52,16 @@ async def open_broker(
         assert isinstance(log, PartitionLog)
         waiting.flushed(log)
 
-    commits = GroupCommit(flushed, on_sync)
+    def failed(log: FlushableLog) -> None:
+        """A full disk kept what belongs to the log from being written; nobody else would ask again."""
+        loop.call_soon_threadsafe(loop.call_later, FLUSH_AGAIN_S, flush_again, log)
+
+    def flush_again(log: FlushableLog) -> None:
+        assert isinstance(log, PartitionLog)
+        if log.failure is None and not commits.closed:
+            commits.kick(log)
+
+    commits = GroupCommit(flushed, on_sync, failed)
     journal = Journal(commits, waiting, clock)
     try:
         broker = Broker(config, clock, logs, waiting, journal)
@@ -59,6 +71,7 @@ async def open_broker(
                 tasks.start(keep_tidy(broker, commits))
                 yield broker
         finally:
+            broker.cluster.close()
             broker.transactions.close()
             broker.groups.close()
     finally:

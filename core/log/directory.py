@@ -201,7 +201,12 @@ class LogDirectory:
                 self._logs[key] = self._load_log(key, LoadPoint(self.was_clean, recovery, start, cleaned))
                 if cleaned:
                     self._cleaned[key] = cleaned
-        self.checkpoint()
+        # Until the next checkpoint() what was read holds: a recovery that begins early, and the starts of logs gone.
+        self._checkpointed = dict.fromkeys([key for offsets in points for key in offsets], 0) | dict(points[0])
+        try:
+            self.checkpoint()
+        except StorageError as error:
+            logger.error("%s; what is there is served, make room for more", error)
 
     def _load_log(self, key: TopicPartition, point: LoadPoint) -> PartitionLog:
         path = f"{self.path}/{log_directory(*key)}"

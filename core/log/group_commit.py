@@ -28,22 +28,29 @@ class FlushableLog(Protocol):
 class GroupCommit:
     """Call request() or kick() from any thread; close() serves what was asked for before.
 
-    on_timed: told the seconds that each sync took, on this object's own thread.
+    on_timed: told the seconds that each sync took; on_failed: told of a log that could not be flushed, which may try
+    again. Both on this object's own thread.
     """
 
     def __init__(
         self,
         on_flushed: Callable[[FlushableLog], None] | None = None,
         on_timed: Callable[[float], None] | None = None,
+        on_failed: Callable[[FlushableLog], None] | None = None,
     ) -> None:
         self._on_flushed = on_flushed
         self._on_timed = on_timed
+        self._on_failed = on_failed
         self._lock = threading.Lock()
         self._asked: dict[FlushableLog, list[Future[int]]] = {}
         self._wake: SimpleQueue[bool] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def request(self, log: FlushableLog) -> "Future[int]":
         """Resolves with the flushed offset once all that was appended so far is on the medium, or with StorageError."""
@@ -109,6 +116,8 @@ class GroupCommit:
                 self._on_flushed(log)
             if tidy:
                 log.tidy()
+            elif self._on_failed is not None:
+                self._on_failed(log)
         except Exception:
             # As above: nobody waits here, and the thread must go on.
             logger.exception("after the flush of %r", log)

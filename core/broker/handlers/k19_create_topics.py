@@ -11,6 +11,7 @@ from ...errors import ErrorCode
 from ...wire.messages.k19_create_topics import CreateTopicsRequest, CreateTopicsResponse
 from ..config_views import topic_views
 from ..context import RequestContext
+from ..metadata_changes import answers_of
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -24,7 +25,8 @@ Result = CreateTopicsResponse.CreatableTopicResult
 async def handle(broker: "Broker", request: CreateTopicsRequest, context: RequestContext) -> CreateTopicsResponse:
     """The topics that may be are there, and on disk; one that is named twice has one result."""
     topics = [_new(topic) for topic in request.topics]
-    answers = await broker.cluster.create_topics(topics, validate_only=request.validate_only)
+    change = broker.cluster.create_topics(topics, validate_only=request.validate_only)
+    answers = await answers_of(change, len(topics))
     results: dict[str, Result] = {}
     for topic, answer in zip(request.topics, answers, strict=True):
         if isinstance(answer, Fault):

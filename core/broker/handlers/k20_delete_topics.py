@@ -10,6 +10,7 @@ from ...coordinators.cluster_commands import Fault
 from ...errors import ErrorCode
 from ...wire.messages.k20_delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from ..context import RequestContext
+from ..metadata_changes import answers_of
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -34,7 +35,8 @@ async def handle(broker: "Broker", request: DeleteTopicsRequest, context: Reques
             _refuse(result, code, "delete.topic.enable is false")
         return DeleteTopicsResponse(responses=results)
     wanted = [result for result in results if result.error_code == ErrorCode.NONE]
-    answers = await broker.cluster.delete_topics([result.name or "" for result in wanted])
+    change = broker.cluster.delete_topics([result.name or "" for result in wanted])
+    answers = await answers_of(change, len(wanted))
     for result, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, Fault):
             _refuse(result, answer.code, answer.message)

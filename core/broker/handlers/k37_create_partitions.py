@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...coordinators.cluster_commands import Fault, MorePartitions
 from ...wire.messages.k37_create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
 from ..context import RequestContext
+from ..metadata_changes import answers_of
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -30,7 +31,8 @@ async def handle(
         )
         for topic in request.topics
     ]
-    answers = await broker.cluster.create_partitions(topics, validate_only=request.validate_only)
+    change = broker.cluster.create_partitions(topics, validate_only=request.validate_only)
+    answers = await answers_of(change, len(topics))
     results: dict[str, CreatePartitionsResponse.CreatePartitionsTopicResult] = {}
     for topic, answer in zip(topics, answers, strict=True):
         result = CreatePartitionsResponse.CreatePartitionsTopicResult(name=topic.name)

@@ -16,6 +16,7 @@ class FailingFile(RealFile):
 
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         if self._failures.full and self._failures.directory in self.path:
+            self._failures.refused_count += 1
             raise OSError(errno.ENOSPC, "no space left on device")
         super().write_at(buffers, position)
 
@@ -32,6 +33,7 @@ class FailingDisk(RealDisk):
         self.directory = f"/{directory}/"
         self.full = False
         self.broken = False
+        self.refused_count = 0
 
     def open(self, path: str, *, create: bool = False) -> FailingFile:
         file = super().open(path, create=create)

@@ -1,0 +1,195 @@
+"""A full disk: refused with the right error, read from all the while, and gone on with by itself when there is room."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from core.broker.failing_disk import FailingDisk
+from core.broker.running import (
+    ask,
+    batch_of,
+    fetch,
+    partitions_of,
+    produce,
+    produced,
+    running_broker,
+    until,
+    values_of,
+)
+from core.broker.wire_client import WireClient
+from services.java import ServiceUnavailable
+from services.millstream import MillstreamBroker
+from services.small_disk import SmallDisk, small_disk
+
+from millstream.core.errors import ErrorCode
+from millstream.core.wire.messages.k00_produce import ProduceResponse
+from millstream.core.wire.messages.k01_fetch import FetchResponse
+from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest, CreateTopicsResponse
+from millstream.core.wire.messages.k20_delete_topics import DeleteTopicsRequest
+from millstream.core.wire.messages.k37_create_partitions import CreatePartitionsRequest
+from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
+
+FULL = int(ErrorCode.KAFKA_STORAGE_ERROR)
+
+
+def create(name: str) -> CreateTopicsRequest:
+    topic = CreateTopicsRequest.CreatableTopic(name=name, num_partitions=2, replication_factor=1)
+    return CreateTopicsRequest(topics=[topic], timeout_ms=5_000)
+
+
+async def test_what_a_full_disk_kept_from_the_files_beside_a_log_is_written_when_there_is_room(tmp_path: Path) -> None:
+    disk = FailingDisk("t-0")
+    disk.directory = "/t-0/leader-epoch-checkpoint"
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.full = True
+        waiting = asyncio.ensure_future(ask(broker, produce("t", batch_of(b"a"), acks=-1, timeout_ms=60_000), 9))
+        await until(lambda: disk.refused_count == 1)
+        disk.full = False
+
+        assert produced(await asyncio.wait_for(waiting, 20)) == [(0, 0)]
+
+
+async def test_a_full_disk_refuses_each_change_of_the_metadata_by_its_name(tmp_path: Path) -> None:
+    disk = FailingDisk("__cluster_metadata-0")
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.full = True
+        created = await ask(broker, create("u"), 5)
+        deleted = await ask(broker, DeleteTopicsRequest(topic_names=["t"]), 5)
+        more = CreatePartitionsRequest(
+            topics=[CreatePartitionsRequest.CreatePartitionsTopic(name="t", count=2, assignments=None)]
+        )
+        grown = await ask(broker, more, 3)
+        resource = IncrementalAlterConfigsRequest.AlterConfigsResource
+        config = IncrementalAlterConfigsRequest.AlterableConfig(name="retention.ms", value="1")
+        alter = IncrementalAlterConfigsRequest(
+            resources=[resource(resource_type=2, resource_name="t", configs=[config])]
+        )
+        altered = await ask(broker, alter, 1)
+        disk.full = False
+
+        assert [one.error_code for one in created.topics] == [FULL]
+        assert [one.error_code for one in deleted.responses] == [FULL]
+        assert [one.error_code for one in grown.results] == [FULL]
+        assert [one.error_code for one in altered.responses] == [FULL]
+        assert "the disk is full" in altered.responses[0].error_message
+        assert [topic.name for topic in broker.cluster.topics() if not topic.internal] == ["t"]
+        assert [one.error_code for one in (await ask(broker, create("u"), 5)).topics] == [0]
+
+
+async def test_the_logs_of_a_new_topic_are_made_once_there_is_room(tmp_path: Path) -> None:
+    disk = FailingDisk("u-1")
+    async with running_broker(tmp_path, disk=disk) as broker:
+        disk.full = True
+        created = await ask(broker, create("u"), 5)
+        disk.full = False
+        await until(lambda: broker.logs.get(("u", 1)) is not None)
+
+        assert [one.error_code for one in created.topics] == [FULL]
+        assert produced(await ask(broker, produce("u", batch_of(b"a"), batch_of(b"b"), acks=-1), 9)) == [(0, 0)] * 2
+
+
+async def test_a_broker_starts_on_a_full_disk_and_serves_what_is_there(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, produce("t", batch_of(b"a"), acks=-1), 9)
+    disk = FailingDisk(tmp_path.name)
+    disk.full = True
+    async with running_broker(tmp_path, disk=disk) as broker:
+        (partition,) = partitions_of(await ask(broker, fetch("t", 0), 12))
+        refused = produced(await ask(broker, produce("t", batch_of(b"b"), acks=-1), 9))
+        disk.full = False
+        taken = produced(await ask(broker, produce("t", batch_of(b"b"), acks=-1), 9))
+
+    assert values_of(partition) == [b"a"]
+    assert (refused, taken) == ([(FULL, -1)], [(0, 1)])
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    try:
+        with small_disk(tmp_path / "disk", 12) as found:
+            yield found
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
+
+
+class Producer:
+    """Numbered records, and where those are that were acknowledged."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[int, bytes] = {}
+        self._next = 0
+
+    async def send(self, client: WireClient, most: int) -> int:
+        """Up to `most` batches; the first error code."""
+        for _ in range(most):
+            self._next += 1
+            value = b"%08d" % self._next + bytes(2_000)
+            answer = await client.ask(produce("t", batch_of(value), acks=-1, timeout_ms=60_000), 9)
+            assert isinstance(answer, ProduceResponse)
+            ((code, offset),) = produced(answer)
+            if code:
+                return code
+            self.acknowledged[offset] = value
+        return 0
+
+    async def check(self, client: WireClient) -> None:
+        """All that was acknowledged is there."""
+        found: dict[int, bytes | None] = {}
+        while True:
+            answer = await client.ask(fetch("t", len(found)), 12)
+            assert isinstance(answer, FetchResponse)
+            (partition,) = partitions_of(answer)
+            values = values_of(partition)
+            if not values:
+                break
+            found |= {len(found) + index: value for index, value in enumerate(values)}
+        assert self.acknowledged.items() <= found.items()
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_on_a_disk_that_is_full_again_and_again_with_kills_between(
+    disk: SmallDisk,
+) -> None:
+    server = MillstreamBroker(disk.path / "broker", options=["--set", "log.segment.bytes=1048576"])
+    host, _, port = server.start().rpartition(":")
+    address = host, int(port)
+    producer = Producer()
+
+    async def first() -> None:
+        async with WireClient(address) as client:
+            answer = await client.ask(create("t"), 5)
+            assert isinstance(answer, CreateTopicsResponse)
+            assert await producer.send(client, 100) == 0
+
+    async def full_and_again() -> None:
+        async with WireClient(address) as client:
+            disk.fill(leave_blocks=20)
+            assert await producer.send(client, 1_000) == FULL
+            await producer.check(client)
+            disk.make_room()
+            assert await producer.send(client, 50) == 0
+            disk.fill()
+            assert await producer.send(client, 1_000) == FULL
+
+    async def still_there() -> None:
+        async with WireClient(address) as client:
+            await producer.check(client)
+            assert await producer.send(client, 1_000) == FULL
+            disk.make_room()
+            assert await producer.send(client, 50) == 0
+            await producer.check(client)
+
+    try:
+        asyncio.run(first())
+        for _ in range(3):
+            asyncio.run(full_and_again())
+            server.kill()
+            server.start()
+            asyncio.run(still_there())
+    finally:
+        server.stop()
+    assert len(producer.acknowledged) > 400

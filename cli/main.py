@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .admin_commands import configs_app, transactions_app
 from .group_commands import groups_app
 from .options import DEFAULT_SERVER, AsJson, BootstrapServer
 from .plugins import plugins
 from .record_commands import consume, produce
+from .topic_change_commands import topics_alter, topics_delete_records
 
 app = typer.Typer(
     name="millstream",
@@ -140,7 +142,7 @@ def run(
     )
 
 
-topics_app = typer.Typer(help="List, create, describe and delete topics.", no_args_is_help=True)
+topics_app = typer.Typer(help="List, create, describe, alter and delete topics.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 
 
@@ -205,9 +207,13 @@ def topics_delete(
     delete_topics(bootstrap_server, names)
 
 
+topics_app.command("alter")(topics_alter)
+topics_app.command("delete-records")(topics_delete_records)
 app.command()(produce)
 app.command()(consume)
 app.add_typer(groups_app, name="groups")
+app.add_typer(configs_app, name="configs")
+app.add_typer(transactions_app, name="transactions")
 
 
 app.command()(plugins)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -18,6 +19,15 @@ BootstrapServer = Annotated[
 ]
 DEFAULT_SERVER = "127.0.0.1:9092"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class ConfigKind(StrEnum):
+    """What has settings."""
+
+    TOPIC = "topic"
+    BROKER = "broker"
+    GROUP = "group"
+
 
 _SHORT_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.IGNORECASE)
 _ISO_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)

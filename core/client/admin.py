@@ -140,12 +140,12 @@ class Admin:
     # -- configs
 
     async def describe_configs(self, kind: ResourceKind, names: Collection[str]) -> dict[str, dict[str, ConfigEntry]]:
-        """All settings of topics, groups, or brokers (named by their id)."""
+        """All settings of topics, groups, or brokers (named by their id; "" for what all brokers share)."""
         described: dict[str, dict[str, ConfigEntry]] = {}
         failures: list[tuple[int, str]] = []
         targets: dict[int | None, list[str]] = {}
         for name in names:
-            targets.setdefault(int(name) if kind is ResourceKind.BROKER else None, []).append(name)
+            targets.setdefault(_node_of(kind, name), []).append(name)
         for node, members in targets.items():
             resource = DescribeConfigsRequest.DescribeConfigsResource
             request = DescribeConfigsRequest(
@@ -177,7 +177,7 @@ class Admin:
                 )
             ]
         )
-        response = await self._ask_node(int(name) if kind is ResourceKind.BROKER else None, request)
+        response = await self._ask_node(_node_of(kind, name), request)
         _raise_first(
             (answer.error_code, f"configs of {answer.resource_name!r}: {answer.error_message}")
             for answer in response.responses
@@ -288,6 +288,11 @@ def _member(member: Any, protocol_type: str) -> GroupMember:
     except WireError:
         partitions = ()  # Written by an assignor of another kind; the group still has to be shown.
     return GroupMember(member.member_id, member.group_instance_id, member.client_id, member.client_host, partitions)
+
+
+def _node_of(kind: ResourceKind, name: str) -> int | None:
+    """Who is asked about a config: a broker about its own, anyone about the others."""
+    return int(name) if kind is ResourceKind.BROKER and name else None
 
 
 def _group_codes(response: Any) -> list[int]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Cluster:
     """Where a test's topics are: a data directory that every command opens for itself, or a server."""
 
     server: str
+    broker_settings: Mapping[str, str] = field(default_factory=dict)
+    """Of a broker on a data directory, when do() opens it."""
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> Said:
         return run_command(*arguments, "-b", self.server, stdin=stdin)
@@ -58,7 +60,7 @@ class Cluster:
         """What a coroutine function returns that is given a client."""
 
         async def main() -> Any:
-            async with open_client(self.server) as client:
+            async with open_client(self.server, broker_settings=self.broker_settings) as client:
                 return await work(client)
 
         return asyncio.run(main())

@@ -76,9 +76,9 @@ def broker(
         settings=settings or [],
         metrics_listen=metrics_listen,
         log_format=log_format,
-        log_level=log_level or ("debug" if verbose else ""),
+        log_level=log_level,
     )
-    command.run_broker(options)
+    command.run_broker(options, verbose=verbose)
 
 
 @app.command()

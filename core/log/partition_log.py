@@ -232,7 +232,9 @@ class PartitionLog:
             offset = last_offset + 1
 
     def _not_written(self, segment: Segment, error: OSError) -> StorageError:
-        """What a failed write means: on a full disk the log goes on once there is room, else it is offline."""
+        """What a failed write means: on a full or read-only disk the log goes on afterwards, else it is offline."""
+        if error.errno == errno.EROFS:  # Nothing was written then, and nothing could be cut.
+            return StorageError(f"{self.path}: nothing was appended: {error}; make the disk writable and try again")
         try:
             segment.cut(segment.size_bytes)
         except OSError as cut_error:

@@ -1,6 +1,7 @@
 """A full disk: refused with the right error, read from all the while, and gone on with by itself when there is room."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,24 @@ async def test_what_a_full_disk_kept_from_the_files_beside_a_log_is_written_when
         disk.full = False
 
         assert produced(await asyncio.wait_for(waiting, 20)) == [(0, 0)]
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+async def test_a_log_that_cannot_be_written_is_read_and_goes_on_by_itself(tmp_path: Path, refusal: int) -> None:
+    disk = FailingDisk("t-0")
+    disk.refusal = refusal
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        first = produced(await ask(broker, produce("t", batch_of(b"a"), acks=-1), 9))
+        disk.full = True
+        refused = produced(await ask(broker, produce("t", batch_of(b"b"), acks=-1), 9))
+        (partition,) = partitions_of(await ask(broker, fetch("t", 0), 12))
+        disk.full = False
+        taken = produced(await ask(broker, produce("t", batch_of(b"c"), acks=-1), 9))
+        (whole,) = partitions_of(await ask(broker, fetch("t", 0), 12))
+
+    assert (first, refused, taken) == ([(0, 0)], [(FULL, -1)], [(0, 1)])
+    assert (values_of(partition), values_of(whole)) == ([b"a"], [b"a", b"c"])
 
 
 async def test_a_full_disk_refuses_each_change_of_the_metadata_by_its_name(tmp_path: Path) -> None:

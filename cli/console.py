@@ -23,7 +23,8 @@ def say(text: str) -> None:
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool, title: str = "") -> None:
     """A list: JSON objects, a table at a terminal, or tab-separated lines under their names."""
     if as_json:
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, default=str))
+        names = [column.replace(" ", "_") for column in columns]
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, default=str))
         return
     if not is_terminal():
         print("\t".join(columns))
@@ -36,8 +37,10 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json:
 
     table = Table(title=Text(title) if title else None, title_justify="left")
     for number, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        values = [row[number] for row in rows if row[number] is not None]
+        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+        # A number that is cut off is a wrong one: text makes room.
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
         table.add_row(*(Text(_text(value)) for value in row))
     Console().print(table)

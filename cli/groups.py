@@ -10,7 +10,7 @@ from ..core.client.client import Client
 from ..core.client.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
-from .console import run_async, say, show_rows
+from .console import is_terminal, run_async, say, show_rows
 from .options import duration_text, parse_partitions
 
 OFFSET_COLUMNS = ("topic", "partition", "committed", "end", "lag", "time lag", "member", "host", "member id")
@@ -54,6 +54,8 @@ def describe_groups(server: str, names: Sequence[str], *, members: bool, as_json
 def _show_group(group: GroupDescription, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     protocol = f", {group.protocol_type} {group.protocol}".rstrip() if group.protocol_type else ""
     say(f"group {group.group_id}: {group.state}{protocol}, members: {len(group.members)}")
+    if is_terminal():
+        columns = [column for column in columns if any(_text(row, column) is not None for row in rows)]
     shown = [tuple(_text(row, column) for column in columns) for row in rows]
     show_rows(columns, shown, as_json=False)
 

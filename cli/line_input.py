@@ -133,7 +133,7 @@ class Rows:
         )
 
     def _add(self, line: bytes, form: LineFormat) -> None:
-        common = [{"key": name, "value": value} for name, value in form.headers]
+        common: list[dict[str, Any]] = [{"key": name, "value": value} for name, value in form.headers]
         if form.as_json:
             document = _document(line)
             headers = _headers(document.get("headers"))

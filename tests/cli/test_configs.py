@@ -57,7 +57,7 @@ def test_what_is_wrong_with_a_setting_is_said_and_nothing_is_set(
 def test_brokers_have_settings_of_their_own_and_shared_ones(logs: Cluster) -> None:
     own = {row["setting"]: row for row in logs.run("configs", "describe", "broker", "1", "--all", "--json").json}
 
-    assert own["log.dirs"]["read only"] is True
+    assert own["log.dirs"]["read_only"] is True
     assert "group.initial.rebalance.delay.ms" in own
     assert logs.run("configs", "set", "broker", "all", "log.retention.ms=86400000").code == 0
     shared = logs.run("configs", "describe", "broker", "all").rows

@@ -39,13 +39,13 @@ def test_ended_transactions_are_listed_described_and_leave_their_producers(clust
     end_one(cluster)
 
     (listed,) = cluster.run("transactions", "list", "--json").json
-    assert (listed["transactional id"], listed["state"]) == ("ended", "CompleteCommit")
+    assert (listed["transactional_id"], listed["state"]) == ("ended", "CompleteCommit")
     assert cluster.run("transactions", "list", "--state", "Ongoing").rows == []
-    assert len(cluster.run("transactions", "list", "--producer-id", str(listed["producer id"])).rows) == 1
+    assert len(cluster.run("transactions", "list", "--producer-id", str(listed["producer_id"])).rows) == 1
     (described,) = cluster.run("transactions", "describe", "ended", "--json").json
-    assert (described["state"], described["timeout ms"], described["partitions"]) == ("CompleteCommit", 60_000, None)
+    assert (described["state"], described["timeout_ms"], described["partitions"]) == ("CompleteCommit", 60_000, None)
     (producer,) = cluster.run("transactions", "producers", "logs:1", "--json").json
-    assert (producer["producer id"], producer["transaction begins at"]) == (listed["producer id"], None)
+    assert (producer["producer_id"], producer["transaction_begins_at"]) == (listed["producer_id"], None)
     assert cluster.run("transactions", "find-hanging", "--longest", "1s").rows == []
 
 

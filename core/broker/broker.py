@@ -19,6 +19,7 @@ from .failures import NO_ANSWER, answered
 from .fetch_sessions import FetchSessions
 from .handlers import handler, settle
 from .journal import Journal
+from .limits import ConnectionCounts, RequestMemory
 from .recompressing import Recompressing
 from .waiting import Waiting
 
@@ -48,6 +49,10 @@ class Broker:
         self.recompressing = Recompressing()
         self.fetch_sessions = FetchSessions(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 2**31)
+        )
+        self.request_memory = RequestMemory(config.queued_max_request_bytes)
+        self.connection_counts = ConnectionCounts(
+            config.max_connections, config.max_connections_per_ip, config.connection_overrides
         )
         self._address = IN_PROCESS_ADDRESS
 

@@ -104,6 +104,17 @@ class BrokerConfig:
     socket_request_max_bytes: int = setting(
         "socket.request.max.bytes", 104_857_600, "Largest request", unit="bytes", minimum=1024, maximum=INT_MAX
     )
+    # Kafka's default is no limit.
+    queued_max_request_bytes: int = setting(
+        "queued.max.request.bytes", 67_108_864, "Requests that are not answered yet; -1: any", unit="bytes", minimum=-1
+    )
+    max_connections: int = setting("max.connections", INT_MAX, "Connections at a time", minimum=0, maximum=INT_MAX)
+    max_connections_per_ip: int = setting(
+        "max.connections.per.ip", INT_MAX, "Connections from one address", minimum=0, maximum=INT_MAX
+    )
+    max_connections_per_ip_overrides: str = setting(
+        "max.connections.per.ip.overrides", "", "Addresses for which that differs, as ADDRESS:COUNT with commas between"
+    )
     connections_max_idle_ms: int = setting(
         "connections.max.idle.ms", 600_000, "Close connections that are silent for this long", unit="ms", minimum=1
     )
@@ -237,6 +248,20 @@ class BrokerConfig:
         return self.bound_listeners[0].advertised
 
     @property
+    def connection_overrides(self) -> dict[str, int]:
+        """Connections that single addresses may have. Raises ConfigError."""
+        found = {}
+        for entry in filter(None, map(str.strip, self.max_connections_per_ip_overrides.split(","))):
+            address, _, count = entry.rpartition(":")
+            if not address or not count.isdecimal():
+                raise ConfigError(
+                    f"broker: max.connections.per.ip.overrides={self.max_connections_per_ip_overrides!r}: must be "
+                    f"ADDRESS:COUNT with commas between, such as 10.0.0.7:100"
+                )
+            found[address.strip("[]")] = int(count)
+        return found
+
+    @property
     def metrics_address(self) -> tuple[str, int] | None:
         """Where /metrics is; None for nowhere. Raises ConfigError."""
         if not self.metrics_listen:
@@ -281,7 +306,7 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
     config = None
     try:
         config = BROKER_CONFIG.parse(own)
-        _ = config.bound_listeners, config.metrics_address
+        _ = config.bound_listeners, config.metrics_address, config.connection_overrides
     except ConfigError as error:
         faults += error.faults
     if faults or config is None:

@@ -40,10 +40,11 @@ _PREFIX = struct.Struct(">hhi")
 class _Slot:
     """A request whose response is not there yet, or waits for the ones before it."""
 
-    __slots__ = ("api_key", "done", "observed", "parts")
+    __slots__ = ("api_key", "done", "observed", "parts", "request_bytes")
 
-    def __init__(self, api_key: int) -> None:
+    def __init__(self, api_key: int, request_bytes: int) -> None:
         self.api_key = api_key
+        self.request_bytes = request_bytes
         self.done = False
         self.observed: Observed | None = None
         self.parts: list[Any] = []
@@ -54,7 +55,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, server: "Server") -> None:
         self._server = server
-        self._reader = FrameReader(server.receive_buffer, server.max_frame_bytes)
+        self._memory = server.broker.request_memory
+        self._reader = FrameReader(server.receive_buffer, server.max_frame_bytes, self._memory, self._has_memory)
         self._transport: asyncio.Transport | None = None
         self._frames: deque[memoryview | bytes] = deque()
         self._frame_bytes = 0
@@ -69,22 +71,30 @@ class Connection(asyncio.BufferedProtocol):
         self._reading_paused = False
         self._ending = False
         self._last_active_s = 0.0
+        self._partial_since_s: float | None = None
         self._unread_bytes_before = 0
 
     # The transport calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = (transport.get_extra_info("peername") or ("", 0))[:2]
+        refusal = self._server.admit(self, peer)
+        if refusal is not None:
+            cast(asyncio.Transport, transport).abort()
+            return
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITE_HIGH_WATER_BYTES)
-        self._peer = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self._peer = peer
         self._local = self._server.advertised_for((transport.get_extra_info("sockname") or ("", 0))[:2])
         self._last_active_s = self._server.loop.time()
-        self._server.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if self._transport is None:
+            return
         self._transport = None
-        self._frames.clear()
-        self._frame_bytes = 0
+        self._drop_frames()
+        self._reader.close()
+        self._memory.give(sum(slot.request_bytes for slot in self._slots))
         self._slots.clear()
         self._out.clear()
         for waiting in tuple(self._waiting):
@@ -92,20 +102,42 @@ class Connection(asyncio.BufferedProtocol):
             # dropped.
             if not isinstance(waiting, asyncio.Task):
                 waiting.cancel()
-        self._server.disconnected(self)
+        self._server.disconnected(self, self._peer)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return self._reader.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._transport is None:
+            return
         self._last_active_s = self._server.loop.time()
-        frames = self._reader.received(nbytes)
+        self._received(self._reader.received(nbytes))
+
+    def _received(self, frames: list[memoryview | bytes]) -> None:
+        reader = self._reader
+        if not reader.is_partial or reader.starved:
+            self._partial_since_s = None
+        elif frames or self._partial_since_s is None:
+            self._partial_since_s = self._last_active_s
         if frames:
             self._frames.extend(frames)
             self._frame_bytes += sum(map(len, frames))
             self._advance()
-        if self._reader.fault is not None:
-            self._refuse(self._reader.fault)
+        elif reader.starved:
+            self._pace_reading()
+        if reader.fault is not None:
+            self._refuse(reader.fault)
+
+    def _has_memory(self) -> None:
+        """It is this connection's turn to take the memory that it lacked."""
+        self._server.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is None:
+            return
+        self._last_active_s = self._server.loop.time()
+        self._received(self._reader.retry())
+        self._pace_reading()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -125,6 +157,11 @@ class Connection(asyncio.BufferedProtocol):
             self._unread_bytes_before = self.unread_bytes
             self._last_active_s = now_s
         return self._last_active_s
+
+    @property
+    def partial_since_s(self) -> float | None:
+        """When the request began that is not whole yet, by the loop's clock; None while there is none, or no memory."""
+        return self._partial_since_s
 
     @property
     def unread_bytes(self) -> int:
@@ -173,21 +210,25 @@ class Connection(asyncio.BufferedProtocol):
         api_key, api_version, correlation_id = _PREFIX.unpack_from(frame)
         served = handler(api_key)
         if served is None or not served.versions[0] <= api_version <= served.versions[1]:
-            self._refuse_version(api_key, api_version, correlation_id)
+            self._refuse_version(api_key, api_version, correlation_id, len(frame))
             return
         try:
             header, message = decode_request(frame)
         except WireError as error:
+            self._memory.give(len(frame))
             self._refuse(error)
             return
         context = self._context(api_key, api_version, header.client_id or "")
-        slot = _Slot(api_key)
+        slot = _Slot(api_key, len(frame))
         self._slots.append(slot)
         metrics = self._server.metrics
         if metrics is not None:
             slot.observed = metrics.begin(context, message)
         outcome = self._outcome(served, message, context)
         if isinstance(outcome, asyncio.Future):
+            if api_key in WAIT_FOR_OTHERS:
+                # Others could not send what it waits for, were all the memory held by such.
+                self._give_back(slot)
             self._waiting.add(outcome)
             outcome.add_done_callback(lambda done: self._waited(done, slot, context, correlation_id))
         else:
@@ -241,11 +282,16 @@ class Connection(asyncio.BufferedProtocol):
                 self.abort()
                 return
         slot.done = True
+        self._give_back(slot)
         slots = self._slots
         while slots and slots[0].done:
             parts = slots.popleft().parts
             self._out += parts
             self._out_bytes += sum(map(len, parts))
+
+    def _give_back(self, slot: _Slot) -> None:
+        size, slot.request_bytes = slot.request_bytes, 0
+        self._memory.give(size)
 
     def _write(self) -> None:
         """Small answers that have become ready together go out together."""
@@ -261,23 +307,28 @@ class Connection(asyncio.BufferedProtocol):
 
     # Refusals.
 
-    def _refuse_version(self, api_key: int, api_version: int, correlation_id: int) -> None:
+    def _refuse_version(self, api_key: int, api_version: int, correlation_id: int, request_bytes: int) -> None:
         """KIP-511: a client that is newer than this broker learns the versions from a v0 answer; others are cut off."""
         if api_key == API_VERSIONS:
-            slot = _Slot(api_key)
+            slot = _Slot(api_key, request_bytes)
             self._slots.append(slot)
             response = api_versions_response(ErrorCode.UNSUPPORTED_VERSION)
             self._answer(slot, response, RequestContext(API_VERSIONS, 0), correlation_id)
             return
+        self._memory.give(request_bytes)
         self._refuse(ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"API key {api_key} in version {api_version}"))
 
     def _refuse(self, error: WireError | ProtocolError) -> None:
         LOG.warning("closing the connection from %s:%s: %s", *self._peer, error)
-        self._frames.clear()
-        self._frame_bytes = 0
+        self._drop_frames()
         if self._transport is not None:
             self._write()
             self._transport.close()
+
+    def _drop_frames(self) -> None:
+        self._frames.clear()
+        self._memory.give(self._frame_bytes)
+        self._frame_bytes = 0
 
     def _pace_reading(self) -> None:
         transport = self._transport
@@ -286,6 +337,7 @@ class Connection(asyncio.BufferedProtocol):
         pause = (
             self._writing_paused
             or self._ending
+            or self._reader.starved
             or len(self._frames) >= MAX_WAITING_FRAMES
             or self._frame_bytes >= MAX_WAITING_FRAME_BYTES
         )

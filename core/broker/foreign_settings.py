@@ -17,7 +17,7 @@ WITHOUT_MEANING: Mapping[str, str] = {
     """,
     "one event loop does the work of Kafka's threads, buffers and purgatories": """
         background.threads num.io.threads num.network.threads num.recovery.threads.per.data.dir queued.max.requests
-        queued.max.request.bytes group.coordinator. socket.send.buffer.bytes socket.receive.buffer.bytes
+        group.coordinator. socket.send.buffer.bytes socket.receive.buffer.bytes
         socket.listen.backlog.size socket.connection.setup. delete.records.purgatory.purge.interval.requests
         fetch.purgatory.purge.interval.requests producer.purgatory.purge.interval.requests offsets.load.buffer.size
         transaction.state.log.load.buffer.size max.request.partition.size.limit log.dir.failure.timeout.ms
@@ -53,7 +53,7 @@ def _unless(harmless: str, remedy: str) -> Callable[[str], str | None]:
 
 
 _ONE_REPLICA = _unless("1", "there is one broker and one replica; set it to 1, or use Apache Kafka to replicate")
-_NO_LIMIT = "connections are not limited here; take it out, and limit them in the firewall"
+_NO_LIMIT = "how fast connections come is not limited here; take it out, and limit it in the firewall"
 _NO_POLICY = "Java classes are not loaded, and nothing would hold to the policy; take it out"
 
 REFUSED: Mapping[str, Callable[[str], str | None]] = {
@@ -69,9 +69,6 @@ REFUSED: Mapping[str, Callable[[str], str | None]] = {
     "config.providers": _unless("", "values are not fetched from providers; write them out, or use the environment"),
     "remote.log.storage.system.enable": _unless("false", "there is no tiered storage; set it to false"),
     "transaction.two.phase.commit.enable": _unless("false", "two-phase commit is not served; set it to false"),
-    "max.connections": _unless("2147483647", _NO_LIMIT),
-    "max.connections.per.ip": _unless("2147483647", _NO_LIMIT),
-    "max.connections.per.ip.overrides": _unless("", _NO_LIMIT),
     "max.connection.creation.rate": _unless("2147483647", _NO_LIMIT),
 }
 """Name -> the remedy for a value, None where the value asks for nothing."""

@@ -5,6 +5,7 @@ Tested in tests/core/broker/test_server.py.
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from .broker import Broker
     from .metrics import Metrics
 
+LOG = logging.getLogger(__name__)
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
 IDLE_SWEEP_S = 30.0
+PARTIAL_REQUEST_S = 60.0
+"""How long the bytes of one request may take to come; Kafka's own clients give a request up after 30 s."""
 DRAIN_LOOK_S = 0.01
 BACKLOG = 1024
 
@@ -77,6 +81,8 @@ class Server:
         sockets: Sequence[socket.socket] = (),
         listener: Listener | None = None,
         metrics: "Metrics | None" = None,
+        *,
+        partial_request_s: float = PARTIAL_REQUEST_S,
     ) -> None:
         self.broker = broker
         self.metrics = metrics
@@ -84,6 +90,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self.max_frame_bytes = broker.config.socket_request_max_bytes
+        self._partial_request_s = partial_request_s
         self._tasks = Tasks()
         self._host = host
         self._port = port
@@ -159,20 +166,31 @@ class Server:
         """Those that are open, oldest first."""
         return tuple(self._connections)
 
-    def connected(self, connection: Connection) -> None:
-        self._connections[connection] = None
+    def admit(self, connection: Connection, peer: tuple[str, int]) -> str | None:
+        """Takes a new connection in, or says why it has to be closed."""
+        refusal = self.broker.connection_counts.admit(peer[0])
+        if refusal is None:
+            self._connections[connection] = None
+        else:
+            LOG.warning("refusing the connection from %s:%s: %s", *peer, refusal)
+        return refusal
 
-    def disconnected(self, connection: Connection) -> None:
-        self._connections.pop(connection, None)
+    def disconnected(self, connection: Connection, peer: tuple[str, int]) -> None:
+        """One that was taken in is gone."""
+        del self._connections[connection]
+        self.broker.connection_counts.leave(peer[0])
 
     async def _close_idle(self) -> None:
-        """Cuts off the peers that neither sent nor read anything for connections.max.idle.ms."""
+        """Cuts off the peers that neither sent nor read anything for connections.max.idle.ms, and those that send a
+        request too slowly."""
         limit_s = self.broker.config.connections_max_idle_ms / 1000
         while True:
-            await asyncio.sleep(min(limit_s / 4, IDLE_SWEEP_S))
+            await asyncio.sleep(min(limit_s / 4, self._partial_request_s / 4, IDLE_SWEEP_S))
             now_s = self.loop.time()
             for connection in tuple(self._connections):
-                if connection.silent_since(now_s) < now_s - limit_s:
+                partial_since_s = connection.partial_since_s
+                too_slow = partial_since_s is not None and partial_since_s < now_s - self._partial_request_s
+                if too_slow or connection.silent_since(now_s) < now_s - limit_s:
                     connection.abort()
 
 

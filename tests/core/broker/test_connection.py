@@ -1,6 +1,7 @@
 """One connection: answers in order, requests sent ahead, peers that send rubbish, do not read, or go away."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from pathlib import Path
@@ -234,3 +235,54 @@ async def test_damaged_requests_never_stop_the_server(tmp_path: Path) -> None:
                     await bad.reader.read()
             async with WireClient(server.address) as good:
                 assert isinstance(await good.ask(VERSIONS, 3), ApiVersionsResponse), f"after seed {seed}"
+
+
+async def test_requests_that_are_not_answered_take_no_more_memory_than_allowed(tmp_path: Path) -> None:
+    disk = GatedDisk()
+    limit = {"queued.max.request.bytes": 1_000_000}
+    async with running_broker(tmp_path, limit, disk=disk) as broker, Server(broker, "127.0.0.1", 0) as server:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.open_gate.clear()
+        log = broker.partition("t", 0)
+        async with contextlib.AsyncExitStack() as open_clients:
+            clients = [await open_clients.enter_async_context(WireClient(server.address)) for _ in range(8)]
+            for client in clients:
+                client.send(produce("t", batch_of(b"x" * 400_000), acks=-1), 9)
+            await until(lambda: log.end_offset == 3)
+            await clients[0].writer.drain()
+
+            assert 1_000_000 <= broker.request_memory.used_bytes < 1_300_000
+            disk.open_gate.set()
+            answers = await asyncio.gather(*(client.receive() for client in clients))
+
+        assert sorted(offset for answer in answers for _, offset in produced(answer)) == list(range(8))
+        await until(lambda: server.connection_count == 0)
+        assert broker.request_memory.used_bytes == 0
+
+
+async def test_memory_of_a_request_that_is_never_completed_comes_back_with_its_end(tmp_path: Path) -> None:
+    async with running_server(tmp_path, {"queued.max.request.bytes": 100_000}) as server:
+        memory = server.broker.request_memory
+        async with WireClient(server.address) as half, WireClient(server.address) as other:
+            half.writer.write(struct.pack(">i", 200_000) + bytes(1000))
+            await until(lambda: memory.used_bytes == 200_000)
+            other.send(VERSIONS, 3)
+            await other.writer.drain()
+            half.writer.close()
+
+            assert await other.receive()
+        await until(lambda: server.connection_count == 0)
+        assert memory.used_bytes == 0
+
+
+async def test_a_request_whose_bytes_do_not_come_is_cut_off_and_a_silent_peer_is_not(tmp_path: Path) -> None:
+    async with (
+        running_broker(tmp_path) as broker,
+        Server(broker, "127.0.0.1", 0, partial_request_s=0.2) as server,
+        WireClient(server.address) as silent,
+        WireClient(server.address) as slow,
+    ):
+        slow.writer.write(struct.pack(">i", 100) + bytes(10))
+
+        assert await slow.ended()
+        assert await silent.ask(VERSIONS, 3)

@@ -37,7 +37,7 @@ OWN = {"metrics.listen", "slow.request.ms", "shutdown.timeout.ms"}
         ("offsets.topic.replication.factor", "1"),
         ("authorizer.class.name", ""),
         ("remote.log.storage.system.enable", "False"),
-        ("max.connections", "2147483647"),
+        ("max.connection.creation.rate", "2147483647"),
     ],
 )
 def test_a_value_that_asks_for_nothing_is_not_refused(name: str, value: str) -> None:

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.broker.frame_reader import LAZY_FRAME_BYTES, FrameReader
+from millstream.core.broker.limits import RequestMemory
 from millstream.core.errors import WireError
+
+
+def reader_of(shared: memoryview, max_frame_bytes: int, memory: RequestMemory | None = None) -> FrameReader:
+    return FrameReader(shared, max_frame_bytes, memory or RequestMemory(-1), lambda: None)
 
 
 def frame(body: bytes) -> bytes:
@@ -37,14 +42,14 @@ def feed(reader: FrameReader, data: bytes, cuts: list[int]) -> list[bytes]:
 def test_frames_come_out_whole_however_their_bytes_are_cut(
     bodies: list[bytes], cuts: list[int], shared_bytes: int
 ) -> None:
-    reader = FrameReader(memoryview(bytearray(shared_bytes)), 1000)
+    reader = reader_of(memoryview(bytearray(shared_bytes)), 1000)
 
     assert feed(reader, b"".join(map(frame, bodies)), cuts) == bodies
 
 
 def test_frames_do_not_change_when_the_shared_buffer_is_used_again() -> None:
     shared = memoryview(bytearray(64))
-    reader = FrameReader(shared, 1000)
+    reader = reader_of(shared, 1000)
     first, second = frame(b"a" * 20), frame(b"b" * 20)
     shared[: len(first)] = first
     (kept,) = reader.received(len(first))
@@ -57,7 +62,7 @@ def test_frames_do_not_change_when_the_shared_buffer_is_used_again() -> None:
 
 def test_a_frame_larger_than_one_read_is_read_into_its_own_buffer() -> None:
     shared = memoryview(bytearray(16))
-    reader = FrameReader(shared, 1000)
+    reader = reader_of(shared, 1000)
     data = frame(bytes(range(100)))
     shared[:] = data[:16]
     assert reader.received(16) == []
@@ -73,7 +78,7 @@ def test_a_frame_larger_than_one_read_is_read_into_its_own_buffer() -> None:
 @pytest.mark.parametrize("size", [-1, -(2**31), 0, 7, 1001, 2**31 - 1, 0x47455420])
 def test_a_length_out_of_bounds_is_refused(size: int) -> None:
     shared = memoryview(bytearray(16))
-    reader = FrameReader(shared, 1000)
+    reader = reader_of(shared, 1000)
     shared[:4] = struct.pack(">i", size)
 
     assert reader.received(4) == []
@@ -83,7 +88,7 @@ def test_a_length_out_of_bounds_is_refused(size: int) -> None:
 
 def test_frames_before_a_bad_length_are_not_lost() -> None:
     shared = memoryview(bytearray(64))
-    reader = FrameReader(shared, 1000)
+    reader = reader_of(shared, 1000)
     data = frame(b"12345678") + b"\xff" * 20
     shared[: len(data)] = data
 
@@ -92,7 +97,7 @@ def test_frames_before_a_bad_length_are_not_lost() -> None:
 
 
 def test_an_announced_frame_takes_memory_only_as_its_bytes_arrive() -> None:
-    readers = [FrameReader(memoryview(bytearray(16)), 2**31 - 1) for _ in range(50)]
+    readers = [reader_of(memoryview(bytearray(16)), 2**31 - 1) for _ in range(50)]
     before = resident_bytes()
     for reader in readers:
         reader.buffer()[:4] = struct.pack(">i", 100_000_000)

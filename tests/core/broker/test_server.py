@@ -1,6 +1,7 @@
 """The listening socket: addresses that cannot be used, idle peers, many peers, the end."""
 
 import asyncio
+import resource
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from core.broker.wire_client import WireClient
 
 from millstream.core.broker.server import Server
 from millstream.core.errors import ConfigError
+from millstream.core.wire.frames import encode_request
 from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from millstream.core.wire.messages.k18_api_versions import ApiVersionsRequest
 
@@ -96,3 +98,41 @@ async def test_every_address_of_a_name_listens_on_one_port(tmp_path: Path) -> No
         for host in {str(found[4][0]) for found in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)}:
             async with WireClient((host, server.address[1])) as client:
                 assert await client.ask(VERSIONS, 3)
+
+
+async def test_a_connection_too_many_is_closed_and_the_others_go_on(tmp_path: Path) -> None:
+    async with running_server(tmp_path, {"max.connections.per.ip": 2}) as server:
+        async with WireClient(server.address) as first, WireClient(server.address) as second:
+            assert await first.ask(VERSIONS, 3)
+            assert await second.ask(VERSIONS, 3)
+            async with WireClient(server.address) as third:
+                assert await third.ended()
+            assert await first.ask(VERSIONS, 3)
+        await until(lambda: server.connection_count == 0)
+        async with WireClient(server.address) as again:
+            assert await again.ask(VERSIONS, 3)
+
+
+async def test_two_thousand_connections_are_served_and_given_up_again(tmp_path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    async with running_server(tmp_path) as server:
+        loop = asyncio.get_running_loop()
+        peers: list[socket.socket] = []
+        try:
+            for _ in range(2000):
+                peer = socket.socket()
+                peer.setblocking(False)
+                peers.append(peer)
+                await loop.sock_connect(peer, server.address)
+            await until(lambda: server.connection_count == 2000)
+            request = b"".join(bytes(part) for part in encode_request(VERSIONS, 3, 7, "test"))
+            for peer in peers:
+                await loop.sock_sendall(peer, request)
+            answers = [await loop.sock_recv(peer, 65_536) for peer in peers]
+        finally:
+            for peer in peers:
+                peer.close()
+
+        assert {answer[4:8] for answer in answers} == {(7).to_bytes(4, "big")}
+        await until(lambda: server.connection_count == 0)
+        assert server.broker.request_memory.used_bytes == 0

@@ -18,9 +18,11 @@ from .core.client.connection import Transport
 from .core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from .connect.worker.config import WorkerConfig
     from .connect.worker.deployment import Deployment
     from .connect.worker.progress import WorkerProgress
     from .core.broker.config import BrokerConfig
+    from .streams.config import StreamsConfig
     from .streams.plan import Plan
     from .streams.progress import StreamProgress
 
@@ -112,6 +114,8 @@ class Pipelines:
     deployments: "Sequence[Deployment]" = ()
     plans: "Sequence[Plan]" = ()
     worker: "WorkerProgress | None" = None
+    worker_config: "WorkerConfig | None" = None
+    streams_config: "StreamsConfig | None" = None
     streams: "dict[str, StreamProgress]" = field(default_factory=dict)
 
 
@@ -146,7 +150,8 @@ async def run_pipelines(client: Client, pipelines: Pipelines, *, to_end: bool, s
         return
     async with asyncio.TaskGroup() as group:
         if pipelines.deployments:
-            group.create_task(Standalone(client, [*sources, *sinks], progress=progress).run(stop))
+            worker = Standalone(client, [*sources, *sinks], worker=pipelines.worker_config, progress=progress)
+            group.create_task(worker.run(stop))
         for plan in pipelines.plans:
             group.create_task(_run_plan(client, plan, pipelines, stop))
 
@@ -161,8 +166,12 @@ async def _run_to_end(
     """Topologies work beside the sources and learn where the end is once what feeds them is done."""
     from .connect.worker.standalone import Standalone
 
+    def bounded(deployments: "Sequence[Deployment]") -> Standalone:
+        settings = pipelines.worker_config
+        return Standalone(client, deployments, worker=settings, bounded=True, progress=pipelines.worker)
+
     async def feed(upstream_done: asyncio.Event) -> None:
-        await Standalone(client, sources, bounded=True, progress=pipelines.worker).run(stop)
+        await bounded(sources).run(stop)
         upstream_done.set()
 
     async def work(plan: "Plan", upstream_done: asyncio.Event, done: asyncio.Event) -> None:
@@ -177,7 +186,7 @@ async def _run_to_end(
             group.create_task(work(plan, upstream_done, done))
             upstream_done = done
     if not stop.is_set():
-        await Standalone(client, sinks, bounded=True, progress=pipelines.worker).run(stop)
+        await bounded(sinks).run(stop)
 
 
 async def _run_plan(
@@ -193,4 +202,5 @@ async def _run_plan(
 
     progress = pipelines.streams.setdefault(plan.name, StreamProgress(plan.name))
     bounded = upstream_done is not None
-    await run(plan, client, to_end=bounded, upstream_done=upstream_done, stop=stop, progress=progress)
+    config = pipelines.streams_config
+    await run(plan, client, to_end=bounded, config=config, upstream_done=upstream_done, stop=stop, progress=progress)

@@ -13,6 +13,7 @@ from ..embedded import open_client
 from .console import run_async, say
 from .options import parse_time_ms
 from .record_output import Output, TextColumns, open_output
+from .topics import existing
 
 if TYPE_CHECKING:
     from ..core.client.consumer import Consumer
@@ -85,9 +86,7 @@ def consume_records(server: str, reading: Reading, showing: Showing) -> None:
             raise ConfigError("--group: the group says which partitions are read and from where; leave out the others")
         kept = _filter(reading)
         async with open_client(server, create=False) as client:
-            if reading.topic not in await client.admin.list_topics(internal=True):
-                raise ConfigError(f"topic {reading.topic!r} does not exist: see millstream topics list")
-            await client.topics([reading.topic], timeout_ms=10_000)
+            await existing(client, [reading.topic])
             output = open_output(showing.form, showing.output, showing.columns)
             try:
                 await _read(client, reading, _Shown(output, kept, reading.max_messages))

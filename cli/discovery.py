@@ -4,7 +4,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,38 +12,64 @@ from ..core.errors import ConfigError, MillstreamError
 
 if TYPE_CHECKING:
     from ..connect.worker.deployment import Deployment
+    from ..connect.worker.properties import WorkerFile
     from ..dsl.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """worker: the .properties file of a Kafka Connect worker, if there was one."""
+
     deployments: "Sequence[Deployment]"
     topologies: "Sequence[Topology]"
+    worker: "WorkerFile | None" = None
+
+
+def find_connectors(paths: Sequence[Path], *, named: bool) -> Found:
+    """Connectors in JSON and .properties files, and the worker's own .properties file where there is one.
+
+    named: each file was named by the user, and has to be one of these. Raises ConfigError with every fault.
+    """
+    from ..connect.worker.deployment import deploy, is_connector_config, read_config
+    from ..connect.worker.properties import WorkerFile, is_worker_file, worker_file
+
+    faults: list[str] = []
+    documents: list[tuple[Path, Any]] = []
+    workers: list[WorkerFile] = []
+    deployments: Sequence[Deployment] = ()
+    for path in paths:
+        try:
+            document = read_config(path)
+            if path.suffix == ".properties" and is_worker_file(document):
+                workers.append(worker_file(document, str(path)))
+            elif named or is_connector_config(document):
+                documents.append((path, document))
+        except ConfigError as error:
+            faults += error.faults
+    if len(workers) > 1:
+        faults.append(f"two files of a worker, {' and '.join(worker.origin for worker in workers)}: give one")
+    worker = workers[0] if len(workers) == 1 else None
+    try:
+        deployments = deploy(documents, worker)
+    except ConfigError as error:
+        faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return Found(deployments, (), worker)
 
 
 def find_in_folder(folder: Path) -> Found:
-    """Connector configs in *.json and topologies in *.py of one folder; other files of these kinds are left alone.
+    """Connector configs in *.json and *.properties and topologies in *.py of one folder; others are left alone.
 
     Raises ConfigError with every fault of every file.
     """
-    from ..connect.worker.deployment import deploy, is_connector_config, read_config
-
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder: name one with connector configs (*.json) and topologies (*.py)")
     faults: list[str] = []
-    documents: list[tuple[Path, Any]] = []
     topologies: list[Topology] = []
-    deployments: Sequence[Deployment] = ()
-    for path in sorted(folder.glob("*.json")):
-        try:
-            document = read_config(path)
-        except ConfigError as error:
-            faults += error.faults
-            continue
-        if is_connector_config(document):
-            documents.append((path, document))
+    connectors = Found((), ())
     try:
-        deployments = deploy(documents)
+        connectors = find_connectors(sorted([*folder.glob("*.json"), *folder.glob("*.properties")]), named=False)
     except ConfigError as error:
         faults += error.faults
     for path in sorted(folder.glob("*.py")):
@@ -56,13 +82,13 @@ def find_in_folder(folder: Path) -> Found:
         except OSError as error:
             faults.append(f"{path}: cannot be read: {error.strerror}")
     faults += _same_names(topologies)
-    if not faults and not deployments and not topologies:
+    if not faults and not connectors.deployments and not topologies:
         faults.append(
             f"{folder} holds neither a connector config (*.json) nor a topology (*.py): see millstream up --help"
         )
     if faults:
         raise ConfigError(faults)
-    return Found(deployments, topologies)
+    return replace(connectors, topologies=topologies)
 
 
 def load_topologies(path: Path) -> "list[Topology]":

@@ -104,12 +104,17 @@ def up(
 
 @app.command()
 def connect(
-    configs: Annotated[list[str], typer.Argument(help="Connector configs in JSON.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
+    configs: Annotated[list[str], typer.Argument(help="Connector configs, and a worker's .properties file.")],
+    bootstrap_server: Annotated[
+        str,
+        typer.Option(
+            "--bootstrap-server", "-b", help=f"host:port or embedded:DIR; default: the worker's, else {DEFAULT_SERVER}."
+        ),
+    ] = "",
     to_end: Annotated[bool, typer.Option("--to-end", help="End when all that is there now is processed.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
-    """Run connectors in one process, as Kafka Connect's standalone mode does.
+    """Run connectors in one process, as Kafka Connect's standalone mode does, from JSON or .properties files.
 
     Example: millstream connect access-files.json lake.json -b 127.0.0.1:9092
     """
@@ -125,21 +130,20 @@ def run(
     to_end: Annotated[bool, typer.Option("--to-end", help="End when all that is there now is processed.")] = False,
     describe: Annotated[bool, typer.Option("--describe", help="Print the topologies and end.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print them as Mermaid flow charts and end.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of Kafka Streams as key=value, such as process.id=2; may be repeated."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Run the topologies of a Python file.
 
     Example: millstream run pipeline.py -b embedded:./data --to-end
     """
-    from .up import run_app
+    from .up import AppRun, run_app
 
-    run_app(
-        app_file,
-        bootstrap_server,
-        to_end=to_end,
-        show="mermaid" if mermaid else "text" if describe else "",
-        verbose=verbose,
-    )
+    app_run = AppRun(app_file, settings or [], "mermaid" if mermaid else "text" if describe else "")
+    run_app(app_run, bootstrap_server, to_end=to_end, verbose=verbose)
 
 
 topics_app = typer.Typer(help="List, create, describe, alter and delete topics.", no_args_is_help=True)

@@ -4,13 +4,16 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.broker.main import allow_many_open_files
 from ..core.errors import ConfigError
+from .broker import parse_setting
 from .console import errors_told, run_async, say, set_up_logging
-from .discovery import Found, find_in_folder, load_topologies
+from .discovery import Found, find_connectors, find_in_folder, load_topologies
+from .options import DEFAULT_SERVER
 from .progress import shown
 from .warm import tell_if_cold
 
@@ -20,36 +23,63 @@ if TYPE_CHECKING:
 
 def run_up(folder: str, server: str, listen: str | None, *, to_end: bool, verbose: bool) -> None:
     path = Path(folder)
-    _run(lambda: find_in_folder(path), server or f"embedded:{path / 'data'}", listen, to_end=to_end, verbose=verbose)
+    where = Where(server, f"embedded:{path / 'data'}", listen)
+    _run(lambda: find_in_folder(path), where, to_end=to_end, verbose=verbose)
 
 
 def run_connect(configs: Sequence[str], server: str, *, to_end: bool, verbose: bool) -> None:
+    paths = [Path(config) for config in configs]
+
     def find() -> Found:
-        from ..connect.worker.deployment import deploy, read_config
+        found = find_connectors(paths, named=True)
+        if not found.deployments:
+            raise ConfigError(f"{', '.join(configs)}: no connector among them: name a file with connector.class in it")
+        return found
 
-        paths = [Path(config) for config in configs]
-        return Found(deploy([(path, read_config(path)) for path in paths]), ())
-
-    _run(find, server, None, to_end=to_end, verbose=verbose)
+    _run(find, Where(server, DEFAULT_SERVER), to_end=to_end, verbose=verbose)
 
 
-def run_app(app_file: str, server: str, *, to_end: bool, show: str, verbose: bool) -> None:
-    if show:
+@dataclass(frozen=True, slots=True)
+class AppRun:
+    """What `millstream run` was asked for. settings: key=value, of Kafka Streams."""
+
+    file: str
+    settings: Sequence[str]
+    show: str
+
+
+def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
+    if app.show:
         with errors_told():
-            for topology in load_topologies(Path(app_file)):
-                print(topology.mermaid() if show == "mermaid" else topology.describe())
+            for topology in load_topologies(Path(app.file)):
+                print(topology.mermaid() if app.show == "mermaid" else topology.describe())
         return
 
     def find() -> Found:
-        topologies = load_topologies(Path(app_file))
+        from ..streams.config import streams_config
+
+        streams_config(dict(map(parse_setting, app.settings)))
+        topologies = load_topologies(Path(app.file))
         if not topologies:
-            raise ConfigError(f"{app_file} defines no topology at its top level: topology = ms.Topology(...)")
+            raise ConfigError(f"{app.file} defines no topology at its top level: topology = ms.Topology(...)")
         return Found((), topologies)
 
-    _run(find, server, None, to_end=to_end, verbose=verbose)
+    _run(find, Where(server, DEFAULT_SERVER), to_end=to_end, verbose=verbose, settings=app.settings)
 
 
-def _run(find: Callable[[], Found], server: str, listen: str | None, *, to_end: bool, verbose: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The cluster: as the command line says, or the worker's file, or `otherwise`."""
+
+    given: str
+    otherwise: str
+    listen: str | None = None
+
+    def server(self, found: Found) -> str:
+        return self.given or (found.worker.servers if found.worker else "") or self.otherwise
+
+
+def _run(find: Callable[[], Found], where: Where, *, to_end: bool, verbose: bool, settings: Sequence[str] = ()) -> None:
     """Nothing is opened or made before every config, topology and destination was found good."""
     set_up_logging(verbose=verbose)
     allow_many_open_files()
@@ -57,7 +87,7 @@ def _run(find: Callable[[], Found], server: str, listen: str | None, *, to_end: 
         found = find()
         _check(found.deployments)
         tell_if_cold()
-    run_async(lambda: _run_found(found, server, listen, to_end=to_end))
+    run_async(lambda: _run_found(found, where, to_end=to_end, settings=settings))
 
 
 def _check(deployments: "Sequence[Deployment]") -> None:
@@ -71,12 +101,22 @@ def _check(deployments: "Sequence[Deployment]") -> None:
         raise ConfigError(faults)
 
 
-async def _run_found(found: Found, server: str, listen: str | None, *, to_end: bool) -> None:
+async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequence[str]) -> None:
     from ..embedded import Pipelines, open_client, run_pipelines
+    from ..streams.config import streams_config
 
-    pipelines = Pipelines(found.deployments, [topology.plan for topology in found.topologies])
+    worker = found.worker
+    for warning in worker.warnings if worker else ():
+        say(f"{worker.origin}: {warning}" if worker else warning)
+    pipelines = Pipelines(
+        found.deployments,
+        [topology.plan for topology in found.topologies],
+        worker_config=worker.config if worker else None,
+        streams_config=streams_config(dict(map(parse_setting, settings))) if settings else None,
+    )
     with _stopped_by_signals() as stop:
-        async with open_client(server, listen=listen) as client:
+        client_settings = worker.client if worker else None
+        async with open_client(where.server(found), listen=where.listen, client_settings=client_settings) as client:
             names = [deployment.name for deployment in found.deployments]
             say(f"running {', '.join(names + [topology.name for topology in found.topologies])}; Ctrl-C ends")
             async with shown(pipelines):

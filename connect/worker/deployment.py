@@ -15,6 +15,7 @@ from ..kafka_keys import is_known, refuse, told
 from ..overrides import Overrides, overrides
 from ..registry import Connector, find
 from ..spec import Examined
+from .properties import WorkerFile, read_properties
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def is_connector_config(document: Any) -> bool:
 
 
 def read_config(path: Path) -> Any:
-    """The JSON document in a file. Raises ConfigError with the place of a mistake."""
+    """The document in a JSON file, or what a .properties file holds. Raises ConfigError with a mistake's place."""
+    if path.suffix == ".properties":
+        return read_properties(path)
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
@@ -54,13 +57,16 @@ def read_config(path: Path) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
-def deploy(documents: Sequence[tuple[Path, Any]]) -> list[Deployment]:
-    """Check every config. Raises one ConfigError with all faults of all of them, each with its file."""
+def deploy(documents: Sequence[tuple[Path, Any]], worker: WorkerFile | None = None) -> list[Deployment]:
+    """Check every config. Raises one ConfigError with all faults of all of them, each with its file.
+
+    worker: what holds for connectors that do not say otherwise.
+    """
     deployments: list[Deployment] = []
     faults: list[str] = []
     for path, document in documents:
         try:
-            deployments.append(_deploy_one(path, document))
+            deployments.append(_deploy_one(path, document, worker))
         except ConfigError as error:
             faults.extend(f"{path}: {fault}" for fault in error.faults)
     seen: dict[str, str] = {}
@@ -73,7 +79,7 @@ def deploy(documents: Sequence[tuple[Path, Any]]) -> list[Deployment]:
     return deployments
 
 
-def _deploy_one(path: Path, document: Any) -> Deployment:
+def _deploy_one(path: Path, document: Any, worker: WorkerFile | None) -> Deployment:
     if not is_connector_config(document):
         raise ConfigError('not a connector config: it needs "name" and "connector.class"')
     config = dict(document)
@@ -85,7 +91,8 @@ def _deploy_one(path: Path, document: Any) -> Deployment:
     if "connector.class" not in config:
         raise ConfigError("connector.class is required: which connector this is, such as files or filesystem")
     connector = find(str(config["connector.class"]))
-    examined = connector.spec.examine(_relative_to_file(config, path), is_known)
+    full = worker.over(config, connector.spec.kind) if worker else config
+    examined = connector.spec.examine(_relative_to_file(full, path), is_known)
     faults = [*examined.faults, *_faults_together(connector, examined)]
     parsed = Overrides({}, {})
     try:

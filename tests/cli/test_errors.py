@@ -157,3 +157,30 @@ def test_a_wrong_override_is_named_before_anything_starts(folder: Path, millstre
 
     refused(millstream("up", str(folder), "--to-end"), "enable.auto.commit='true'", "linger.ms='soon'")
     assert not (folder / "data").exists()
+
+
+def test_a_setting_of_streams_that_is_wrong_is_named(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host"))
+    wrong = ["--set", "commit.interval.ms=soon", "--set", "proces.id=2"]
+
+    result = millstream("run", str(folder / "counts.py"), "-b", f"embedded:{folder / 'data'}", *wrong)
+
+    refused(result, "commit.interval.ms='soon'", "did you mean process.id?")
+    assert not (folder / "data").exists()
+
+
+def test_a_worker_s_file_beside_connectors_is_read(folder: Path, millstream: Run) -> None:
+    (folder / "worker.properties").write_text(
+        f"bootstrap.servers=embedded:{folder / 'data'}\nkey.converter=StringConverter\n"
+        "value.converter=StringConverter\noffset.storage.topic=positions\n"
+    )
+    (folder / "lake.json").write_text(json.dumps({k: v for k, v in SINK.items() if k != "value.converter"}))
+    files = [str(folder / name) for name in ("worker.properties", "src.json", "lake.json")]
+
+    result = millstream("connect", *files, "--to-end")
+
+    assert result.returncode == 0, result.stderr
+    listed = millstream("topics", "list", "--internal", "-b", f"embedded:{folder / 'data'}").stdout
+    assert "positions\t" in listed
+    assert "connect-offsets\t" not in listed
+    assert len(list((folder / "lake" / "topics").rglob("*.parquet"))) == 1

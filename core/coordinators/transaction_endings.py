@@ -55,8 +55,10 @@ def end_and_go_on(
 
     An abort is always in place, for the producer may not know whether anything of its transaction has arrived.
     """
-    # The last epoch of all is told to nobody.
+    # The last epoch of all is told to nobody. Kafka takes an end of the first protocol for a repeated one, too, by
+    # whoever has the epoch before: a zombie of the second would go on with the epoch of its successor.
     bumped = transaction.producer_epoch == command.producer_epoch + 1 != LAST_EPOCH
+    bumped = bumped and transaction.client_version >= SECOND_PROTOCOL
     changed_id = (
         transaction.previous_producer_id == command.producer_id != transaction.producer_id
         and command.producer_epoch == LAST_EPOCH - 1

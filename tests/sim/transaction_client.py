@@ -1,4 +1,7 @@
-"""A transactional producer in a simulated world: it retries, stalls, dies, and goes on after errors where it may."""
+"""A transactional producer in a simulated world: it retries, stalls, dies, and goes on after errors where it may.
+
+It speaks one of the two protocols: in the first it adds partitions, in the second each end gives it the next epoch.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +15,7 @@ from millstream.core.coordinators.transaction_commands import (
     TransactionCommand,
     TransactionReply,
 )
+from millstream.core.coordinators.transaction_records import FIRST_PROTOCOL, SECOND_PROTOCOL
 from millstream.core.errors import ErrorCode
 
 PATIENCE_MS = 700
@@ -38,6 +42,7 @@ class Client:
         self.history = history
         self.alive = True
         self.committed = 0
+        self.protocol = world.random.choice([FIRST_PROTOCOL, SECOND_PROTOCOL])
         self._connection = 0
         self._stalled_until = 0
         self._producer = (-1, -1)
@@ -124,6 +129,9 @@ class Client:
         self.history.append(self._now)
         numbers = chance.sample(range(PARTITIONS), chance.randint(1, PARTITIONS))
         todo = [number for number in numbers for _ in range(chance.randint(1, 3))]
+        if self.protocol == SECOND_PROTOCOL:
+            self._produce(todo)
+            return
         command = AddPartitions(
             self.transactional_id, *self._producer, frozenset((TOPIC, number) for number in numbers)
         )
@@ -149,23 +157,28 @@ class Client:
                 self._recover()
 
         broker = self.world.broker
-        self._call(
-            lambda answer: broker.produce(self.transactional_id, self.instance, partition, entry, answer), replied
-        )
+        write = broker.produce if self.protocol == FIRST_PROTOCOL else broker.join_and_produce
+        self._call(lambda answer: write(self.transactional_id, self.instance, partition, entry, answer), replied)
 
     def _end(self, *, commit: bool) -> None:
-        self._now.commit_asked = commit
+        self._now.commit_asked |= commit
 
         def replied(reply: TransactionReply) -> None:
             if reply.code is not ErrorCode.NONE:
-                self._recover()
+                self._recover(aborted=not commit)
                 return
             self._now.outcome = commit
             self.committed += commit
+            if self.protocol == SECOND_PROTOCOL:
+                self._producer = (reply.producer_id, reply.producer_epoch)
+                self._sequences = {}
             self._later(self._begin)
 
-        self._ask(EndTransaction(self.transactional_id, *self._producer, commit), replied)
+        self._ask(EndTransaction(self.transactional_id, *self._producer, commit, self.protocol), replied)
 
-    def _recover(self) -> None:
+    def _recover(self, *, aborted: bool = False) -> None:
         """After an error the producer asks to go on, and is refused if another has taken over."""
-        self._init(self._producer)
+        if self.protocol == SECOND_PROTOCOL and not aborted:
+            self._end(commit=False)
+        else:
+            self._init(self._producer)

@@ -45,7 +45,8 @@ class Schedule:
         world.loss = 0
         for client in self.clients:
             client.die()
-        world.run_until(world.now_ms + 2 * TIMEOUT_MS)
+        # What stalled clients sent may be under way for three timeouts, and begin a transaction then.
+        world.run_until(world.now_ms + 5 * TIMEOUT_MS)
         self._check_settled()
         new = [self._start(transactional_id) for transactional_id in IDS]
         world.run_until(world.now_ms + PROGRESS_MS)
@@ -93,6 +94,7 @@ class Schedule:
         assert not any(open_logs), f"open after all has healed: {open_logs}"
         for transaction in broker.coordinator.all():
             assert not transaction.partitions, f"not ended after all has healed: {transaction}"
+            assert not transaction.state.prepared, f"not ended after all has healed: {transaction}"
         self.check()
         visible = {value for partition in broker.partitions for value in partition.visible()}
         for transaction in self.history:

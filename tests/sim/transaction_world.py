@@ -6,6 +6,7 @@ before it is synced. A crash takes any part of what was not synced, from each lo
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,8 @@ from typing import Any
 
 from millstream.core.coordinators.transaction_codec import decode_record, encode_record
 from millstream.core.coordinators.transaction_commands import (
+    AddPartitions,
+    EndTransaction,
     InitProducerId,
     MarkersWritten,
     Outcome,
@@ -20,6 +23,7 @@ from millstream.core.coordinators.transaction_commands import (
     TransactionConfig,
     TransactionReply,
 )
+from millstream.core.coordinators.transaction_records import SECOND_PROTOCOL
 from millstream.core.coordinators.transactions import TransactionCoordinator
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.log.producer_state import ProducerStates
@@ -144,6 +148,7 @@ class Broker:
             assert record is not None
             self.coordinator.apply(record)
         self._ended: dict[str, list[Callable[[], None]]] = {}
+        self._joining: Counter[str] = Counter()
         for outcome in list(self.coordinator.prepared()):
             self._when_synced(self.log, partial(self._write, outcome))
         self._world.after(SWEEP_MS, partial(self._sweep, self.life))
@@ -176,7 +181,7 @@ class Broker:
             decision = self.coordinator.decide(command, self._world.now_ms, new_producer_id=self._next_producer_id)
         self._carry_out(decision.record)
         if decision.outcome is not None:
-            if decision.outcome.commit:
+            if decision.outcome.commit or isinstance(command, EndTransaction):
                 self._only_the_owner(command.transactional_id, instance, "commits")
             self._ended.setdefault(command.transactional_id, []).append(lambda: answer(decision.reply))
             self._when_synced(self.log, partial(self._write, decision.outcome))
@@ -188,6 +193,8 @@ class Broker:
             if command.expected is not None:
                 self._only_the_owner(command.transactional_id, instance, "goes on")
             self.owner[command.transactional_id] = instance
+        if reply.producer_epoch >= 0 and isinstance(command, EndTransaction):
+            self._only_the_owner(command.transactional_id, instance, "gets an epoch")
         answer(reply)
 
     def produce(self, transactional_id: str, instance: int, partition: int, entry: Entry, answer: Answer) -> None:
@@ -205,6 +212,32 @@ class Broker:
             else:
                 self._only_the_owner(transactional_id, instance, "writes")
         self._when_synced(log, lambda: answer(code))
+
+    def join_and_produce(
+        self, transactional_id: str, instance: int, partition: int, entry: Entry, answer: Answer
+    ) -> None:
+        """As Produce from version 12 on: nothing is appended before it is on disk that the partition has joined."""
+        if not self.up:
+            return
+        producer = entry.producer_id, entry.producer_epoch
+        where = TOPIC, partition
+        fault = self.coordinator.write_fault(transactional_id, *producer, where)
+        if fault is ErrorCode.NONE and not self._joining[transactional_id]:
+            self.produce(transactional_id, instance, partition, entry, answer)
+            return
+        command = AddPartitions(transactional_id, *producer, frozenset({where}), SECOND_PROTOCOL)
+        decision = self.coordinator.decide(command, self._world.now_ms)
+        self._carry_out(decision.record)
+        self._joining[transactional_id] += 1
+
+        def joined() -> None:
+            self._joining[transactional_id] -= 1
+            if decision.reply.code:
+                answer(decision.reply.code)
+            else:
+                self.produce(transactional_id, instance, partition, entry, answer)
+
+        self._when_synced(self.log, joined)
 
     def _only_the_owner(self, transactional_id: str, instance: int, what: str) -> None:
         owner = self.owner.get(transactional_id, instance)
@@ -234,6 +267,8 @@ class Broker:
             entry = Entry(outcome.producer_id, outcome.producer_epoch, -1, commit=outcome.commit)
             partition.append_marker(entry)
             self._when_synced(partition, synced)
+        if not outcome.partitions:
+            synced()
 
     def _when_synced(self, log: SimLog, then: Callable[[], None]) -> None:
         log.waiting.append((len(log.entries), then))

@@ -212,6 +212,21 @@ def test_clients_of_both_protocols_take_turns() -> None:
     assert driver.end((100, 1), commit=False).reply.code is ErrorCode.INVALID_TXN_STATE
 
 
+@pytest.mark.parametrize("commit", [True, False])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_zombie_is_not_told_the_epoch_of_a_successor_of_the_first_protocol(commit: bool, restart: bool) -> None:
+    driver = Driver()
+    zombie = driver.init()
+    successor = driver.init()
+    driver.add(successor)
+    driver.end(successor, commit=commit)
+    driver.written()
+    if restart:
+        restarted(driver)
+
+    assert driver.end_and_go_on(zombie, commit=commit).reply.code is ErrorCode.PRODUCER_FENCED
+
+
 @pytest.mark.parametrize(
     ("steps", "version"),
     [

@@ -10,6 +10,7 @@ from core.broker.running import running_server
 from core.broker.wire_client import WireClient
 from interop.group_dialogue import hold
 from interop.group_scenes import perform
+from interop.group_timeouts import wait_out
 
 Talk = Callable[[WireClient, WireClient, str], Awaitable[list[str]]]
 
@@ -25,12 +26,16 @@ async def talk_to_millstream(path: Path, talk: Talk) -> list[str]:
 
 
 @pytest.mark.service
-@pytest.mark.parametrize(("talk", "lines"), [(hold, 250), (perform, 80)])
+@pytest.mark.parametrize(
+    ("talk", "lines"), [(hold, 250), (perform, 80), pytest.param(wait_out, 25, marks=pytest.mark.slow)]
+)
 def test_groups_and_offsets_are_answered_as_kafka_does(kafka: str, tmp_path: Path, talk: Talk, lines: int) -> None:
     host, _, port = kafka.partition(":")
 
-    ours = asyncio.run(talk_to_millstream(tmp_path, talk))
-    theirs = asyncio.run(talk_to((host, int(port)), talk))
+    async def both() -> list[list[str]]:
+        return await asyncio.gather(talk_to_millstream(tmp_path, talk), talk_to((host, int(port)), talk))
+
+    ours, theirs = asyncio.run(both())
 
     assert len(theirs) > lines
     assert ours == theirs

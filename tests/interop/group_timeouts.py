@@ -1,0 +1,113 @@
+"""What becomes of members that say nothing: sessions, rebalances and syncs that run out. Scenes go on side by side."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from core.broker.wire_client import WireClient
+from interop.group_dialogue import Dialogue, assigning, joining, leaving, syncing, until_coordinated
+
+from millstream.core.wire.messages.k12_heartbeat import HeartbeatRequest
+from millstream.core.wire.messages.k15_describe_groups import DescribeGroupsRequest
+
+SESSION_MS, REBALANCE_MS = 6_000, 1_500
+QUICK: dict[str, Any] = {"session_timeout_ms": SESSION_MS, "rebalance_timeout_ms": REBALANCE_MS}
+PAUSE_S = 0.05
+
+
+async def beat_until(talk: Dialogue, group: str, generation: int, member: str, wanted: int, **who: Any) -> None:
+    """Heartbeats until one is answered with this code, which is written down."""
+    request = HeartbeatRequest(group_id=group, generation_id=generation, member_id=member, **who)
+    while (await talk.ask_unheard(request, 4)).error_code != wanted:  # noqa: ASYNC110
+        await asyncio.sleep(PAUSE_S)
+    await talk.ask(request, 4)
+
+
+async def one_member(talk: Dialogue, group: str, **changes: Any) -> str:
+    """A group of one, settled in generation 1; its member."""
+    joined = await talk.ask(joining(group, "", 5 if changes else 3, **(QUICK | changes)), 5 if changes else 3)
+    parts = assigning(**{joined.member_id: b"all"})
+    await talk.ask(syncing(group, joined.member_id, 1, assignments=parts, **changes), 5)
+    member_id: str = joined.member_id
+    return member_id
+
+
+async def a_member_that_does_not_join_again(talk: Dialogue) -> None:
+    group = talk.group("slow")
+    silent = await one_member(talk, group)
+    second = (await talk.ask(joining(group, "", 9, **QUICK), 9)).member_id
+    await talk.ask(joining(group, second, 9, **QUICK), 9)
+    await talk.ask(HeartbeatRequest(group_id=group, generation_id=1, member_id=silent), 4)
+    await talk.ask(DescribeGroupsRequest(groups=[group]), 5)
+
+
+async def a_member_that_does_not_sync(talk: Dialogue) -> None:
+    group = talk.group("unsynced")
+    first = (await talk.ask(joining(group, "", 3, **QUICK), 3)).member_id
+    await beat_until(talk, group, 1, first, 25)
+    await talk.ask(DescribeGroupsRequest(groups=[group]), 5)
+
+
+async def a_member_that_says_nothing(talk: Dialogue) -> None:
+    group = talk.group("silent")
+    member = await one_member(talk, group)
+    while True:
+        seen = await talk.ask_unheard(DescribeGroupsRequest(groups=[group]), 5)
+        if seen.groups[0].group_state == "Empty":
+            break
+        await asyncio.sleep(PAUSE_S)
+    await talk.ask(DescribeGroupsRequest(groups=[group]), 5)
+    await talk.ask(joining(group, member, 9, **QUICK), 9)
+
+
+async def a_static_member_that_says_nothing(talk: Dialogue) -> None:
+    """It keeps its place in a rebalance, until its session ends."""
+    group = talk.group("static-silent")
+    await one_member(talk, group, group_instance_id="i1")
+    second = (await talk.ask(joining(group, "", 9, **QUICK), 9)).member_id
+    joined = await talk.ask(joining(group, second, 9, **QUICK), 9)
+    members = sorted(joined.members, key=lambda member: str(member.group_instance_id))
+    parts = assigning(**{member.member_id: b"x" for member in members})
+    await talk.ask(syncing(group, second, 2, assignments=parts), 5)
+    await beat_until(talk, group, 2, second, 27)
+    await talk.ask(joining(group, second, 9, **QUICK), 9)
+
+
+async def a_member_that_asked_for_its_id_only(talk: Dialogue) -> None:
+    """A rebalance waits for it as for any other, no longer."""
+    group = talk.group("pending")
+    first = await one_member(talk, group)
+    pending = (await talk.ask(joining(group, "", 9, **QUICK), 9)).member_id
+    await talk.ask(joining(group, first, 9, **QUICK), 9)
+    await talk.ask(joining(group, pending, 9, protocols=[], **QUICK), 9)
+    await talk.ask(leaving(group, (pending, None)), 5)
+
+
+Scene = Callable[[Dialogue], Awaitable[None]]
+SCENES: tuple[Scene, ...] = (
+    a_member_that_does_not_join_again,
+    a_member_that_does_not_sync,
+    a_member_that_says_nothing,
+    a_static_member_that_says_nothing,
+    a_member_that_asked_for_its_id_only,
+)
+
+
+async def wait_out(client: WireClient, other: WireClient, run: str) -> list[str]:
+    """All scenes at once, each on a connection of its own to where `client` is; what was heard, scene by scene."""
+    await until_coordinated(client, f"{run}-first")
+    address = client.writer.get_extra_info("peername")[:2]
+
+    @asynccontextmanager
+    async def dialogue(scene: Scene) -> AsyncIterator[Dialogue]:
+        async with WireClient(address) as own:
+            yield Dialogue(own, other, f"{run}{SCENES.index(scene)}")
+
+    async def play(scene: Scene) -> list[str]:
+        async with dialogue(scene) as talk:
+            await scene(talk)
+            return talk.heard
+
+    heard = await asyncio.gather(*map(play, SCENES))
+    return [line for lines in heard for line in lines]

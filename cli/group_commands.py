@@ -32,8 +32,9 @@ def groups_list(
 
 @groups_app.command("describe")
 def groups_describe(
-    groups: Annotated[list[str], typer.Argument(help="Names of the groups.")],
+    groups: Annotated[list[str] | None, typer.Argument(help="Names of the groups; all of them with --all.")] = None,
     bootstrap_server: BootstrapServer = DEFAULT_SERVER,
+    everything: Annotated[bool, typer.Option("--all", help="Every group there is.")] = False,
     members: Annotated[
         bool, typer.Option("--members", help="The members and what each reads, instead of the offsets.")
     ] = False,
@@ -51,7 +52,7 @@ def groups_describe(
     """
     from .groups import describe_groups
 
-    describe_groups(bootstrap_server, groups, members=members, as_json=as_json)
+    describe_groups(bootstrap_server, groups or [], everything=everything, members=members, as_json=as_json)
 
 
 @groups_app.command("reset-offsets")

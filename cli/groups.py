@@ -32,9 +32,12 @@ def list_groups(server: str, states: Sequence[str], *, as_json: bool) -> None:
     run_async(main)
 
 
-def describe_groups(server: str, names: Sequence[str], *, members: bool, as_json: bool) -> None:
+def describe_groups(server: str, given: Sequence[str], *, everything: bool, members: bool, as_json: bool) -> None:
     async def main() -> None:
+        if bool(given) == everything:
+            raise ConfigError("name the groups, or say --all for all of them")
         async with open_client(server, create=False) as client:
+            names = [one.group_id for one in await client.admin.list_groups()] if everything else given
             described = await client.admin.describe_groups(names)
             rows: list[dict[str, Any]] = []
             for name in names:

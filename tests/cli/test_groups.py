@@ -51,6 +51,19 @@ def test_in_json_times_are_in_milliseconds(logs: Cluster) -> None:
     assert (second["lag"], second["time_lag_ms"]) == (0, 0)
 
 
+def test_all_groups_are_described_at_once(logs: Cluster) -> None:
+    logs.commit("others", {("logs", 1): 0})
+
+    rows = logs.run("groups", "describe", "--all", "--json").json
+
+    assert [(row["group"], row["partition"], row["lag"]) for row in rows] == [
+        ("others", 1, 2),
+        ("readers", 0, 4),
+        ("readers", 1, 0),
+    ]
+    assert "name the groups, or say --all" in logs.run("groups", "describe").err
+
+
 def test_a_group_that_is_not_there_is_named(logs: Cluster) -> None:
     said = logs.run("groups", "describe", "nobody")
 

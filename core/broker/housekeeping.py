@@ -23,6 +23,10 @@ DELETED_FILES_INTERVAL_MS = 10_000
 SILENT_PRODUCERS_INTERVAL_MS = 600_000
 """How often producers are looked for that have been silent for producer.id.expiration.ms."""
 
+MUCH_TO_RECOVER_INTERVAL_MS = 1_000
+MUCH_BYTES, LITTLE_BYTES = 128 << 20, 4 << 20
+"""How much a log grows before a recovery point is written for it out of turn, and its producers in turn."""
+
 
 def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
     limit = config.log_cleaner_io_max_bytes_per_second
@@ -55,6 +59,7 @@ async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
         "checkpoint": config.log_flush_offset_checkpoint_interval_ms,
         "producers": SILENT_PRODUCERS_INTERVAL_MS,
         "deleted files": DELETED_FILES_INTERVAL_MS,
+        "much to recover": MUCH_TO_RECOVER_INTERVAL_MS,
     }
     due_ms = {task: clock.monotonic_ms() + interval_ms for task, interval_ms in intervals.items()}
     while True:
@@ -66,12 +71,23 @@ async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
             elif task == "producers":
                 await forget_producers(broker)
             elif task == "checkpoint":
-                await asyncio.to_thread(broker.logs.checkpoint)
+                await shorten_recovery(broker, commits, LITTLE_BYTES)
+            elif task == "much to recover":
+                await shorten_recovery(broker, commits, MUCH_BYTES)
             else:
                 await asyncio.to_thread(broker.logs.remove_deleted, clock.now_ms())
         except StorageError as error:
             LOG.error("%s", error)
         due_ms[task] = clock.monotonic_ms() + intervals[task]
+
+
+async def shorten_recovery(broker: Broker, commits: GroupCommit, grown_bytes: int) -> None:
+    """Write down from where a recovery would begin; where a log has grown by so much, with its producers."""
+    grown = [log for log in broker.logs.logs() if log.shorten_recovery(grown_bytes)]
+    for log in grown:
+        commits.kick(log)
+    if grown or grown_bytes == LITTLE_BYTES:
+        await asyncio.to_thread(broker.logs.checkpoint)
 
 
 async def delete_old_segments(broker: Broker, commits: GroupCommit) -> None:

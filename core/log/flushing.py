@@ -6,6 +6,7 @@ A failed sync is final: what the kernel did with the pages is unknown, so the lo
 Tested in tests/core/log/test_partition_log.py and by simulation in test_crashes.py.
 """
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from .segment import NO_BOUND, Segment
 
 logger = logging.getLogger(__name__)
 
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 Growing = Callable[[], tuple[int, Segment]]
 
 
@@ -35,6 +37,8 @@ class Flusher:
         self._unsynced: list[Segment] = []
         self._unfinished: list[Segment] = []
         self._snapshots: list[tuple[int, bytes]] = []
+        self._between: tuple[int, bytes] | None = None
+        self._stray_snapshot = -1
         self._files: dict[str, bytes] = dict(new_files)
         self._doomed: list[tuple[Segment, int]] = []
         self._deleted: list[tuple[Segment, int]] = []
@@ -46,6 +50,11 @@ class Flusher:
         self._unfinished.append(segment)
         self._snapshots.append((snapshot_offset, snapshot))
         self._names_changed = True
+
+    def add_snapshot(self, offset: int, snapshot: bytes) -> None:
+        """The producers' state within the active segment, so that a recovery need not read that from its start."""
+        with self.lock:
+            self._between = (offset, snapshot)
 
     def add_file(self, name: str, data: bytes) -> None:
         """A small file of the log, such as the leader epochs, is to be replaced before more counts as flushed."""
@@ -86,6 +95,18 @@ class Flusher:
         self.failure = StorageError(f"{self._path}: offline since its disk failed: {error}; restart once it is sound")
         logger.critical("%s", self.failure)
         return self.failure
+
+    def not_written(self, segment: Segment, error: OSError) -> StorageError:
+        """What a failed append means: on a full disk the log goes on once there is room, else it is offline."""
+        try:
+            segment.cut(segment.size_bytes)
+        except OSError as cut_error:
+            return self.fail(cut_error)
+        if error.errno in FULL_DISK:
+            return StorageError(
+                f"{self._path}: nothing was appended, the disk is full: {error}; make room and try again"
+            )
+        return self.fail(error)
 
     def flush(self, growing: Growing) -> int:
         """Sync all that was appended so far; returns the offset below which everything is on the medium.
@@ -137,6 +158,7 @@ class Flusher:
             with self.lock:
                 unfinished, snapshots, doomed = list(self._unfinished), list(self._snapshots), list(self._doomed)
                 flushed_offset, active = self.flushed_offset, growing()[1]
+                between = self._between
             try:
                 for segment in unfinished:
                     segment.seal()
@@ -144,6 +166,8 @@ class Flusher:
                 for offset, snapshot in snapshots:
                     replace_file(self._disk, f"{self._path}/{segment_file(offset, SNAPSHOT)}", snapshot)
                 active.write_indexes()
+                if between is not None and between[0] <= flushed_offset:
+                    self._write_between(*between, active)
                 for segment, _ in doomed:
                     segment.hold()
                     segment.move(DELETED, snapshot=True)
@@ -159,6 +183,23 @@ class Flusher:
                 self._deleted += doomed
             self.recovery_point = flushed_offset
 
+    def _write_between(self, offset: int, snapshot: bytes, active: Segment) -> None:
+        """The aborted transactions before it are on the medium first: a recovery looks for none there."""
+        if offset > active.base_offset:
+            active.sync_indexes()
+            self._disk.sync_directory(self._path)
+            self._write_snapshot(offset, snapshot)
+        with self.lock:
+            if self._between == (offset, snapshot):
+                self._between = None
+
+    def _write_snapshot(self, offset: int, snapshot: bytes) -> None:
+        replace_file(self._disk, f"{self._path}/{segment_file(offset, SNAPSHOT)}", snapshot)
+        stray = f"{self._path}/{segment_file(self._stray_snapshot, SNAPSHOT)}"
+        if self._stray_snapshot not in (-1, offset) and self._disk.exists(stray):
+            self._disk.unlink(stray)
+        self._stray_snapshot = offset
+
     def finish(self, growing: Growing, snapshot: bytes) -> None:
         """After the last flush: complete every file. Raises StorageError."""
         self.tidy(growing)
@@ -167,7 +208,7 @@ class Flusher:
         try:
             active.seal()
             active.sync_indexes()
-            replace_file(self._disk, f"{self._path}/{segment_file(end_offset, SNAPSHOT)}", snapshot)
+            self._write_snapshot(end_offset, snapshot)
         except OSError as error:
             raise StorageError(f"{self._path} cannot be closed cleanly: {error}") from error
         if self._unfinished or self._snapshots:

@@ -6,7 +6,7 @@ Source: OffsetIndex and TimeIndex of Kafka 4.3.1. Tested in tests/core/log/test_
 
 import struct
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 OFFSET_ENTRY = struct.Struct(">Ii")
 TIME_ENTRY = struct.Struct(">qI")
@@ -35,6 +35,11 @@ class OffsetIndex:
         """The last entry with a smaller offset, (-1, 0) when there is none."""
         index = bisect_left(self._offsets, relative_offset) - 1
         return (self._offsets[index], self._positions[index]) if index >= 0 else (-1, 0)
+
+    def cut_behind(self, relative_offset: int) -> None:
+        """Forget the entries with a larger offset."""
+        count = bisect_right(self._offsets, relative_offset)
+        del self._offsets[count:], self._positions[count:]
 
     def encode(self, from_entry: int = 0) -> bytes:
         """The entries from that one on, as they stand in the file."""
@@ -84,6 +89,11 @@ class TimeIndex:
         """A relative offset up to which all timestamps are smaller than `timestamp_ms`; 0 when none is known."""
         index = bisect_left(self._timestamps, timestamp_ms) - 1
         return self._offsets[index] if index >= 0 else 0
+
+    def cut_behind(self, relative_offset: int) -> None:
+        """Forget the entries with a larger offset."""
+        count = bisect_right(self._offsets, relative_offset)
+        del self._timestamps[count:], self._offsets[count:]
 
     def encode(self, from_entry: int = 0) -> bytes:
         """The entries from that one on, as they stand in the file."""

@@ -71,6 +71,7 @@ class Loader:
         self._index_interval = index_interval
         self._damaged: list[LogDamage] = []
         self._changed: list[Segment] = []
+        self._resumed: list[Segment] = []
         self._runs = EpochRuns()
 
     def load(self) -> LoadedLog:
@@ -83,6 +84,7 @@ class Loader:
             self._point = replace(self._point, clean=False)
             self._damaged.clear()
             self._changed.clear()
+            self._resumed.clear()
             segments, end_offset = self._load_segments(self._find_segments(names))
         epochs = self._read_epochs()
         noted = epochs.entries()
@@ -159,8 +161,7 @@ class Loader:
         """Where the segment's offsets end, and whether the log ends there. Its indexes are up to date after that."""
         position, expected = 0, segment.base_offset
         if whole:
-            segment.start_indexes()
-            self._changed.append(segment)
+            position = self._begin(segment)
         else:
             position = segment.offsets().last[1]
             segment.resume_indexes()
@@ -173,7 +174,8 @@ class Loader:
                 segment.note_batch(found.position, found.size_bytes, found.next_offset - 1, found.max_timestamp)
                 self._runs.add(found.leader_epoch, found.base_offset)
                 expected = found.next_offset
-            elif not whole and position:
+            elif position and (not whole or found.first_offset < self._point.recovery_point):
+                self._resumed.clear()
                 return self._examine(segment, bound=bound, whole=True)
             elif not self._point.clean and found.first_offset >= self._point.recovery_point:
                 logger.warning(
@@ -188,6 +190,19 @@ class Loader:
                 if noted.end_position != found.end_position:
                     return expected, True
         return expected, False
+
+    def _begin(self, segment: Segment) -> int:
+        """Where to examine a segment from: the recovery point, as its index has it, but only once."""
+        resumable = segment not in self._changed and segment.base_offset < self._point.recovery_point
+        if segment not in self._changed:
+            self._changed.append(segment)
+        if not self._point.clean and resumable:
+            position = segment.resume_indexes_below(self._point.recovery_point)
+            if position:
+                self._resumed.append(segment)
+            return position
+        segment.start_indexes()
+        return 0
 
     def _doubted(self, found: ScannedBatch | Damage, expected: int, *, last: bool) -> ScannedBatch | Damage:
         """Damage instead of a batch whose base offset cannot be.
@@ -249,9 +264,11 @@ class Loader:
         """Producer state, new leader epochs and the transaction indexes of the segments that were examined."""
         changed = {segment.base_offset for segment in self._changed}
         unknown = not loaded.epochs.entries()
-        start, loaded.producers = self._snapshot(loaded, limit=-1 if unknown else min(changed, default=NO_BOUND))
+        anew = [segment.base_offset for segment in self._changed if segment not in self._resumed]
+        limit = min([*anew, *(self._point.recovery_point for _ in self._resumed)], default=NO_BOUND)
+        start, loaded.producers = self._snapshot(loaded, limit=-1 if unknown else limit)
         for segment in self._changed:
-            segment.set_aborted([])
+            segment.set_aborted(segment.saved_aborted(start) if segment.base_offset < start else [])
         runs = EpochRuns()
         for segment, batch in batches_from(loaded.segments, start):
             runs.add(batch.leader_epoch, batch.base_offset)
@@ -266,7 +283,11 @@ class Loader:
         loaded.epochs.truncate_end(loaded.end_offset)
 
     def _snapshot(self, loaded: LoadedLog, *, limit: int) -> tuple[int, ProducerStates]:
-        """The newest producer snapshot that holds, up to `limit`, and its offset. Those beyond the log's end go."""
+        """The newest producer snapshot that holds, up to `limit`, and its offset.
+
+        Those beyond the log's end go, and those within a segment but for the newest.
+        """
+        borders = {segment.base_offset for segment in loaded.segments}
         names = self._disk.list_directory(self._directory)
         offsets = [parsed[0] for name in names if (parsed := parse_segment_file(name)) and parsed[1] == SNAPSHOT]
         for offset in sorted(offsets, reverse=True):
@@ -280,6 +301,9 @@ class Loader:
                     logger.warning("%s is removed: %s", path, error)
                     self._disk.unlink(path)
                 else:
+                    for older in offsets:
+                        if older < offset and older not in borders:
+                            self._disk.unlink(f"{self._directory}/{segment_file(older, SNAPSHOT)}")
                     alive = [known for known in producers if _is_alive(known.transaction_start, loaded)]
                     return offset, ProducerStates(alive)
         return loaded.segments[0].base_offset, ProducerStates()

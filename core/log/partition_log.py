@@ -6,7 +6,6 @@ synced it: the high watermark, and with it every reader, stays at what is on the
 Tested in tests/core/log/test_partition_log.py, test_transactions.py and by simulation in test_crashes.py.
 """
 
-import errno
 import logging
 import struct
 from collections.abc import Sequence
@@ -33,7 +32,6 @@ from .transaction_index import AbortedTransaction
 logger = logging.getLogger(__name__)
 
 PLACE = struct.Struct(">qii")
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 LOG_APPEND_TIME = "LogAppendTime"
 
 
@@ -56,6 +54,7 @@ class PartitionLog:
         self._epochs = loaded.epochs
         self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files)
         self.segments = SegmentList(loaded.segments, self._flusher)
+        self._snapshot_at = (self.segments.active, self.segments.active.size_bytes)
         self._reader = LogReader(disk, path, self._flusher, self._epochs, loaded.damaged)
 
     def __repr__(self) -> str:
@@ -216,7 +215,7 @@ class PartitionLog:
         try:
             position = segment.append(buffers, size_bytes)
         except OSError as error:
-            raise self._not_written(segment, error) from error
+            raise self._flusher.not_written(segment, error) from error
         self._note(segment, headers, base_offset, position)
         self.end_offset = offset
         return Appended(base_offset, offset - 1, time_ms)
@@ -230,20 +229,6 @@ class PartitionLog:
                 self._producers.apply_data(header, offset)
             position += size_bytes
             offset = last_offset + 1
-
-    def _not_written(self, segment: Segment, error: OSError) -> StorageError:
-        """What a failed write means: on a full or read-only disk the log goes on afterwards, else it is offline."""
-        if error.errno == errno.EROFS:  # Nothing was written then, and nothing could be cut.
-            return StorageError(f"{self.path}: nothing was appended: {error}; make the disk writable and try again")
-        try:
-            segment.cut(segment.size_bytes)
-        except OSError as cut_error:
-            return self._flusher.fail(cut_error)
-        if error.errno in FULL_DISK:
-            return StorageError(
-                f"{self.path}: nothing was appended, the disk is full: {error}; make room and try again"
-            )
-        return self._flusher.fail(error)
 
     def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int) -> Segment:
         """The active segment, after a roll when the append does not fit into it."""
@@ -382,6 +367,19 @@ class PartitionLog:
 
     def _growing(self) -> tuple[int, Segment]:
         return self.end_offset, self.segments.active
+
+    def shorten_recovery(self, grown_bytes: int) -> bool:
+        """Have the producers' state written when the active segment has grown by so much since the last time.
+
+        On the log's own thread; the next flush() and tidy() write it. Returns whether it had.
+        """
+        active, (known, known_bytes) = self.segments.active, self._snapshot_at
+        grown = active.size_bytes - (known_bytes if known is active else 0)
+        if grown < grown_bytes or self._flusher.failure is not None:
+            return False
+        self._snapshot_at = (active, active.size_bytes)
+        self._flusher.add_snapshot(self.end_offset, encode_snapshot(self._producers.all()))
+        return True
 
     def close(self) -> None:
         """Flush, complete the files of the active segment and take a producer snapshot. Raises StorageError."""

@@ -59,6 +59,16 @@ def batches_from(segments: Sequence[Segment], offset: int) -> Iterator[tuple[Seg
     for index, segment in enumerate(segments):
         bound = segments[index + 1].base_offset if index + 1 < len(segments) else NO_BOUND
         if bound > offset:
-            for found in segment.scan(bound=bound):
+            for found in segment.scan(bound=bound, position=_position_before(segment, offset, bound)):
                 if isinstance(found, ScannedBatch) and found.base_offset >= offset:
                     yield segment, found
+
+
+def _position_before(segment: Segment, offset: int, bound: int) -> int:
+    """Where a batch begins that does not follow `offset`, as the index has it; 0 when that is not so."""
+    if offset <= segment.base_offset:
+        return 0
+    relative_offset, position = segment.offsets().before(offset - segment.base_offset)
+    first = next(segment.scan(bound=bound, position=position), None)
+    fits = isinstance(first, ScannedBatch) and first.next_offset - 1 == segment.base_offset + relative_offset
+    return position if fits else 0

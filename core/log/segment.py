@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
+from itertools import takewhile
 
 from ..ports import Buffer, Disk, File
 from .batch_scan import HEADER, Damage, ScannedBatch, scan_batches
@@ -87,10 +88,15 @@ class Segment:
         """Bytes of the segment; none from beyond size_bytes, where a failed write may have left some."""
         return self.file.read_at(position, max(0, min(size, self.size_bytes - position)))
 
-    def scan(self, *, bound: int = NO_BOUND) -> Iterator[ScannedBatch | Damage]:
-        """All good batches, and damage. bound: their offsets lie below it."""
+    def scan(self, *, bound: int = NO_BOUND, position: int = 0) -> Iterator[ScannedBatch | Damage]:
+        """All good batches from a batch border on, and damage. bound: their offsets lie below it."""
         return scan_batches(
-            self.read, position=0, end=self.size_bytes, expected=self.base_offset, bound=bound, epochs=LeaderEpochs()
+            self.read,
+            position=position,
+            end=self.size_bytes,
+            expected=self.base_offset,
+            bound=bound,
+            epochs=LeaderEpochs(),
         )
 
     # Growing: only the active segment, only on the log's own thread.
@@ -137,6 +143,28 @@ class Segment:
         """Make ready to note the batches from the last entry's position on again."""
         self.times()
         self._bytes_since_index = 0
+
+    def resume_indexes_below(self, offset: int) -> int:
+        """As resume_indexes(), but of what was noted only that below an offset counts; returns where to go on.
+
+        0 when the files are of no use; then the indexes are empty. Raises OSError.
+        """
+        try:
+            offsets = OffsetIndex.decode(read_file(self._disk, self.path(OFFSET_INDEX)), log_bytes=self.size_bytes)
+            times = TimeIndex.decode(read_file(self._disk, self.path(TIME_INDEX)))
+        except ValueError:
+            offsets, times = OffsetIndex(), TimeIndex()
+        relative_offset, position = offsets.before(offset - self.base_offset)
+        offsets.cut_behind(relative_offset)
+        times.cut_behind(relative_offset)
+        if relative_offset < 0 or not len(times):
+            self.start_indexes()
+            return 0
+        self._offsets, self._times, self._newest = offsets, times, times.last
+        self._offset_file.written_bytes = len(offsets) * OFFSET_ENTRY.size
+        self._time_file.written_bytes = len(times) * TIME_ENTRY.size
+        self._bytes_since_index = 0
+        return position
 
     def rebuild_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
         """Make the offset and time index anew from the batches, also in their files. Raises OSError."""
@@ -240,6 +268,16 @@ class Segment:
                 self._aborted = entries
                 self.has_aborted = bool(entries)
             return entries
+
+    def saved_aborted(self, below: int) -> list[AbortedTransaction]:
+        """The transactions in the file whose markers lie below an offset; what follows them may be torn."""
+        data = read_file(self._disk, self.path(TRANSACTION_INDEX))
+        whole = data[: len(data) // ABORTED_ENTRY.size * ABORTED_ENTRY.size]
+        found = [AbortedTransaction(*fields) for _, *fields in ABORTED_ENTRY.iter_unpack(whole)]
+        return list(takewhile(lambda entry: self._is_marked(entry, below), found))
+
+    def _is_marked(self, entry: AbortedTransaction, below: int) -> bool:
+        return entry.first_offset < entry.last_offset and self.base_offset <= entry.last_offset < below
 
     def set_aborted(self, entries: list[AbortedTransaction]) -> None:
         """Begin anew with these; they are written over those in the file."""

@@ -214,6 +214,7 @@ class LogWorld:
             (self.read_somewhere, 3),
             (self.roll, 0.3),
             (self.checkpoint, 0.5),
+            (lambda: self.log.shorten_recovery(self.random.choice([1, 500, 3000])), 1),
             (self.fill_the_disk, 0.3),
             (self.fail_a_sync, 0.1),
         ]

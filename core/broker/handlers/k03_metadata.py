@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..cluster import TopicInfo
 
 VERSIONS = (0, 13)
+TOPIC_IDS_SINCE = 12
 ZERO_UUID = bytes(16)
 TopicAnswer = MetadataResponse.MetadataResponseTopic
 
@@ -49,6 +50,9 @@ async def _one(
     broker: "Broker", wanted: MetadataRequest.MetadataRequestTopic, request: MetadataRequest, context: RequestContext
 ) -> TopicAnswer:
     cluster = broker.cluster
+    if context.api_version < TOPIC_IDS_SINCE and (wanted.name is None or wanted.topic_id != ZERO_UUID):
+        # The field is there since version 10, its meaning came later.
+        return TopicAnswer(error_code=int(ErrorCode.INVALID_REQUEST), name=wanted.name or "", topic_id=wanted.topic_id)
     if wanted.name is None or wanted.topic_id != ZERO_UUID:
         topic = cluster.topic_by_id(wanted.topic_id)
         if topic is None:

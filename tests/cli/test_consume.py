@@ -89,7 +89,10 @@ def test_what_makes_no_sense_is_refused(logs: Cluster, options: list[str], messa
 def test_a_topic_that_is_not_there_is_named(logs: Cluster) -> None:
     said = logs.run("consume", "none", *ALL)
 
-    assert (said.code, said.err) == (1, "error: topic 'none' does not exist: see millstream topics list\n")
+    assert (said.code, said.err) == (
+        1,
+        "error: topic 'none' does not exist; see those there are: millstream topics list\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,9 @@ class MarkerWriter:
                 raise
         # The log comes from a cluster where coordinators changed, or a marker was written by hand. There is one
         # coordinator now: it takes the epoch that was seen last.
-        seen = [one.coordinator_epoch for one in log.active_producers() if one.producer_id == outcome.producer_id]
-        return self._write_as(log, outcome, max(seen))
+        producer = log.producer(outcome.producer_id)
+        assert producer is not None, f"{log} fences a coordinator for a producer that it does not know"
+        return self._write_as(log, outcome, producer.coordinator_epoch)
 
     def _write_as(self, log: PartitionLog, outcome: Outcome, coordinator_epoch: int) -> Appended:
         return self._journal.append_marker(

@@ -112,6 +112,10 @@ class PartitionLog:
     def active_producers(self) -> list[Producer]:
         return self._producers.all()
 
+    def producer(self, producer_id: int) -> Producer | None:
+        """What is known of a producer; None for one that is not known."""
+        return self._producers.get(producer_id)
+
     def forget_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Drop what is known of producers that have been silent for so long, and have no open transaction."""
         self._producers.expire(now_ms, expiration_ms)

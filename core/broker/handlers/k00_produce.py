@@ -24,7 +24,7 @@ from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ..batch_checks import BatchRefused, RecordFaults, checked_batch
 from ..context import RequestContext
 from ..failures import NO_ANSWER
-from ..producer_errors import for_produce
+from ..producer_errors import PRODUCE_JOINS_SINCE, for_produce
 from ..recompression import recompressed
 from ..transaction_joins import follow
 
@@ -136,6 +136,8 @@ def _append(
         ):
             joining.append((log, batch, header, where, answer))
             return None
+        if context.api_version >= PRODUCE_JOINS_SINCE:
+            _check_first_sequence(log, header)
     return _write(broker, request, log, batch, header, answer, now_ms)
 
 
@@ -207,11 +209,16 @@ def _check_joined(
             f"{where[0]}-{where[1]} cannot join a transaction of {request.transactional_id!r} with producer "
             f"{header.producer_id}, epoch {header.producer_epoch}: {code.name}",
         )
-    if header.base_sequence and not any(known.producer_id == header.producer_id for known in log.active_producers()):
+    _check_first_sequence(log, header)
+
+
+def _check_first_sequence(log: PartitionLog, header: BatchHeader) -> None:
+    """In the second protocol sequences begin at 0 in each transaction: what comes later cannot be the first."""
+    if header.base_sequence and log.producer(header.producer_id) is None:
         raise ProtocolError(
             ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
-            f"producer {header.producer_id} begins in {where[0]}-{where[1]} with sequence {header.base_sequence}; "
-            f"must be 0",
+            f"producer {header.producer_id} begins in {log.topic}-{log.partition} with sequence "
+            f"{header.base_sequence}; must be 0",
         )
 
 

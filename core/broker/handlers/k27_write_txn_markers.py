@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
+from ...log.producer_state import NO_OFFSET
 from ...wire.messages.k27_write_txn_markers import WriteTxnMarkersRequest, WriteTxnMarkersResponse
 from ..context import RequestContext
 from ..internal_topics import OFFSETS_TOPIC
@@ -77,14 +78,14 @@ def _append(broker: "Broker", marker: Marker, where: Partition) -> tuple[Partiti
 
 def _check_newer(log: PartitionLog, marker: Marker) -> None:
     """Of a producer's own epoch there may be a repeated marker, but not the end of its transaction."""
-    open_transaction = marker.producer_id in log.open_transactions()
-    for producer in log.active_producers():
-        if producer.producer_id == marker.producer_id and producer.epoch == marker.producer_epoch and open_transaction:
-            raise ProtocolError(
-                ErrorCode.INVALID_PRODUCER_EPOCH,
-                f"the marker of producer {marker.producer_id} has epoch {marker.producer_epoch}, in which it still "
-                f"writes; the end of a transaction of the second protocol has a newer one",
-            )
+    producer = log.producer(marker.producer_id)
+    if producer is None or producer.transaction_start == NO_OFFSET or producer.epoch != marker.producer_epoch:
+        return
+    raise ProtocolError(
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+        f"the marker of producer {marker.producer_id} has epoch {marker.producer_epoch}, in which it still writes; "
+        f"the end of a transaction of the second protocol has a newer one",
+    )
 
 
 def _refuse(answer: PartitionResult, error: ProtocolError | StorageError) -> None:

@@ -97,6 +97,17 @@ async def test_what_is_sent_ahead_is_appended_in_order_once_the_join_is_on_disk(
         assert await visible(broker, "logs", 2) == [[b"0", b"1", b"2", b"3", b"4"], []]
 
 
+async def test_a_batch_that_is_not_the_first_does_not_begin_a_transaction(tmp_path: Path) -> None:
+    """Whether its partition has joined already or not: what was before it was refused, or is lost."""
+    async with served(tmp_path, GatedDisk()) as (broker, client, producer):
+        first = codes(await client.ask(produce(producer, 3, 0), PRODUCE))
+        joined = codes(await client.ask(produce(producer, 3, 0), PRODUCE))
+
+        assert first == joined == [ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER]
+        assert await state_of(broker, NAME) == "Ongoing"
+        assert codes(await client.ask(produce(producer, 0, 0), PRODUCE)) == [NONE]
+
+
 @pytest.mark.parametrize("acks", [0, 1, -1])
 async def test_partitions_of_one_request_join_together_whatever_it_waits_for(tmp_path: Path, acks: int) -> None:
     async with served(tmp_path, GatedDisk()) as (broker, client, producer):

@@ -44,6 +44,8 @@ TOPIC_DEFAULTS: dict[str, tuple[str, int]] = {
     "log.message.timestamp.before.max.ms": ("message.timestamp.before.max.ms", 1),
     "log.message.timestamp.after.max.ms": ("message.timestamp.after.max.ms", 1),
     "log.preallocate": ("preallocate", 1),
+    "log.local.retention.ms": ("local.retention.ms", 1),
+    "log.local.retention.bytes": ("local.retention.bytes", 1),
     "log.segment.delete.delay.ms": ("file.delete.delay.ms", 1),
     "message.max.bytes": ("max.message.bytes", 1),
     "min.insync.replicas": ("min.insync.replicas", 1),
@@ -126,6 +128,10 @@ class BrokerConfig:
     )
     log_flush_offset_checkpoint_interval_ms: int = setting(
         "log.flush.offset.checkpoint.interval.ms", 60_000, "How often recovery points are written", unit="ms", minimum=1
+    )
+    # Kafka's 2 suit disks that turn; a recovery here is mostly waiting for syncs.
+    num_recovery_threads_per_data_dir: int = setting(
+        "num.recovery.threads.per.data.dir", 8, "Logs that are opened at a time when the broker starts", minimum=1
     )
     log_cleaner_enable: bool = setting("log.cleaner.enable", True, "Whether compacted topics are cleaned")
     log_cleaner_threads: int = setting("log.cleaner.threads", 1, "Accepted; one thread cleans here", minimum=0)

@@ -16,7 +16,7 @@ WITHOUT_MEANING: Mapping[str, str] = {
         inter.broker.protocol.version
     """,
     "one event loop does the work of Kafka's threads, buffers and purgatories": """
-        background.threads num.io.threads num.network.threads num.recovery.threads.per.data.dir queued.max.requests
+        background.threads num.io.threads num.network.threads queued.max.requests
         group.coordinator. socket.send.buffer.bytes socket.receive.buffer.bytes
         socket.listen.backlog.size socket.connection.setup. delete.records.purgatory.purge.interval.requests
         fetch.purgatory.purge.interval.requests producer.purgatory.purge.interval.requests offsets.load.buffer.size
@@ -33,7 +33,7 @@ WITHOUT_MEANING: Mapping[str, str] = {
         connection.failed.authentication.delay.ms delegation.token. super.users allow.everyone.if.no.acl.found
         password.encoder.
     """,
-    "there is no tiered storage": "remote. rsm. rlmm. log.local.retention.",
+    "there is no tiered storage": "remote. rsm. rlmm.",
     "there are no quotas": "quota.",
     "metrics come from metrics.listen, and clients' are not collected": """
         metric.reporters metrics. kafka.metrics. telemetry. auto.include.jmx.reporter confluent.

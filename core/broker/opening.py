@@ -44,7 +44,11 @@ async def open_broker(
     clock = clock or SystemClock()
     loop = asyncio.get_running_loop()
     waiting = Waiting(loop)
-    identity = DirectoryConfig(node_id=config.node_id, defaults=config.topic_defaults)
+    identity = DirectoryConfig(
+        node_id=config.node_id,
+        defaults=config.topic_defaults,
+        recovery_threads=config.num_recovery_threads_per_data_dir,
+    )
     disk = disk or RealDisk()
     logs = LogDirectory.open(config.log_dirs, disk, clock, identity)
 

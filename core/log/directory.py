@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
@@ -54,12 +55,14 @@ CLEAN_SHUTDOWN_TEXT = b'{"version":0,"brokerEpoch":-1}'
 class DirectoryConfig:
     """How to open a data directory. cluster_id: None takes the one found there, or a new one.
 
-    defaults: the settings of logs until their topic's own are set on PartitionLog.config.
+    defaults: the settings of logs until their topic's own are set on PartitionLog.config. recovery_threads: how many
+    logs are opened at a time.
     """
 
     node_id: int = 1
     cluster_id: str | None = None
     defaults: LogConfig = dataclass_field(default_factory=LogConfig)
+    recovery_threads: int = 1
 
 
 class LogDirectory:
@@ -192,21 +195,31 @@ class LogDirectory:
         if self.was_clean:
             self._disk.unlink(marker)
             self._disk.sync_directory(self.path)
+        found: dict[TopicPartition, LoadPoint] = {}
         for name in self._disk.list_directory(self.path):
             key = parse_log_directory(name)
             if name.endswith(DELETED_DIRECTORY):
                 self._doomed.append(f"{self.path}/{name}")
             elif key is not None:
                 recovery, start, cleaned = (offsets.get(key, 0) for offsets in points)
-                self._logs[key] = self._load_log(key, LoadPoint(self.was_clean, recovery, start, cleaned))
+                found[key] = LoadPoint(self.was_clean, recovery, start, cleaned)
                 if cleaned:
                     self._cleaned[key] = cleaned
+        self._load_logs(found)
         # Until the next checkpoint() what was read holds: a recovery that begins early, and the starts of logs gone.
         self._checkpointed = dict.fromkeys([key for offsets in points for key in offsets], 0) | dict(points[0])
         try:
             self.checkpoint()
         except StorageError as error:
             logger.error("%s; what is there is served, make room for more", error)
+
+    def _load_logs(self, points: Mapping[TopicPartition, LoadPoint]) -> None:
+        """Several at a time, where that is asked for: recovering a log is mostly waiting for the medium."""
+        if self.config.recovery_threads > 1:
+            with ThreadPoolExecutor(self.config.recovery_threads, "recovery") as threads:
+                self._logs.update(zip(points, threads.map(self._load_log, points, points.values()), strict=True))
+        else:
+            self._logs.update((key, self._load_log(key, point)) for key, point in points.items())
 
     def _load_log(self, key: TopicPartition, point: LoadPoint) -> PartitionLog:
         path = f"{self.path}/{log_directory(*key)}"

@@ -59,6 +59,11 @@ def decode_source(source: Source, records: Records) -> tuple[Batch, list[Fault]]
         faults += key_faults
     if source.time is not None:
         times = milliseconds(columns.column(source.time))
+        if (times == NULL_TIME).any():
+            timed = times != NULL_TIME
+            cause = f"the time, {source.time}, is null"
+            faults += [Fault(int(row), "InvalidTimestamp", cause) for row in rows[~timed]]
+            columns, rows, times = columns.filter(pa.array(timed)), rows[timed], times[timed]
     else:
         stamps = integers(records.columns.column("timestamp"))
         times = stamps if rows.size == stamps.size else stamps[rows]

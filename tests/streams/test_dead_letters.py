@@ -28,6 +28,21 @@ def test_a_malformed_value_goes_with_its_bytes_key_headers_cause_and_position() 
     assert driver.metrics()["dead_letters"] == 2
 
 
+def test_a_row_without_a_time_is_set_aside_where_rows_have_one() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"a": int, "at": "timestamp"}), time="at")
+    rows.group_by("a").window(ms.tumbling("1m")).aggregate(n=agg.count()).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"a":1,"at":5}', '{"a":1}', '{"a":1,"at":6}', '{"a":1,"at":null}'])
+
+    assert [json.loads(row.value or b"")["n"] for row in driver.read("out")] == [2]
+    told = [names(letter.headers) for letter in driver.read("app-dead-letters")]
+    assert [(one["exception"], one["message"], one["offset"]) for one in told] == [
+        ("InvalidTimestamp", "the time, at, is null", "1"), ("InvalidTimestamp", "the time, at, is null", "3"),
+    ]  # fmt: skip
+
+
 def test_a_key_that_cannot_be_read_is_told_as_such() -> None:
     topology = ms.Topology("app")
     topology.stream("in", value=ms.text(), key=ms.json({"k": int})).to("out")

@@ -89,7 +89,8 @@ def expire(group: ClassicGroup, offsets: GroupOffsets, now_ms: int, retention_ms
         if not offsets.unstable(group.group_id, where)
     ]
     nothing_left = len(records) == len(held) and not offsets.in_transaction(group.group_id)
-    if nothing_left and group.phase is Phase.EMPTY and not group.pending and group.stored is not None:
+    in_the_log = bool(records) or group.stored is not None
+    if nothing_left and group.phase is Phase.EMPTY and not group.pending and in_the_log:
         records.append(GroupRemoved(group.group_id))
     return records
 

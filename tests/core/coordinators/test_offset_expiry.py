@@ -34,7 +34,7 @@ def test_offsets_of_a_consumer_outside_the_protocol_age_each_from_its_commit() -
     driver.advance(RETENTION_MS - 1_000)
     assert driver.decide(EXPIRE).records == (LOGS,)
     driver.advance(1_000)
-    assert driver.decide(EXPIRE).records == (OffsetRemoved("g", "logs", 1),)
+    assert driver.decide(EXPIRE).records == (OffsetRemoved("g", "logs", 1), GroupRemoved("g"))
     assert (driver.decide(EXPIRE).records, driver.coordinator.group_ids()) == ((), ())
 
 
@@ -68,7 +68,7 @@ def test_an_offset_that_a_transaction_may_change_does_not_expire() -> None:
 
     assert driver.decide(EXPIRE).records == ()
     driver.end_transaction(7, commit=False)
-    assert driver.decide(EXPIRE).records == (LOGS,)
+    assert driver.decide(EXPIRE).records == (LOGS, GroupRemoved("g"))
 
 
 def test_an_offset_with_an_expiry_of_its_own_goes_by_that() -> None:
@@ -78,7 +78,7 @@ def test_an_offset_with_an_expiry_of_its_own_goes_by_that() -> None:
     driver.advance(499)
     assert driver.decide(EXPIRE).records == ()
     driver.advance(1)
-    assert driver.decide(EXPIRE).records == (LOGS,)
+    assert driver.decide(EXPIRE).records == (LOGS, GroupRemoved("g"))
 
 
 def test_an_empty_group_without_offsets_is_removed_unless_someone_is_about_to_join() -> None:

@@ -14,9 +14,9 @@ from stat import S_ISREG
 from ....core.errors import Retriable
 from .content import OpenFile
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, fingerprint
+from .look import Moved
 from .names import is_compressed
 from .spec import FilesConfig
-from .tracking import Moved
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +83,20 @@ class FolderContents:
 
     def holds(self, seen: Seen, known: Known) -> bool | None:
         with self._opened(seen) as file:
-            if not known.began_as(file.read(0, FINGERPRINT_BYTES)):
+            head = file.read(0, FINGERPRINT_BYTES)
+            if len(head) < known.fingerprint_bytes:
+                return None
+            if not known.began_as(head):
                 return False
             return known.ended_as(file.before(known.position)) if file.reaches(known.position) else None
 
-    def is_beginning(self, seen: Seen, of: Seen) -> int | None:
+    def is_beginning(self, seen: Seen, of: Seen) -> tuple[int, str, int] | None:
         with self._opened(seen) as file:
             length = file.length()
             end = file.before(length)
         with self._opened(of) as original:
             original.read(length, 0)
-            return length if original.before(length) == end else None
+            return (length, fingerprint(end), len(end)) if original.before(length) == end else None
 
     def tail(self, seen: Seen, end: int) -> tuple[str, int]:
         with self._opened(seen) as file:

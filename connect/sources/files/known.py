@@ -6,7 +6,7 @@ Tested in tests/connect/sources/test_tracking.py.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # How much of a file's beginning, and of what stands before a position, is hashed.
@@ -42,8 +42,9 @@ class Known:
     """How far a file has been read. position: in bytes, decompressed.
 
     fingerprint: of its first fingerprint_bytes. tail: of the tail_bytes before position; offsets of older versions
-    have none. copy_of: it was seen to hold the same bytes as that file, which is read instead of it; position says how
-    many. raw_bytes: the size of a compressed file that was read to its end. time_ms: when it was read last, or found.
+    have none. mark: position, tail and tail_bytes at the last look; what was copied since holds that. copy_of: it was
+    seen to hold the same bytes as that file, which is read instead of it; position says how many. raw_bytes: the size
+    of a compressed file that was read to its end. time_ms: when it was read last, or found.
     """
 
     device: int
@@ -55,6 +56,7 @@ class Known:
     skipping: bool = False
     tail: str = ""
     tail_bytes: int = 0
+    mark: tuple[int, str, int] = (0, "", 0)
     copy_of: FileKey | None = None
     raw_bytes: int = 0
     time_ms: int = 0
@@ -62,6 +64,16 @@ class Known:
     @property
     def key(self) -> FileKey:
         return self.device, self.inode
+
+    def marked(self) -> "Known":
+        """With the present position as its mark."""
+        return (
+            self if self.mark[0] == self.position else replace(self, mark=(self.position, self.tail, self.tail_bytes))
+        )
+
+    def at_mark(self) -> "Known":
+        position, tail, tail_bytes = self.mark
+        return replace(self, position=position, tail=tail, tail_bytes=tail_bytes)
 
     def began_as(self, head: bytes) -> bool:
         """Whether a file with these first bytes can be this one."""
@@ -96,6 +108,7 @@ def source_offset(known: Known) -> dict[str, Any]:
         "skipping": known.skipping,
         "tail": known.tail,
         "tail_bytes": known.tail_bytes,
+        "mark": list(known.mark),
         "time_ms": known.time_ms,
     }
     if known.copy_of:
@@ -107,6 +120,7 @@ def source_offset(known: Known) -> dict[str, Any]:
 
 def from_source(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Known:
     copy_of = offset.get("copy_of")
+    mark = offset.get("mark", (0, "", 0))
     return Known(
         device=int(partition["device"]),
         inode=int(partition["inode"]),
@@ -117,6 +131,7 @@ def from_source(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Know
         skipping=bool(offset.get("skipping", False)),
         tail=str(offset.get("tail", "")),
         tail_bytes=int(offset.get("tail_bytes", 0)),
+        mark=(int(mark[0]), str(mark[1]), int(mark[2])),
         copy_of=(int(copy_of[0]), int(copy_of[1])) if copy_of else None,
         raw_bytes=int(offset.get("raw_bytes", 0)),
         time_ms=int(offset.get("time_ms", 0)),

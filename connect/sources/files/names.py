@@ -1,4 +1,4 @@
-"""What rotations call the older lives of a file: app.log.1, app.log-20261121, app.log.2.gz, app-1.log. Pure.
+"""What rotations call the older lives of a file: app.log.1, app.log-20261121, app.log.2.gz, app.log.old. Pure.
 
 Tested in tests/connect/sources/test_tracking.py.
 """
@@ -25,9 +25,3 @@ def is_rotated_name(path: str, original: str) -> bool:
     if path == original:
         return False
     return (base(path) == base(original) and path != base(path)) or path.startswith(original)
-
-
-def is_related_name(path: str, original: str) -> bool:
-    """As is_rotated_name, or with something put in before the ending, as in app-20261121.log."""
-    stem, dot, ending = base(original).rpartition(".")
-    return is_rotated_name(path, original) or bool(dot and path.startswith(stem) and base(path).endswith(ending))

@@ -12,7 +12,7 @@ from ....core.errors import Retriable
 from .content import OpenFile
 from .folder import open_file
 from .known import FileKey, Known, Seen, Stamp
-from .tracking import Moved
+from .look import Moved
 
 # Of the descriptors that the process may have, the share of one task, and how many it makes use of.
 SHARE, OPEN_MAX = 8, 128

@@ -26,9 +26,10 @@ from .known import (
     source_partition,
 )
 from .lines import Lines, split_lines
+from .look import Look, Moved
 from .reading import Reading, Readings
 from .spec import SPEC, FilesConfig, files_config, split
-from .tracking import Look, Moved, Tracker
+from .tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class FilesTask:
         self._order: list[FileKey] = []
         self._read_to_end: dict[FileKey, Stamp] = {}
         self._unfinished: dict[FileKey, Stamp] = {}
+        self._told: set[FileKey] = set()
         self._missing: dict[FileKey, tuple[Known, int | None]] = {}
         self._first_look = self._look_due = True
         self._nothing_known = not self._tracker.known
@@ -140,6 +142,7 @@ class FilesTask:
             for file in seen:
                 self._take(file, found)
             self._reading.hold_open(seen, self._tracker.known, now_ms)
+            self._unfinished |= {file.key: file.stamp for file in found.unfinished if file.key not in self._told}
             self._report_unfinished(files, now_ms)
         unlisted = [key for key in self._reading if key not in files]
         self._order = unlisted + [file.key for file in seen if file.key in self._reading]
@@ -313,7 +316,8 @@ class FilesTask:
             if file is None or file.stamp != stamp:
                 del self._unfinished[key]
             elif now_ms - file.modified_ns // 1_000_000 > UNFINISHED_MS:
-                self._tell_unfinished(self._tracker.known[key])
+                self._tell_unfinished(self._tracker.known.get(key) or Known(*key, file.path))
+                self._told.add(key)
                 del self._unfinished[key]
 
     def _tell_unfinished(self, known: Known) -> None:

@@ -8,86 +8,27 @@ Tested in tests/connect/sources/test_tracking.py, and by a simulation in test_fi
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
+from .alike import Alike
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, Stamp, fingerprint
-from .names import base, is_related_name, is_rotated_name
+from .look import Contents, Look, Moved
+from .names import is_rotated_name
 
-# Of so many files that begin alike, the likeliest are compared with a new one.
-CANDIDATES_MAX = 16
 # With fewer bytes read, the beginning and what stands before the position overlap: that tells no two files apart.
 TRUSTED_BYTES = 2 * FINGERPRINT_BYTES
 # How long a file that was cut off or removed counts as one that just was, with a copy that is found a little later.
-JUST_MS = 60_000
+JUST_MS, JUST_LOOKS = 60_000, 3
 # A file changed less than this before a look may change again within the same tick of the file system's clock.
 TICK_MS = 2_000
 
 
-class Moved(Exception):
-    """The file is no longer at its path; the next look finds it."""
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """A life of a file that has ended, as its bytes show."""
 
-
-class Contents(Protocol):
-    """Bytes of the files that were seen, decompressed. Every call may raise Moved."""
-
-    def head(self, file: Seen) -> bytes | None:
-        """The first FINGERPRINT_BYTES; None for a compressed file of which not so much has come yet."""
-        ...
-
-    def holds(self, file: Seen, known: Known) -> bool | None:
-        """Whether it begins as `known` did and holds the same bytes before its position; None if it ends before."""
-        ...
-
-    def is_beginning(self, file: Seen, of: Seen) -> int | None:
-        """Its length if what `file` ends with stands at the same place in `of`, else None."""
-        ...
-
-    def tail(self, file: Seen, end: int) -> tuple[str, int]:
-        """The hash of up to FINGERPRINT_BYTES before `end`, and of how many."""
-        ...
-
-
-@dataclass(slots=True)
-class Look:
-    """What a look at the directories tells.
-
-    reading: files to read, and how far each was read. begun: those of them that had another life before.
-    continued: files that are read on in a copy of theirs: the copy's key. moved: files that were not where they had
-    been seen, so that nothing is known of them. keep: positions worth keeping although no
-    line goes with them. forgotten: files gone for long. remarks: for the log.
-    """
-
-    reading: dict[FileKey, Known] = field(default_factory=dict)
-    begun: set[FileKey] = field(default_factory=set)
-    continued: dict[FileKey, FileKey] = field(default_factory=dict)
-    moved: list[FileKey] = field(default_factory=list)
-    keep: list[Known] = field(default_factory=list)
-    forgotten: list[Known] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-
-class _Alike:
-    """Files by how they begin: those with a whole fingerprint by that, shorter ones by their name."""
-
-    def __init__(self, states: Iterable[Known]) -> None:
-        self._by_print: dict[str, dict[FileKey, Known]] = {}
-        self._short: dict[str, dict[FileKey, Known]] = {}
-        for state in states:
-            self.add(state)
-
-    def add(self, state: Known) -> None:
-        if state.fingerprint_bytes == FINGERPRINT_BYTES:
-            self._by_print.setdefault(state.fingerprint, {})[state.key] = state
-        elif state.fingerprint_bytes:
-            self._short.setdefault(base(state.path), {})[state.key] = state
-
-    def of(self, file: Seen, head: bytes) -> list[Known]:
-        whole = self._by_print.get(fingerprint(head), {}) if len(head) == FINGERPRINT_BYTES else {}
-        short = self._short.get(base(file.path), {})
-        found = [s for s in (*whole.values(), *short.values()) if s.key != file.key and s.began_as(head)]
-        found.sort(key=lambda state: (is_related_name(file.path, state.path), state.time_ms, state.key), reverse=True)
-        return found[:CANDIDATES_MAX]
+    state: Known
+    since_ms: int
 
 
 class Tracker:
@@ -107,16 +48,17 @@ class Tracker:
         self.is_mine = is_mine
         self._is_away = is_away
         self.stamps: dict[FileKey, Stamp] = {}
-        self._first_look_ms: int | None = None
-        self._last_seen_ms: dict[FileKey, int] = {}
-        self.former: list[tuple[Known, int]] = []
+        self._looks = 0
+        self._absent_since: dict[FileKey, tuple[int, int]] = {}
+        self._gone_ms: dict[FileKey, int] = {}
+        self.former: list[_Former] = []
 
     def advanced(self, known: Known) -> None:
         self.known[known.key] = known
 
     def ended(self, key: FileKey, now_ms: int) -> None:
         """Its bytes before the position are no longer what they were: the next look decides what it is now."""
-        self.former.append((self.known.pop(key), now_ms))
+        self.former.append(_Former(self.known.pop(key), now_ms))
         self.stamps.pop(key, None)
 
     def look(
@@ -136,7 +78,6 @@ class Tracker:
         """
         files = {file.key: file for file in seen}
         decision = _Decision(self, files, contents, now_ms, start_position, final)
-        self._first_look_ms = now_ms if self._first_look_ms is None else self._first_look_ms
         for file in seen:
             try:
                 decision.recognise(file)
@@ -144,28 +85,39 @@ class Tracker:
                 self.stamps.pop(file.key, None)
                 decision.found.moved.append(file.key)
         decision.tell_apart()
-        self._last_seen_ms.update(dict.fromkeys(files, now_ms))
-        self.former = [pair for pair in self.former if now_ms - pair[1] <= JUST_MS]
-        self._forget(files, now_ms, decision.found)
+        for key in files.keys() & self.known.keys():
+            state = self.known[key].marked()
+            self.known[key] = state
+            if key in decision.found.reading:
+                decision.found.reading[key] = state
+        for key in [key for key in self._absent_since if key in files]:
+            del self._absent_since[key], self._gone_ms[key]
+        for key in [key for key in self.known if key not in files and key not in self._absent_since]:
+            self._absent_since[key] = now_ms, self._looks
+            self._gone_ms[key] = now_ms if self._looks else self.known[key].time_ms or now_ms
+        self._looks += 1
+        self.former = [one for one in self.former if now_ms - one.since_ms <= JUST_MS]
+        self._forget(now_ms, decision.found)
         return decision.found
 
     def just_ended(self, known: Known, now_ms: int) -> bool:
         """Whether it was there a moment ago; what was gone before this process began counts from there."""
-        last_ms = self._last_seen_ms.get(known.key, self._first_look_ms or now_ms)
-        return now_ms - last_ms <= JUST_MS or any(state is known for state, _ in self.former)
+        since_ms, since_look = self._absent_since.get(known.key, (now_ms, self._looks))
+        just = now_ms - since_ms <= JUST_MS or self._looks - since_look <= JUST_LOOKS
+        return just or any(one.state is known for one in self.former)
 
-    def _forget(self, files: Mapping[FileKey, Seen], now_ms: int, found: Look) -> None:
+    def _forget(self, now_ms: int, found: Look) -> None:
         if self._forget_after_ms < 0:
             return
-        for key, state in list(self.known.items()):
-            last_ms = max(state.time_ms, self._last_seen_ms.get(key, 0)) or self._first_look_ms or now_ms
-            if key in files or now_ms - last_ms <= self._forget_after_ms:
+        for key, gone_ms in list(self._gone_ms.items()):
+            state = self.known.get(key)
+            if state is None or now_ms - gone_ms <= self._forget_after_ms:
                 continue
             if not self.is_mine(state.path) or not self._is_away(state):
                 continue
             found.forgotten.append(self.known.pop(key))
             self.stamps.pop(key, None)
-            self._last_seen_ms.pop(key, None)
+            del self._absent_since[key], self._gone_ms[key]
 
 
 class _Decision:
@@ -203,24 +155,25 @@ class _Decision:
         self._goes_on(file, state if state.path == file.path else replace(state, path=file.path))
 
     def tell_apart(self) -> None:
-        """Files that were known and not read yet come first: a copy of one of them waits for it."""
-        intact: _Alike | None = None
-        ended: _Alike | None = None
-        for file in sorted(self._fresh, key=lambda file: file.key not in self._tracker.known):
+        """Files that were known and not read yet come first, longer ones first: a copy of one of them waits for it."""
+        self._resolve_copies()
+        intact: Alike | None = None
+        ended: Alike | None = None
+        for file in sorted(self._fresh, key=lambda file: (file.key not in self._tracker.known, -file.size_bytes)):
             old = self._tracker.known.get(file.key)
             if old is not None and self._unchanged(file) and (old.copy_of is None or old.copy_of in self._intact):
                 if old.copy_of is None:
                     self._goes_on(file, replace(old, path=file.path))
                 continue
-            intact = intact or _Alike(self._intact.values())
-            ended = ended or _Alike(self._ended_states())
+            intact = intact or Alike(self._intact.values())
+            ended = ended or Alike(self._ended_states())
             try:
                 decided = self._decide(file, old, intact, ended)
             except Moved:
                 self._tracker.stamps.pop(file.key, None)
                 self.found.moved.append(file.key)
                 continue
-            if decided is not None and old is not None:
+            if decided is not None and (old is not None or decided.position):
                 intact.add(decided)
                 self._intact[file.key] = decided
 
@@ -232,9 +185,6 @@ class _Decision:
         settled = self._now_ms - file.modified_ns // 1_000_000 > TICK_MS
         return settled and self._tracker.stamps.get(file.key) == file.stamp
 
-    def _stands_still(self, file: Seen) -> bool:
-        return self._now_ms - file.modified_ns // 1_000_000 > JUST_MS
-
     def _is_same(self, state: Known, file: Seen) -> bool:
         if not file.compressed:
             return self._contents.holds(file, state) is True
@@ -243,43 +193,71 @@ class _Decision:
         return head is None or state.began_as(head)
 
     def _ended_states(self) -> list[Known]:
-        gone = [
-            state
-            for key, state in self._tracker.known.items()
-            if key not in self._files and state.copy_of is None and self._tracker.is_mine(state.path)
-        ]
-        return gone + [state for state, _ in self._tracker.former]
+        """What can be gone on with in a copy."""
+        gone = [s for key, s in self._tracker.known.items() if key not in self._files and self._tracker.is_mine(s.path)]
+        former = [one.state for one in self._tracker.former]
+        return [state for state in (*gone, *former) if state.copy_of is None and state.position]
 
-    def _decide(self, file: Seen, old: Known | None, intact: _Alike, ended: _Alike) -> Known | None:
+    def _resolve_copies(self) -> None:
+        """Copies that waited and are gone count as read as far as their originals, which are gone or cut off too."""
+        ended = {state.key: state for state in self._ended_states()}
+        for key, state in list(self._tracker.known.items()):
+            original = ended.get(state.copy_of) if state.copy_of is not None and key not in self._files else None
+            if original is None:
+                continue
+            end = original if original.position < state.position else state
+            known = replace(
+                state,
+                position=end.position,
+                tail=end.tail,
+                tail_bytes=end.tail_bytes,
+                copy_of=None,
+                time_ms=self._now_ms,
+            )
+            self._tracker.known[key] = known
+            self.found.keep.append(known)
+
+    def _decide(self, file: Seen, old: Known | None, intact: Alike, ended: Alike) -> Known | None:
         """What a file is that was not read yet. None when it is not to be read now."""
         head = self._contents.head(file)
         before = self._tracker.stamps.get(file.key)
         self._tracker.stamps[file.key] = file.stamp
-        if head is None and not self._final and not self._stands_still(file):
+        if head is None and not self._final:
+            self.found.unfinished.append(file)
             return None  # its beginning is still on its way
         head = head or b""
         originals, sources = intact.of(file, head), ended.of(file, head)
-        if file.compressed and (originals or sources) and before != file.stamp and not self._final:
-            return None  # perhaps still being written: compared once it stands still
+        found_some = bool(sources)
+        if old is not None and old.copy_of is not None:
+            sources += [s for s in self._ended_states() if s.key == old.copy_of and s not in sources]
+        if file.compressed and before != file.stamp and not self._final:
+            # Perhaps still being written: what it is not, and what it lacks, is found out once it stands still.
+            sources = [] if originals else [s for s in sources if self._contents.holds(file, s)]
+            if originals or (found_some and not sources):
+                return None
         for original in originals:
-            length = self._copied_bytes(file, original)
-            if length is not None:
-                self._wait(file, head, original, length)
+            end = self._copied_end(file, head, original)
+            if end is not None:
+                self._wait(file, head, original, end)
                 return None
         source = self._source(file, sources, old)
         if source is not None:
             return self._continue(file, head, source, old)
         return self._begin(file, head)
 
-    def _copied_bytes(self, file: Seen, original: Known) -> int | None:
-        if original.fingerprint_bytes < FINGERPRINT_BYTES and not is_rotated_name(file.path, original.path):
+    def _copied_end(self, file: Seen, head: bytes, original: Known) -> tuple[int, str, int] | None:
+        short = min(len(head), original.fingerprint_bytes) < FINGERPRINT_BYTES
+        if short and not is_rotated_name(file.path, original.path):
             return None
         return self._contents.is_beginning(file, self._files[original.key])
 
-    def _wait(self, file: Seen, head: bytes, original: Known, length: int) -> None:
+    def _wait(self, file: Seen, head: bytes, original: Known, end: tuple[int, str, int]) -> None:
+        length, tail, tail_bytes = end
         old = self._tracker.known.get(file.key)
         waiting = Known(
             *(file.device, file.inode, file.path, length, fingerprint(head), len(head)),
+            tail=tail,
+            tail_bytes=tail_bytes,
             copy_of=original.key,
             time_ms=self._now_ms,
         )
@@ -293,20 +271,27 @@ class _Decision:
         self._tracker.known[file.key] = waiting
 
     def _source(self, file: Seen, candidates: Sequence[Known], old: Known | None) -> Known | None:
-        """The life of another file that was read furthest of those that go on in this one."""
-        taken = set(self.found.continued)
-        alike = [s for s in candidates if s.key not in taken and self._is_continued(file, s, old)]
-        return max(alike, key=lambda state: state.position, default=None)
+        """The life of another file that goes on in this one: what it waited for, or what was read furthest."""
+        ranked = [
+            (old is not None and old.copy_of == state.key, held is True, state.position, number)
+            for number, state in enumerate(candidates)
+            if state.key not in self.found.continued or (old is not None and old.copy_of == state.key)
+            for held in [self._contents.holds(file, state)]
+            if self._is_continued(file, state, old, held)
+        ]
+        return candidates[max(ranked)[-1]] if ranked else None
 
-    def _is_continued(self, file: Seen, source: Known, old: Known | None) -> bool:
+    def _is_continued(self, file: Seen, source: Known, old: Known | None, held: bool | None) -> bool:
+        """held: whether the file holds the bytes before the source's position; None if it is shorter."""
         was_copy = old is not None and old.copy_of == source.key
-        just_ended = self._tracker.just_ended(source, self._now_ms)
-        by_name = just_ended and is_rotated_name(file.path, source.path)
-        if source.position < TRUSTED_BYTES and not was_copy and not by_name:
+        by_name = self._tracker.just_ended(source, self._now_ms) and is_rotated_name(file.path, source.path)
+        if old is not None and was_copy:
+            return held or self._contents.holds(file, old) is True
+        if source.position < TRUSTED_BYTES and not by_name:
             return False
-        held = self._contents.holds(file, source)
-        if held is None:  # shorter than what was read of the original after it was copied
-            return was_copy or (just_ended and is_related_name(file.path, source.path))
+        if held is None:  # shorter than what was read of the original, perhaps after it was copied
+            before = source.at_mark()
+            return before.position >= TRUSTED_BYTES and self._contents.holds(file, before) is True
         return held
 
     def _continue(self, file: Seen, head: bytes, source: Known, old: Known | None) -> Known:

@@ -3,80 +3,17 @@
 import asyncio
 import errno
 import gzip
-import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from connect.sources.file_reader import Reader
 
-from millstream.connect.api import SourceBatch, SourceContext, SourceKey, SourceOffset
-from millstream.connect.sources.files.spec import SPEC
-from millstream.connect.sources.files.task import FilesTask, make_task
 from millstream.core.errors import Retriable
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.time_ms = 1_000_000
-
-    def now_ms(self) -> int:
-        return self.time_ms
-
-    def monotonic_ms(self) -> int:
-        return self.time_ms
-
-
-class Reader:
-    """Runs the source as the worker does: what was polled counts together with its offsets."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.config = {"name": "f", "connector.class": "files", "topic": "t", "paths": f"{folder}/*.log*"} | settings
-        self.config |= {"poll.interval.ms": 10}
-        self.offsets: dict[str, SourceOffset] = {}
-        self.lines: list[str] = []
-        self.positions: list[tuple[str, int]] = []
-        self.clock = ManualClock()
-        self.task: FilesTask | None = None
-
-    async def read(self, partitions: Sequence[SourceKey]) -> list[SourceOffset | None]:
-        return [self.offsets.get(json.dumps(partition)) for partition in partitions]
-
-    async def read_all(self) -> list[tuple[SourceKey, SourceOffset]]:
-        return [(json.loads(key), offset) for key, offset in self.offsets.items()]
-
-    async def start(self, *, bounded: bool = False) -> None:
-        self.task = make_task(SPEC.validate(self.config).values)
-        await self.task.start(SourceContext("f", 0, self, self.clock, bounded))
-
-    async def poll(self) -> Sequence[SourceBatch]:
-        assert self.task is not None
-        batches = await self.task.poll()
-        for batch in batches:
-            self.lines += [value.decode() for value in batch.columns.column("value").to_pylist()]
-            for row in batch.columns.column("headers").to_pylist() if batch.columns.num_rows else []:
-                headers: Mapping[str, bytes] = {header["key"]: header["value"] for header in row}
-                self.positions.append((os.path.basename(headers["file.path"].decode()), int(headers["file.offset"])))
-            for partition, offset in batch.offsets:
-                if offset is None:
-                    del self.offsets[json.dumps(partition)]
-                else:
-                    self.offsets[json.dumps(partition)] = offset
-        return batches
-
-    async def poll_to_end(self) -> None:
-        for _ in range(3):
-            while await self.poll():
-                pass
-
-    async def restart(self) -> None:
-        """As after kill -9: only the committed offsets are left."""
-        assert self.task is not None
-        await self.task.stop()
-        await self.start()
 
 
 def run(scenario: Callable[[], Any]) -> None:

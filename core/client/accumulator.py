@@ -20,6 +20,8 @@ TopicPartition = tuple[str, int]
 
 # Codes with which a batch may stand in the log all the same.
 UNCERTAIN_CODES = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND})
+CONCURRENT_WAIT_MS = 20
+"""The markers of the last transaction are on their way: they take that long, not longer."""
 UNKNOWN_PRODUCER_CODES = frozenset({ErrorCode.UNKNOWN_PRODUCER_ID, ErrorCode.INVALID_PRODUCER_EPOCH})
 
 
@@ -156,6 +158,8 @@ class Accumulator:
             return Outcome.KEPT
         if code in UNCERTAIN_CODES:
             batch.uncertain = True
+        if code == ErrorCode.CONCURRENT_TRANSACTIONS:
+            return self._retry(batch, now_ms, CONCURRENT_WAIT_MS)
         if code in RETRIABLE_CODES:
             return self._retry(batch, now_ms)
         self._fail(batch)
@@ -193,15 +197,18 @@ class Accumulator:
             return False
         return all(batch.state is State.REJECTED for lane in self._lanes.values() for batch in lane.outstanding)
 
-    def bumped(self) -> None:
-        """The producer has a new epoch: sequences begin at 0, what was rejected goes to the head of its queue."""
+    def bumped(self, *, by_transaction: bool = False) -> None:
+        """The producer has a new epoch: sequences begin at 0, what was rejected goes to the head of its queue.
+
+        by_transaction: the end of a transaction brought it. A broker takes no batch of the next one before the first.
+        """
         assert self.count == 0 or self.ready_to_bump() or not self.bump_needed
         for lane in self._lanes.values():
             while lane.outstanding:
                 batch = lane.outstanding.pop()
                 batch.state, batch.sequence = State.QUEUED, -1
                 lane.queued.appendleft(batch)
-            lane.next_sequence, lane.known = 0, False
+            lane.next_sequence, lane.known = 0, lane.known and by_transaction
         self.bump_needed = False
 
     def next_event_ms(self) -> int | None:
@@ -240,12 +247,12 @@ class Accumulator:
         batch.tries += 1
         return batch
 
-    def _retry(self, batch: Batch, now_ms: int) -> Outcome:
+    def _retry(self, batch: Batch, now_ms: int, wait_ms: int | None = None) -> Outcome:
         if now_ms >= batch.deadline_ms:
             self._fail(batch)
             return Outcome.FAILED
         batch.state = State.RETRY
-        batch.not_before_ms = now_ms + self._backoff_ms(batch.tries)
+        batch.not_before_ms = now_ms + (self._backoff_ms(batch.tries) if wait_ms is None else wait_ms)
         return Outcome.KEPT
 
     def _out_of_order(self, batch: Batch, now_ms: int) -> Outcome:

@@ -21,6 +21,7 @@ from .connection import Connection, Transport, check
 from .metadata import Cluster, Node, merge
 from .nodes import MAIN, Nodes
 from .tasks import TaskScope
+from .versions import Ranges
 
 if TYPE_CHECKING:
     from .admin import Admin
@@ -237,6 +238,15 @@ class Client:
             return response
 
         return await self.retrying(f"{name} for {key!r}", attempt, timeout_ms=timeout_ms)
+
+    async def coordinator_ranges(self, kind: int, key: str, *, channel: str = MAIN) -> Ranges:
+        """The versions that the coordinator of a group or transaction speaks."""
+
+        async def attempt() -> Ranges:
+            node = await self._coordinator(kind, key)
+            return (await self.nodes.connection((node.host, node.port), channel)).ranges
+
+        return await self.retrying(f"versions of the coordinator of {key!r}", attempt)
 
     async def retrying(self, what: str, attempt: Callable[[], Awaitable[T]], *, timeout_ms: int | None = None) -> T:
         """The result of `attempt`, tried again with back-off while it fails for a passing reason and time is left."""

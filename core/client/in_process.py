@@ -14,7 +14,7 @@ from ..wire.apis import ApiKey
 from ..wire.messages.k18_api_versions import ApiVersionsRequest
 from .connection import check
 from .tasks import TaskScope
-from .versions import Ranges, choose_version
+from .versions import Ranges, choose_version, ranges_of
 
 Handler = Callable[[Any, int, str], Awaitable[Any]]
 HANDSHAKE_VERSION = 3
@@ -95,7 +95,7 @@ class InProcessConnection:
         await self._scope.__aenter__()
         response = await self.send(ApiVersionsRequest(client_software_name="millstream", client_software_version="0"))
         check(response.error_code, "the embedded broker refused the version handshake")
-        self._ranges = {api.api_key: (api.min_version, api.max_version) for api in response.api_keys}
+        self._ranges = ranges_of(response)
 
     async def close(self) -> None:
         """The broker may finish what it has begun, fetches excepted."""

@@ -154,7 +154,8 @@ class Producer:
         if transactions.state.phase is not Phase.COMMITTING:
             assert transactions.state.error is not None
             raise transactions.state.error
-        await transactions.end(commit=True)
+        if await transactions.end(commit=True):
+            self._sender.accumulator.bumped(by_transaction=True)
         transactions.state.ended()
 
     async def abort(self) -> None:
@@ -168,8 +169,9 @@ class Producer:
             await self._sender.progress.wait()
             self._sender.drop_all(dropped)
         self._first_failure = None
-        await transactions.end(commit=False)
-        if self._sender.accumulator.bump_needed:
+        if await transactions.end(commit=False):
+            self._sender.accumulator.bumped(by_transaction=True)
+        elif self._sender.accumulator.bump_needed:
             await transactions.bump()
             self._sender.accumulator.bumped()
         transactions.state.ended()

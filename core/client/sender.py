@@ -114,7 +114,8 @@ class Sender:
             return True
         if self._transactions is not None:
             self._identity = self._transactions.identity
-            self._add_partitions(self._transactions)
+            if self._transactions.registers:
+                self._add_partitions(self._transactions)
             return self._transactions.may_send
         if self._identity.known and not self.accumulator.ready_to_bump():
             return True
@@ -155,7 +156,8 @@ class Sender:
     def _send_some(self, now_ms: int) -> bool:
         """Start a request to each node that has room and work; False when there is none."""
         limit = self._config.max_in_flight_requests_per_connection
-        registered = None if self._transactions is None else self._transactions.state.partitions
+        transactions = self._transactions
+        registered = transactions.state.partitions if transactions is not None and transactions.registers else None
         drained = self.accumulator.drain(
             now_ms,
             leader_of=self._client.cluster.leader,
@@ -167,6 +169,8 @@ class Sender:
         if drained.leaderless:
             self._client.invalidate()
         for node_id, batches in drained.by_node.items():
+            if transactions is not None:
+                transactions.state.partitions.update(batch.partition for batch in batches)
             self._in_flight[node_id] = self._in_flight.get(node_id, 0) + 1
             self._scope.start(self._request(node_id, batches), name=f"produce-to-{node_id}")
         return bool(drained.by_node)

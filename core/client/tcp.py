@@ -18,7 +18,7 @@ from ..wire.messages.k18_api_versions import ApiVersionsRequest
 from .config import ClientConfig
 from .connection import check
 from .sasl import authenticate
-from .versions import Ranges, choose_version
+from .versions import Ranges, choose_version, ranges_of
 
 RECEIVE_BUFFER_BYTES = 65_536
 HANDSHAKE_VERSIONS = {int(ApiKey.API_VERSIONS): (0, 4)}
@@ -143,7 +143,7 @@ class TcpConnection(asyncio.BufferedProtocol):
                 newest,
             )
         check(response.error_code, f"{self._address} refused the version handshake")
-        self._ranges = {api.api_key: (api.min_version, api.max_version) for api in response.api_keys}
+        self._ranges = ranges_of(response)
         if self._config.security.sasl_mechanism is not None:
             await authenticate(self, self._config.security)
 

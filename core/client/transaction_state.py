@@ -1,6 +1,6 @@
 """Which transaction calls are allowed when, and what a transaction has touched. Pure; shell: transactions.py.
 
-Source: KIP-98, KIP-360, KIP-588; the first protocol generation. Tests: tests/core/client/test_transaction_state.py.
+Source: KIP-98, KIP-360, KIP-588, KIP-890. Tests: tests/core/client/test_transaction_state.py.
 """
 
 from enum import Enum
@@ -22,7 +22,7 @@ class Phase(Enum):
 
 
 class TransactionState:
-    """The phase of one producer, and the partitions and groups that its open transaction has registered."""
+    """The phase of one producer, and the partitions and groups that its open transaction has registered or written."""
 
     def __init__(self) -> None:
         self.phase = Phase.NEW

@@ -1,8 +1,9 @@
 """Talking to the transaction coordinator for one transactional producer. Shell of transaction_state.py.
 
-Kafka's first transaction protocol: partitions and groups are registered before the first write to them. Requests whose
-outcome is not known are sent again: the coordinator answers a repeated one as it did the first.
-Source: KIP-98, KIP-360, KIP-447. Tests: tests/core/client/test_transactions.py.
+In Kafka's first transaction protocol partitions and groups are registered before the first write to them; in the second
+they join by being written to, and each end gives the producer a new epoch. The second is spoken where the cluster has
+it in force. Requests whose outcome is not known are sent again: a repeated one is answered as the first.
+Source: KIP-98, KIP-360, KIP-447, KIP-890. Tests: tests/core/client/test_transactions.py, test_protocols.py.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,6 +22,7 @@ from .config import ProducerConfig
 from .connection import error_code, error_for
 from .offsets import GroupMetadata, Offsets, as_committed, by_topic, values_by_topic
 from .transaction_state import Phase, TransactionState
+from .versions import in_second_generation
 
 CONCURRENT_WAIT_MS = 20
 FATAL_CODES = frozenset(
@@ -47,7 +49,10 @@ class Identity:
 
 
 class Transactions:
-    """The transactions of one transactional id, one after the other."""
+    """The transactions of one transactional id, one after the other.
+
+    registers: partitions and groups are registered before the first write to them, as in the first protocol.
+    """
 
     def __init__(self, client: Client, config: ProducerConfig) -> None:
         assert config.transactional_id is not None
@@ -57,6 +62,7 @@ class Transactions:
         self._channel = client.new_channel("transactions")
         self.state = TransactionState()
         self.identity = Identity()
+        self.registers = True
 
     @property
     def may_send(self) -> bool:
@@ -98,7 +104,9 @@ class Transactions:
         """Make a group's offsets part of the open transaction."""
         if not offsets:
             return
-        if group.group_id not in self.state.groups:
+        if not self.registers:
+            self.state.groups.add(group.group_id)
+        elif group.group_id not in self.state.groups:
             await self._guarded(
                 AddOffsetsToTxnRequest(
                     transactional_id=self._id,
@@ -114,18 +122,23 @@ class Transactions:
             self._note(error)
             raise
 
-    async def end(self, *, commit: bool) -> None:
-        """Commit or abort; when this returns the coordinator has decided for good."""
-        if self.state.touched:
-            await self._guarded(
-                EndTxnRequest(
-                    transactional_id=self._id,
-                    producer_id=self.identity.producer_id,
-                    producer_epoch=self.identity.epoch,
-                    committed=commit,
-                ),
-                ending=True,
-            )
+    async def end(self, *, commit: bool) -> bool:
+        """Commit or abort; when this returns the coordinator has decided for good. Whether there is a new epoch."""
+        if not self.state.touched:
+            return False
+        response = await self._guarded(
+            EndTxnRequest(
+                transactional_id=self._id,
+                producer_id=self.identity.producer_id,
+                producer_epoch=self.identity.epoch,
+                committed=commit,
+            ),
+            ending=True,
+        )
+        following = Identity(response.producer_id, response.producer_epoch)
+        if following.known:
+            self.identity = following
+        return following.known
 
     def batch_failed(self, error: MillstreamError, *, fatal: bool) -> None:
         """A batch could not be written: the transaction cannot be committed any more."""
@@ -148,6 +161,8 @@ class Transactions:
         )
         response = await self._guarded(request, ending=True)
         self.identity = Identity(response.producer_id, response.producer_epoch)
+        ranges = await self._client.coordinator_ranges(TRANSACTION, self._id, channel=self._channel)
+        self.registers = not in_second_generation(ranges)
 
     async def _guarded(
         self,
@@ -226,6 +241,8 @@ class Transactions:
                 GROUP, group.group_id, request, channel=self._channel, codes=codes, timeout_ms=self._config.max_block_ms
             )
             for code in codes(response):
+                if code == ErrorCode.CONCURRENT_TRANSACTIONS:
+                    raise BackOff("TxnOffsetCommit: the last transaction is still being completed", CONCURRENT_WAIT_MS)
                 if error_code(code) != ErrorCode.NONE:
                     raise error_for(code, f"offsets of group {group.group_id!r} in a transaction")
 

@@ -1,18 +1,20 @@
 """Which version of each API the client speaks. Pure.
 
 The client takes the newest version that both sides know, within the limits below; where newer versions change the
-meaning (topic ids instead of names, transactions of the second generation), the limit says why.
-Source: ApiVersions (KIP-35, KIP-511). Tests: tests/core/client/test_versions.py.
+meaning (topic ids instead of names), the limit says why. Versions that belong to the second generation of transactions
+are taken where the cluster has it in force, and nowhere else.
+Source: ApiVersions (KIP-35, KIP-511, KIP-584), KIP-890. Tests: tests/core/client/test_versions.py.
 """
 
 from collections.abc import Mapping
 
 from ..errors import ErrorCode, ProtocolError
 from ..wire.apis import ApiKey, request_class
+from ..wire.messages.k18_api_versions import ApiVersionsResponse
 
 # The oldest and newest version that the client's code is written for, where that is not all the schema has.
 LIMITS: Mapping[int, tuple[int, int]] = {
-    ApiKey.PRODUCE: (3, 11),  # From 12 a transaction begins implicitly, and 13 takes topic ids instead of names.
+    ApiKey.PRODUCE: (3, 12),  # 13 takes topic ids instead of names.
     ApiKey.FETCH: (4, 17),
     ApiKey.METADATA: (4, 13),
     ApiKey.OFFSET_COMMIT: (2, 9),  # 10 takes topic ids instead of names.
@@ -22,12 +24,31 @@ LIMITS: Mapping[int, tuple[int, int]] = {
     ApiKey.DELETE_TOPICS: (1, 5),  # 6 takes topic ids beside names.
     ApiKey.INIT_PRODUCER_ID: (0, 5),  # 6 is Kafka's unfinished two-phase commit.
     ApiKey.ADD_PARTITIONS_TO_TXN: (0, 3),  # From 4 between brokers only.
-    ApiKey.END_TXN: (0, 4),  # From 5 each commit changes the producer epoch.
-    ApiKey.TXN_OFFSET_COMMIT: (3, 4),  # From 3 with the group's generation; from 5 the group joins implicitly.
+    ApiKey.TXN_OFFSET_COMMIT: (3, 5),  # From 3 with the group's generation.
 }
+TRANSACTION_FEATURE = "transaction.version"
+SECOND_GENERATION = 2
+FIRST_GENERATION_LAST: Mapping[int, int] = {ApiKey.PRODUCE: 11, ApiKey.END_TXN: 4, ApiKey.TXN_OFFSET_COMMIT: 4}
+"""Of these APIs the newer versions are for transactions of the second generation."""
 FETCH_LAST_BY_NAME = 12
 
 Ranges = Mapping[int, tuple[int, int]]
+
+
+def ranges_of(response: ApiVersionsResponse) -> Ranges:
+    """What a peer speaks, as far as what its cluster has in force lets it be spoken."""
+    ranges = {api.api_key: (api.min_version, api.max_version) for api in response.api_keys}
+    levels = {feature.name: feature.max_version_level for feature in response.finalized_features}
+    if levels.get(TRANSACTION_FEATURE, 0) < SECOND_GENERATION:
+        for api_key, last in FIRST_GENERATION_LAST.items():
+            if api_key in ranges:
+                ranges[api_key] = (ranges[api_key][0], min(ranges[api_key][1], last))
+    return ranges
+
+
+def in_second_generation(ranges: Ranges) -> bool:
+    """Whether a peer takes partitions into a transaction as they are written to, and gives an epoch with each end."""
+    return ranges.get(ApiKey.END_TXN, (0, 0))[1] > FIRST_GENERATION_LAST[ApiKey.END_TXN]
 
 
 def choose_version(ranges: Ranges, api_key: int, *, newest: int | None = None) -> int:

@@ -155,7 +155,7 @@ class ClassicGroup:
     def _protocol_counts(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for member in self.members.values():
-            for name, _ in member.protocols:
+            for name in dict(member.protocols):  # Each once, even if a member names it twice.
                 counts[name] = counts.get(name, 0) + 1
         return counts
 

@@ -197,3 +197,12 @@ def test_a_sync_that_waits_is_answered_when_its_member_is_taken_out() -> None:
     driver.do(leave("c-2"))
 
     assert driver.answers[3] == SyncReply(ErrorCode.UNKNOWN_MEMBER_ID)
+
+
+def test_a_member_that_names_a_protocol_twice_counts_once() -> None:
+    driver = Driver(Settings(group_initial_rebalance_delay_ms=0))
+
+    driver.do(join(1, protocols=(("range", b"a"), ("range", b"b"))))
+    driver.advance(1)
+
+    assert (driver.answers[1].protocol, driver.answers[1].generation) == ("range", 1)

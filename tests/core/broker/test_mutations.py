@@ -1,6 +1,7 @@
 """Damaged requests and batches: each is answered or ends its connection, no handler fails, and others are served.
 
-MUTATIONS=1000000 MUTATED_BATCHES=100000 for the whole run, MUTATIONS_FROM to go on at a seed; the suite has a small one.
+MUTATIONS=1000000 MUTATED_BATCHES=100000 for the whole run, MUTATIONS_FROM to go on at a seed; the suite has a small
+one.
 """
 
 import asyncio

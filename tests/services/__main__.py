@@ -4,6 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
+from services.clients import franz_go, kafkajs
 from services.hdfs import Hdfs
 from services.java import jars
 from services.kafka import Kafka
@@ -13,6 +14,8 @@ def main() -> int:
     if sys.argv[1:] == ["fetch"]:
         for name in ("kafka", "hdfs"):
             print(f"{name} jars: {jars(name)}")
+        for name, command in (("franz-go", franz_go), ("KafkaJS", kafkajs)):
+            print(f"{name} client: {command()[-1]}")
         return 0
     if len(sys.argv) != 3 or sys.argv[1] not in ("kafka", "hdfs"):
         print("usage: python -m services kafka|hdfs FOLDER   or   python -m services fetch", file=sys.stderr)

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from cli.conftest import START_MS, Cluster
+from services.millstream import MillstreamBroker
 
 TIMEOUT_S = 30
 ALL = ("--from-beginning", "--to-end")
@@ -183,6 +185,15 @@ def test_aborted_records_are_left_out_where_that_is_asked(cluster: Cluster) -> N
 
     assert cluster.run("consume", "t", *ALL).out == "no\nyes\n"
     assert cluster.run("consume", "t", *ALL, "--read-committed").out == "yes\n"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[str]:
+    """`host:port` of a broker whose groups do not wait for more members."""
+    server = MillstreamBroker(tmp_path / "broker", options=["--set=group.initial.rebalance.delay.ms=0"])
+    server.start()
+    yield server.bootstrap
+    server.stop()
 
 
 def test_ctrl_c_ends_a_reader_that_waits(broker: str) -> None:

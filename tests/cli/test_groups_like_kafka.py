@@ -79,7 +79,7 @@ def test_a_group_with_a_member_is_described_alike(cluster: Cluster, topic: str, 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cluster", "target"),
-    [("broker", ["--shift-by", "-1", "0,1"]), ("kafka", ["--to-datetime", "2023-11-14T22:13:31.000"])],
+    [("kafka", ["--to-datetime", "2023-11-14T22:13:31.000"]), ("kafka", ["--shift-by", "-1", "0,1"])],
     indirect=["cluster"],
 )
 def test_offsets_are_reset_to_the_same_places(cluster: Cluster, topic: str, target: list[str]) -> None:

@@ -17,9 +17,9 @@ ENTRY = struct.Struct(">qhiqiqiq")
 
 
 def encode_snapshot(producers: Iterable[Producer]) -> bytes:
-    """The whole file; of each producer's batches only the last one is kept, as in Kafka."""
+    """The whole file, by producer id; of each producer's batches only the last one is kept, as in Kafka."""
     entries = []
-    for producer in producers:
+    for producer in sorted(producers, key=lambda one: one.producer_id):
         last = producer.batches[-1] if producer.batches else BatchStamp(NO_SEQUENCE, NO_OFFSET, 0, -1)
         entries.append(
             ENTRY.pack(

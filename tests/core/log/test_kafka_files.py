@@ -125,11 +125,28 @@ def assert_same(log: PartitionLog, expected: list[tuple[int, int, bytes, bytes]]
         assert log.read(offset, max_bytes=1).first_offset <= offset < log.read(offset, max_bytes=1).next_offset
 
 
+def assert_derived_alike(by_kafka: Path, folder: Path) -> None:
+    """From .log files alone we make the producer snapshot and transaction indexes that Kafka made, byte for byte."""
+    ours = folder / by_kafka.name
+    ours.mkdir(parents=True)
+    for path in by_kafka.iterdir():
+        if path.suffix == ".log" or path.name == "partition.metadata":
+            shutil.copy(path, ours)
+    directory, log = opened(folder)
+    end_offset = log.end_offset
+    directory.close()
+    names = [path.name for path in by_kafka.glob("*.txnindex") if path.stat().st_size]
+    assert names
+    for name in (*names, f"{end_offset:020d}.snapshot"):
+        assert (ours / name).read_bytes() == (by_kafka / name).read_bytes(), name
+
+
 def test_directories_move_from_kafka_to_us_and_back(kafka_with_data: Kafka, tmp_path: Path) -> None:
     server, data = kafka_with_data, kafka_with_data.folder / "log"
     everything = by_kafka(server.bootstrap, "read_uncommitted")
     shutil.copytree(data, tmp_path / "while-it-runs")
     server.stop()
+    assert_derived_alike(data / f"{TOPIC}-0", tmp_path / "rebuilt")
     directory, log = opened(tmp_path / "while-it-runs")
     assert not directory.was_clean
     assert_same(log, everything)

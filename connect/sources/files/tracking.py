@@ -196,7 +196,7 @@ class _Decision:
         """What can be gone on with in a copy."""
         gone = [s for key, s in self._tracker.known.items() if key not in self._files and self._tracker.is_mine(s.path)]
         former = [one.state for one in self._tracker.former]
-        return [state for state in (*gone, *former) if state.copy_of is None and state.position]
+        return [s for s in (*gone, *former) if s.copy_of is None and (s.position or self._final)]
 
     def _resolve_copies(self) -> None:
         """Copies that waited and are gone count as read as far as their originals, which are gone or cut off too."""

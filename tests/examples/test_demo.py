@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from docs.samples import blocks
 from faults.access_lines import EXAMPLE, access_lines, malformed
 
 from millstream.connect.worker.progress import WorkerProgress
@@ -69,6 +70,18 @@ def lake_files(folder: Path) -> list[str]:
     return sorted(str(path) for path in (folder / "demo-data/lake/tables").rglob("*.parquet"))
 
 
+def samples_run(folder: Path) -> None:
+    """What the example's README says to ask, on what the demo has left."""
+    samples = {block.language: block.code for block in blocks(EXAMPLE / "README.md")}
+    subprocess.run([sys.executable, "-c", samples["python"]], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with duckdb.connect() as connection:
+        connection.execute(samples["sql"].replace("demo-data", str(folder / "demo-data")))
+        assert [row[0] for row in connection.fetchall()] == [200, 301, 304, 403, 404, 500, 503]
+    consume = samples["sh"].split()
+    result = subprocess.run([sys.executable, "-m", *consume], cwd=folder, check=True, stdout=subprocess.PIPE)
+    assert len(result.stdout.splitlines()) == 1
+
+
 def agree(found: Mapping[tuple[int, int], Answer], expected: Mapping[tuple[int, int], Answer]) -> None:
     """Counts and sums exactly, the quantile within its stated error."""
     assert {key: answer[:3] for key, answer in found.items()} == {key: answer[:3] for key, answer in expected.items()}
@@ -85,6 +98,7 @@ def test_the_demo_ends_by_itself_with_the_answers_of_duckdb(tmp_path: Path) -> N
     agree(answers(FROM_LAKE, lake_files(tmp_path)), answers(FROM_LOGS, logs))
     assert "100,000 lines from files to the lake" in printed
     assert "all lines are read; draining what is left" in printed
+    samples_run(tmp_path)
     assert "0 late lines, 1 malformed lines set aside" in printed
 
 

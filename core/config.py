@@ -68,6 +68,14 @@ class Field:
             raise ValueError
         return parsed
 
+    def takes(self, value: Any) -> bool:
+        """Whether parse() would."""
+        try:
+            self.parse(value)
+        except ValueError:
+            return False
+        return True
+
     def text(self, value: Any) -> str | None:
         """A parsed value as Kafka writes it in a config."""
         if value is None:

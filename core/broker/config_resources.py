@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..coordinators.cluster_commands import AlterConfigs, ConfigChange, ResourceType
 from ..errors import ErrorCode, ProtocolError, StorageError
 from .cluster import ClusterShell
+from .logger_levels import change_levels
 from .topic_settings import EVERY_BROKER
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +62,17 @@ async def alter(
     return outcomes
 
 
+def check_logger_resource(name: str, node_id: int) -> None:
+    """Raises ProtocolError INVALID_REQUEST unless it is this broker's number: loggers belong to one process."""
+    if name != str(node_id):
+        raise ProtocolError(ErrorCode.INVALID_REQUEST, f"broker {name!r} is not here; use {node_id}")
+
+
 async def _alter_one(cluster: ClusterShell, resource: ResourceChange, replace: bool, validate_only: bool) -> None:
+    if resource.resource_type == ResourceType.BROKER_LOGGER and not replace:
+        check_logger_resource(resource.resource_name, cluster.node_id)
+        change_levels(resource.changes, validate_only=validate_only)
+        return
     check_served(resource.resource_type)
     if resource.resource_type == ResourceType.BROKER:
         check_broker_name(resource.resource_name, cluster.node_id)

@@ -14,7 +14,7 @@ from .cluster import ClusterShell
 from .config import BROKER_CONFIG, TOPIC_DEFAULTS, BrokerConfig
 from .topic_settings import DYNAMIC_BROKER_CONFIGS, EVERY_BROKER
 
-TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT = 1, 2, 3, 4, 5
+TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT, BROKER_LOGGER = 1, 2, 3, 4, 5, 6
 """Where a value comes from."""
 
 BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
@@ -22,6 +22,12 @@ BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
 
 BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
 """Topic setting -> the broker setting in the same unit that is its default."""
+
+GONE = frozenset({"message.downconversion.enable"})
+"""Topic settings that Kafka 4.3 takes no more, but topics may have from before."""
+
+WITHOUT_DEFAULT = frozenset({"flush.ms"})
+"""Topic settings whose broker setting has no default of its own."""
 
 COARSE_NAMES = {topic_name: name for name, (topic_name, unit) in reversed(TOPIC_DEFAULTS.items()) if unit != 1}
 """Topic setting -> the broker setting in a coarser unit that has Kafka's default."""
@@ -75,6 +81,19 @@ class ConfigView:
         return self.field.text(self.field.default) if self.source == DEFAULT else self.sources[0].value
 
     @property
+    def synonyms(self) -> tuple[Source, ...]:
+        """The sources as Kafka tells them: the broker's begin with one of the setting's own name, or are left out."""
+        own = self.sources[:1] if self.source == TOPIC else ()
+        others = self.sources[len(own) :]
+        if self.name in TOPIC_CONFIG.fields and self.name not in BROKER_NAMES:
+            return own
+        shown = BROKER_NAMES.get(self.name, self.name)
+        if self.name in WITHOUT_DEFAULT:
+            others = tuple(source for source in others if source.source != DEFAULT)
+        first = next((index for index, source in enumerate(others) if source.name == shown), len(others))
+        return own + others[first:]
+
+    @property
     def source(self) -> int:
         return self.sources[0].source
 
@@ -87,6 +106,8 @@ def topic_views(cluster: ClusterShell, config: BrokerConfig, topic: TopicInfo) -
     """All settings of a topic."""
     layers = _broker_layers(cluster, config)
     for name, field in TOPIC_CONFIG.fields.items():
+        if name in GONE and name not in topic.configs:
+            continue
         own = [Source(name, topic.configs[name], TOPIC)] if name in topic.configs else []
         yield ConfigView(field, name, (*own, *_sources(name, BROKER_NAMES.get(name, name), field, layers)), False)
 

@@ -35,15 +35,7 @@ def log_config(name: str, layers: tuple[Mapping[str, str], ...]) -> LogConfig:
         return TOPIC_CONFIG.parse(settings)
     except ConfigError as error:
         LOG.error("topic %s: %s; these settings are not used", name, error)
-    return TOPIC_CONFIG.parse({key: value for key, value in settings.items() if _holds(key, value)})
-
-
-def _holds(key: str, value: str) -> bool:
-    try:
-        TOPIC_CONFIG.fields[key].parse(value)
-    except ValueError:
-        return False
-    return True
+    return TOPIC_CONFIG.parse({key: value for key, value in settings.items() if TOPIC_CONFIG.fields[key].takes(value)})
 
 
 def dynamic_defaults(broker_configs: Mapping[str, str]) -> dict[str, str]:

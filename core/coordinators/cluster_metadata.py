@@ -204,8 +204,13 @@ class ClusterMetadata:
         fault = not_dynamic_fault(settings, self._dynamic)
         if fault is not None:
             return fault
-        fault = values_fault(TOPIC_CONFIG, {self._dynamic[key]: value for key, value in settings.items()})
-        return None if fault is None else Fault(ErrorCode.INVALID_REQUEST, f"broker: {fault.message}")
+        fields = {key: TOPIC_CONFIG.fields[self._dynamic[key]] for key in settings}
+        wrong = [
+            f"broker: {key}={value!r}: must be {fields[key].allowed()}"
+            for key, value in settings.items()
+            if not fields[key].takes(value)
+        ]
+        return Fault(ErrorCode.INVALID_REQUEST, "; ".join(wrong)) if wrong else None
 
     def _allocate(self, count: int) -> ClusterDecision:
         first = self.next_producer_id

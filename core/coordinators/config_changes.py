@@ -72,5 +72,6 @@ def not_dynamic_fault(names: Collection[str], dynamic: Collection[str]) -> Fault
     if not fixed:
         return None
     return Fault(
-        ErrorCode.INVALID_REQUEST, f"broker: {', '.join(fixed)} cannot change while the broker runs; set it and restart"
+        ErrorCode.INVALID_REQUEST,
+        f"Cannot update these configs dynamically: [{', '.join(fixed)}]; set them in the broker's file and restart",
     )

@@ -23,16 +23,16 @@ _LEGAL = re.compile(r"[a-zA-Z0-9._-]+")
 def name_fault(name: str) -> Fault | None:
     """Whether a topic may have this name."""
     if not name:
-        cause = "must not be empty"
+        cause = "the empty string is not allowed"
     elif name in (".", ".."):
-        cause = "must not be '.' or '..', which directories are called"
+        cause = "'.' or '..' is not allowed"
     elif len(name) > MAX_NAME_LENGTH:
-        cause = f"must have at most {MAX_NAME_LENGTH} characters, it has {len(name)}"
+        cause = f"the length of {name!r} is longer than the max allowed length {MAX_NAME_LENGTH}"
     elif not _LEGAL.fullmatch(name):
-        cause = "must consist of ASCII letters, digits, '.', '_' and '-'"
+        cause = f"{name!r} contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
     else:
         return None
-    return Fault(ErrorCode.INVALID_TOPIC_EXCEPTION, f"topic name {name!r}: {cause}")
+    return Fault(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic name is invalid: {cause}")
 
 
 def collision_key(name: str) -> str:
@@ -52,11 +52,11 @@ def new_topic_fault(
     if fault is not None:
         return fault
     if existing is not None:
-        return Fault(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {topic.name!r} already exists")
+        return Fault(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
     if colliding is not None:
         return Fault(
             ErrorCode.INVALID_TOPIC_EXCEPTION,
-            f"topic name {topic.name!r}: topic {colliding!r} exists, which differs only in '.' and '_'",
+            f"Topic '{topic.name}' collides with existing topic: {colliding}",
         )
     if topic.assignments:
         return _assignments_fault(topic, node_id)
@@ -80,7 +80,9 @@ def _counts_fault(topic: NewTopic) -> Fault | None:
     if replicas > 1:
         return Fault(
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"topic {name}: replication factor {replicas} cannot be reached: 1 broker is registered",
+            f"Unable to replicate the partition {replicas} time(s): The target replication factor of "
+            f"{replicas} cannot be reached because only 1 broker(s) are registered or some brokers have all their log "
+            f"directories cordoned.",
         )
     return None
 
@@ -110,7 +112,7 @@ def _assignments_fault(topic: NewTopic, node_id: int) -> Fault | None:
         if partition in seen:
             return Fault(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"topic {name}: partition {partition} is assigned twice")
         seen.add(partition)
-        fault = brokers_fault(name, partition, brokers, node_id)
+        fault = brokers_fault(brokers, node_id)
         if fault is not None:
             return fault
     if seen != set(range(len(seen))):
@@ -121,17 +123,17 @@ def _assignments_fault(topic: NewTopic, node_id: int) -> Fault | None:
     return None
 
 
-def brokers_fault(name: str, partition: int, brokers: Sequence[int], node_id: int) -> Fault | None:
+def brokers_fault(brokers: Sequence[int], node_id: int) -> Fault | None:
     """Whether a partition may be placed on these brokers; there is one."""
     if not brokers:
-        cause = "needs at least one broker"
+        cause = "an empty replica list."
     elif unknown := _unknown(brokers, node_id):
-        cause = f"is assigned to broker {unknown[0]}, which is not registered; broker {node_id} is"
+        cause = f"broker {unknown[0]}, but no such broker is registered."
     elif len(brokers) > 1:
-        cause = f"is assigned to broker {node_id} more than once"
+        cause = f"the broker {node_id} more than once."
     else:
         return None
-    return Fault(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"topic {name}: partition {partition} {cause}")
+    return Fault(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"The manual partition assignment includes {cause}")
 
 
 def _unknown(brokers: Iterable[int], node_id: int) -> list[int]:
@@ -146,11 +148,10 @@ def more_partitions_fault(wanted: MorePartitions, topic: TopicInfo | None, node_
     if topic.internal:
         return internal_fault(topic)
     if count <= topic.partitions:
-        has = "already has" if count == topic.partitions else "has"
-        return Fault(
-            ErrorCode.INVALID_PARTITIONS,
-            f"topic {name} {has} {topic.partitions} partition(s); the new number, {count}, must be larger",
-        )
+        message = f"The topic {name} currently has {topic.partitions} partition(s); {count} would not be an increase."
+        if count == topic.partitions:
+            message = f"Topic already has {count} partition(s)."
+        return Fault(ErrorCode.INVALID_PARTITIONS, message)
     if count > MAX_PARTITIONS:
         return _too_many(name, count)
     added = count - topic.partitions
@@ -160,8 +161,8 @@ def more_partitions_fault(wanted: MorePartitions, topic: TopicInfo | None, node_
                 ErrorCode.INVALID_REPLICA_ASSIGNMENT,
                 f"topic {name}: {len(wanted.assignments)} assignment(s) for {added} new partition(s)",
             )
-        for partition, brokers in enumerate(wanted.assignments, topic.partitions):
-            fault = brokers_fault(name, partition, brokers, node_id)
+        for brokers in wanted.assignments:
+            fault = brokers_fault(brokers, node_id)
             if fault is not None:
                 return fault
     return None

@@ -6,7 +6,10 @@ from interop.topic_answers import topic
 from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest
 from millstream.core.wire.messages.k35_describe_log_dirs import DescribeLogDirsRequest
 from millstream.core.wire.messages.k43_elect_leaders import ElectLeadersRequest
+from millstream.core.wire.messages.k45_alter_partition_reassignments import AlterPartitionReassignmentsRequest
 from millstream.core.wire.messages.k46_list_partition_reassignments import ListPartitionReassignmentsRequest
+from millstream.core.wire.messages.k55_describe_quorum import DescribeQuorumRequest
+from millstream.core.wire.messages.k57_update_features import UpdateFeaturesRequest
 from millstream.core.wire.messages.k61_describe_producers import DescribeProducersRequest
 from millstream.core.wire.messages.k74_list_config_resources import ListConfigResourcesRequest
 from millstream.core.wire.messages.k75_describe_topic_partitions import DescribeTopicPartitionsRequest
@@ -28,6 +31,56 @@ async def about_admin(talk: Conversation) -> None:
         found = sorted((one.resource_type, one.resource_name) for one in response.config_resources)
         visible = [one for one in found if not one[1].startswith("__")]
         talk.note("config resources", types, name(response.error_code), visible)
+
+
+async def about_places(talk: Conversation) -> None:
+    """Runs after about_admin: reassignments, the quorum of the metadata, features."""
+    wanted = AlterPartitionReassignmentsRequest
+    part = wanted.ReassignablePartition
+    topics = [
+        wanted.ReassignableTopic(
+            name="tt",
+            partitions=[
+                part(partition_index=0, replicas=[1]),
+                part(partition_index=1, replicas=None),
+                part(partition_index=9, replicas=[1]),
+            ],
+        ),
+        wanted.ReassignableTopic(name="nope", partitions=[part(partition_index=0, replicas=[1])]),
+        wanted.ReassignableTopic(name="page-a", partitions=[part(partition_index=0, replicas=[2])]),
+        wanted.ReassignableTopic(name="page-b", partitions=[part(partition_index=0, replicas=[])]),
+    ]
+    for version in (0, 1):
+        response = await talk.ask(wanted(topics=topics, timeout_ms=5_000), version)
+        talk.note("reassign", version, name(response.error_code), response.error_message)
+        for topic_answer in response.responses:
+            for one in topic_answer.partitions:
+                talk.note(" ", topic_answer.name, one.partition_index, name(one.error_code))
+    await _quorum(talk)
+    await _features(talk)
+
+
+async def _quorum(talk: Conversation) -> None:
+    wanted = DescribeQuorumRequest
+    topics = [wanted.TopicData(topic_name="__cluster_metadata", partitions=[wanted.PartitionData(partition_index=0)])]
+    for version in (0, 1, 2):
+        response = await talk.ask(wanted(topics=topics), version)
+        talk.note("quorum", version, name(response.error_code), [node.node_id for node in response.nodes])
+        (part,) = response.topics[0].partitions
+        behind = [part.high_watermark > 0, part.current_voters[0].log_end_offset >= part.high_watermark]
+        voters = [(one.replica_id, one.last_fetch_timestamp > 0) for one in part.current_voters]
+        talk.note(" ", part.partition_index, name(part.error_code), part.leader_id, *behind, voters, part.observers)
+
+
+async def _features(talk: Conversation) -> None:
+    wanted = UpdateFeaturesRequest
+    for feature, level in [("metadata.version", 30), ("transaction.version", 2), ("no.version", 1)]:
+        update = wanted.FeatureUpdateKey(feature=feature, max_version_level=level, upgrade_type=1)
+        for version in (1, 2):
+            request = wanted(feature_updates=[update], validate_only=True, timeout_ms=5_000)
+            response = await talk.ask(request, version)
+            results = [(one.feature, name(one.error_code)) for one in response.results]
+            talk.note("feature", feature, version, name(response.error_code), results)
 
 
 async def _producers(talk: Conversation) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from core.broker.running import running_server
-from interop.admin_answers import about_admin
+from interop.admin_answers import about_admin, about_places
 from interop.conversation import conversation
 from interop.topic_answers import about_configs, about_deleted_records, about_topics
 from interop.transaction_answers import about_transactions
@@ -24,7 +24,8 @@ QUICK = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 100}
 async def answers(bootstrap: str) -> list[str]:
     """Of a broker that has no topics yet."""
     async with conversation(bootstrap) as talk:
-        for about in (about_topics, about_configs, about_deleted_records, about_transactions, about_admin):
+        admin = (about_admin, about_places)
+        for about in (about_topics, about_configs, about_deleted_records, about_transactions, *admin):
             await about(talk)
         return talk.lines
 

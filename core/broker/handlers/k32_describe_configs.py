@@ -1,19 +1,20 @@
 """DescribeConfigs: settings of topics and of this broker, with where each comes from. Shell; views: config_views.py.
 
-Version 1 added the sources (KIP-226), 3 types and documentation. Loggers, groups and client metrics are refused.
+Version 1 added the sources (KIP-226), 3 types and documentation. Groups and client metrics are refused.
 Source: ConfigHelper.handleDescribeConfigsRequest of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import ResourceType
 from ...coordinators.topic_rules import name_fault
 from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k32_describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
-from ..config_resources import check_broker_name, check_served
-from ..config_views import ConfigView, broker_views, cluster_views, topic_views, wanted
+from ..config_resources import check_broker_name, check_logger_resource, check_served
+from ..config_views import BROKER_LOGGER, ConfigView, broker_views, cluster_views, topic_views, wanted
 from ..context import RequestContext
+from ..logger_levels import logger_levels
 from ..topic_settings import EVERY_BROKER
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ def _result(
 ) -> Result:
     result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=None)
     try:
+        if resource.resource_type == ResourceType.BROKER_LOGGER:
+            check_logger_resource(resource.resource_name, broker.cluster.node_id)
+            result.configs = _levels(resource.configuration_keys)
+            return result
         views = wanted(_views(broker, resource), resource.configuration_keys)
     except ProtocolError as error:
         result.error_code = int(error.code)
@@ -61,6 +66,15 @@ def _views(broker: "Broker", resource: DescribeConfigsRequest.DescribeConfigsRes
     return topic_views(broker.cluster, broker.config, topic)
 
 
+def _levels(keys: Collection[str] | None) -> list[DescribeConfigsResponse.DescribeConfigsResourceResult]:
+    """As Kafka without types and synonyms."""
+    return [
+        DescribeConfigsResponse.DescribeConfigsResourceResult(name=name, value=level, config_source=BROKER_LOGGER)
+        for name, level in logger_levels().items()
+        if not keys or name in keys
+    ]
+
+
 def _entry(
     view: ConfigView, request: DescribeConfigsRequest, api_version: int
 ) -> DescribeConfigsResponse.DescribeConfigsResourceResult:
@@ -76,7 +90,7 @@ def _entry(
             DescribeConfigsResponse.DescribeConfigsSynonym(
                 name=source.name, value=None if view.field.secret else source.value, source=source.source
             )
-            for source in view.sources
+            for source in view.synonyms
         ]
     if api_version >= TYPES_SINCE:
         entry.config_type = view.kind

@@ -1,6 +1,7 @@
 """DescribeLogDirs: the data directory, how large each log in it is, and how much room is left. Shell.
 
-Version 4 added the room on the disk (KIP-827). Source: ReplicaManager.describeLogDirs of Kafka 4.3.1.
+Version 4 added the room on the disk (KIP-827), 5 whether new logs are kept out
+(KIP-1066), which they never are here. Source: ReplicaManager.describeLogDirs of Kafka 4.3.1.
 Tested in tests/interop/test_answers_like_kafka.py.
 """
 
@@ -14,7 +15,7 @@ from ..context import RequestContext
 if TYPE_CHECKING:
     from ..broker import Broker
 
-VERSIONS = (1, 4)
+VERSIONS = (1, 5)
 ROOM_SINCE = 4
 TopicAnswer = DescribeLogDirsResponse.DescribeLogDirsTopic
 

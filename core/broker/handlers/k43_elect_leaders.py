@@ -35,7 +35,8 @@ def start(
 def _result(broker: "Broker", topic: str, partition: int) -> ElectLeadersResponse.PartitionResult:
     known = broker.cluster.topic(topic)
     if known is None or not 0 <= partition < known.partitions:
-        code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{partition}"
+        missing = f"No such topic as {topic}" if known is None else f"No such partition as {topic}-{partition}"
+        code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, missing
     else:
         code, message = ErrorCode.ELECTION_NOT_NEEDED, f"broker {broker.cluster.node_id} leads {topic}-{partition}"
     return ElectLeadersResponse.PartitionResult(partition_id=partition, error_code=int(code), error_message=message)

@@ -31,7 +31,7 @@ def test_other_names_are_refused_and_shown(name: str) -> None:
 
     assert fault is not None
     assert fault.code is ErrorCode.INVALID_TOPIC_EXCEPTION
-    assert repr(name) in fault.message
+    assert (repr(name) if name.strip(".") else "not allowed") in fault.message
 
 
 def test_names_that_differ_in_dots_and_underscores_only_collide() -> None:

@@ -119,7 +119,13 @@ class Connection(asyncio.BufferedProtocol):
             self._partial_since_s = None
         elif frames or self._partial_since_s is None:
             self._partial_since_s = self._last_active_s
-        if frames:
+        if len(frames) == 1 and not self._frames and self._may_start(frames[0]):
+            self._start(frames[0])
+            if self._out:
+                self._write()
+            if reader.starved or self._writing_paused:
+                self._pace_reading()
+        elif frames:
             self._frames.extend(frames)
             self._frame_bytes += sum(map(len, frames))
             self._advance()
@@ -219,20 +225,26 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(error)
             return
         context = self._context(api_key, api_version, header.client_id or "")
-        slot = _Slot(api_key, len(frame))
-        self._slots.append(slot)
         metrics = self._server.metrics
-        if metrics is not None:
-            slot.observed = metrics.begin(context, message)
+        observed = metrics.begin(context, message) if metrics is not None else None
         outcome = self._outcome(served, message, context)
         if isinstance(outcome, asyncio.Future):
+            slot = self._slot(api_key, len(frame), observed)
             if api_key in WAIT_FOR_OTHERS:
                 # Others could not send what it waits for, were all the memory held by such.
                 self._give_back(slot)
             self._waiting.add(outcome)
             outcome.add_done_callback(lambda done: self._waited(done, slot, context, correlation_id))
+        elif self._slots:
+            self._answer(self._slot(api_key, len(frame), observed), outcome, context, correlation_id)
         else:
-            self._answer(slot, outcome, context, correlation_id)
+            self._answer_at_once(len(frame), observed, outcome, context, correlation_id)
+
+    def _slot(self, api_key: int, request_bytes: int, observed: "Observed | None" = None) -> _Slot:
+        slot = _Slot(api_key, request_bytes)
+        slot.observed = observed
+        self._slots.append(slot)
+        return slot
 
     def _outcome(self, served: Handler, message: Any, context: RequestContext) -> Any:
         server = self._server
@@ -271,16 +283,10 @@ class Connection(asyncio.BufferedProtocol):
         metrics = self._server.metrics
         if metrics is not None and slot.observed is not None:
             metrics.end(slot.observed, outcome)
-        if outcome is NO_ANSWER:
-            self.abort()
+        parts = self._encoded(outcome, context, correlation_id)
+        if parts is None:
             return
-        if outcome is not None:
-            try:
-                slot.parts = encode_response(outcome, context.api_key, context.api_version, correlation_id)
-            except WireError:
-                LOG.exception("the answer to API key %d cannot be written", context.api_key)
-                self.abort()
-                return
+        slot.parts = parts
         slot.done = True
         self._give_back(slot)
         slots = self._slots
@@ -288,6 +294,36 @@ class Connection(asyncio.BufferedProtocol):
             parts = slots.popleft().parts
             self._out += parts
             self._out_bytes += sum(map(len, parts))
+
+    def _answer_at_once(
+        self,
+        request_bytes: int,
+        observed: "Observed | None",
+        outcome: Any,
+        context: RequestContext,
+        correlation_id: int,
+    ) -> None:
+        """Nothing is ahead of this answer."""
+        metrics = self._server.metrics
+        if metrics is not None and observed is not None:
+            metrics.end(observed, outcome)
+        self._memory.give(request_bytes)
+        parts = self._encoded(outcome, context, correlation_id)
+        if parts:
+            self._out += parts
+            self._out_bytes += sum(map(len, parts))
+
+    def _encoded(self, outcome: Any, context: RequestContext, correlation_id: int) -> list[Any] | None:
+        """The bytes of an answer, none where the protocol has none; None where the connection had to be ended."""
+        if outcome is None:
+            return []
+        if outcome is not NO_ANSWER:
+            try:
+                return cast(list[Any], encode_response(outcome, context.api_key, context.api_version, correlation_id))
+            except WireError:
+                LOG.exception("the answer to API key %d cannot be written", context.api_key)
+        self.abort()
+        return None
 
     def _give_back(self, slot: _Slot) -> None:
         size, slot.request_bytes = slot.request_bytes, 0
@@ -310,8 +346,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse_version(self, api_key: int, api_version: int, correlation_id: int, request_bytes: int) -> None:
         """KIP-511: a client that is newer than this broker learns the versions from a v0 answer; others are cut off."""
         if api_key == API_VERSIONS:
-            slot = _Slot(api_key, request_bytes)
-            self._slots.append(slot)
+            slot = self._slot(api_key, request_bytes)
             response = api_versions_response(ErrorCode.UNSUPPORTED_VERSION)
             self._answer(slot, response, RequestContext(API_VERSIONS, 0), correlation_id)
             return

@@ -247,14 +247,19 @@ def without_last_batch(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("commit", [True, False])
+@pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("marked", [(), ("logs-0",), ("logs-0", "logs-1"), ("logs-0", "logs-1", OFFSETS)])
-async def test_a_transaction_decided_before_a_crash_is_ended_after_it_whatever_was_marked(tmp_path, marked, commit):
+async def test_a_transaction_decided_before_a_crash_is_ended_after_it_whatever_was_marked(
+    tmp_path, marked, version, commit
+):
     before, data = tmp_path / "before", tmp_path / "data"
     async with broker_with_logs(data) as broker:
         producer = await open_transaction(broker)
         await producer.send_offset("readers", "logs", 7)
         shutil.copytree(data, before)
-        assert await producer.end(commit=commit) is NONE
+        asked_with = producer.producer
+        assert await producer.end(commit=commit, version=version) is NONE
+        told = producer.producer
     for name in {"logs-0", "logs-1", OFFSETS} - set(marked):
         shutil.rmtree(data / name)
         shutil.copytree(before / name, data / name)
@@ -268,8 +273,11 @@ async def test_a_transaction_decided_before_a_crash_is_ended_after_it_whatever_w
 
         assert seen == ([[b"payments-0"], [b"payments-1"]] if commit else [[], []])
         assert await committed_offset(broker, "readers", "logs") == (7 if commit else -1)
+        producer.broker, producer.producer = broker, asked_with
+        assert await producer.end(commit=commit, version=version) is NONE, "the answer before the crash was lost"
+        assert producer.producer == told
         producer = await open_transaction(broker)
-        assert await producer.end() is NONE
+        assert await producer.end(version=version) is NONE
 
 
 async def test_a_transaction_not_decided_before_a_crash_is_ended_by_the_next_producer(tmp_path):

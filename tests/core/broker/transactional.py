@@ -88,14 +88,19 @@ class TransactionalProducer:
         committed = await ask(self.broker, commit, 3)
         return [added.error_code, committed.topics[0].partitions[0].error_code]
 
-    async def end(self, *, commit: bool = True) -> ErrorCode:
+    async def end(self, *, commit: bool = True, version: int = 4) -> ErrorCode:
+        """From version 5 on the producer goes on with a new epoch."""
         request = EndTxnRequest(
             transactional_id=self.name,
             producer_id=self.producer[0],
             producer_epoch=self.producer[1],
             committed=commit,
         )
-        return ErrorCode((await ask(self.broker, request, 4)).error_code)
+        response = await ask(self.broker, request, version)
+        if version >= 5 and not response.error_code:
+            self.producer = (response.producer_id, response.producer_epoch)
+            self._sequences = {}
+        return ErrorCode(response.error_code)
 
 
 async def visible(broker: Broker, topic: str, partitions: int = 1) -> list[list[bytes | None]]:

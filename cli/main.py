@@ -223,6 +223,24 @@ app.add_typer(transactions_app, name="transactions")
 app.command()(plugins)
 
 
+@app.command("dump-log")
+def dump_log(
+    files: Annotated[list[str], typer.Argument(help="Files of a data directory: .log, .index, .snapshot and so on.")],
+    print_data_log: Annotated[bool, typer.Option("--print-data-log", help="Also show each record.")] = False,
+    decoder: Annotated[
+        str, typer.Option("--decoder", help="What records mean: auto (by directory), offsets, transactions or none.")
+    ] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show what the files of a log hold, without a broker; ends with code 1 when something is damaged.
+
+    Example: millstream dump-log data/logs-0/00000000000000000000.log --print-data-log
+    """
+    from .dump_log import dump_log as dump
+
+    dump(files, print_data=print_data_log, decoder=decoder, as_json=as_json)
+
+
 @app.command()
 def warm() -> None:
     """Compile all kernels now, once per installation, so that the first run does not wait for it.

@@ -26,7 +26,10 @@ def compress(codec: int, plain: memoryview, level: int | None = None) -> bytes:
         case 2:
             return _xerial(plain)
         case 3:
-            return bytes(cramjam.lz4.compress(plain, level=level))
+            # Java's clients read frames of independent blocks only.
+            compressor = cramjam.lz4.Compressor(level=level, content_checksum=False, block_linked=False)
+            compressor.compress(bytes(plain))
+            return bytes(compressor.finish())
         case 4:
             return bytes(cramjam.zstd.compress(plain, level=level))
     assert codec == 0, f"codec {codec} has no name"

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from services.java import free_port
@@ -39,6 +40,15 @@ class MillstreamBroker:
             errors = (self._folder / "broker.log").read_text(errors="replace")
             raise AssertionError(f"the broker did not become ready; it printed {line!r} and {errors[-2000:]}")
         return self.bootstrap
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
+        """Returns once `condition` holds of something that the broker does by itself."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "the broker has not done that"
+            assert self._process is not None, "start() comes first"
+            assert self._process.poll() is None, "the broker has ended"
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """kill -9."""

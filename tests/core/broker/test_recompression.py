@@ -42,3 +42,11 @@ def test_bytes_that_are_not_of_their_codec_are_corrupt() -> None:
     with pytest.raises(ProtocolError) as caught:
         recompressed(PLAIN, header, config("lz4"))
     assert caught.value.code is ErrorCode.CORRUPT_MESSAGE
+
+
+def test_lz4_has_independent_blocks_since_java_reads_no_others() -> None:
+    stored, _ = recompressed(PLAIN, read_header(PLAIN), config("lz4"))
+
+    magic, flags = stored[61:65], stored[65]
+    assert magic == bytes.fromhex("04224d18")
+    assert flags & 0x20

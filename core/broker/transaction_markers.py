@@ -11,7 +11,8 @@ from functools import partial
 from ..coordinators.transaction_commands import Outcome
 from ..coordinators.transaction_records import Partition
 from ..errors import ErrorCode, ProtocolError, StorageError
-from ..log.partition_log import Appended, PartitionLog
+from ..log.appends import Appended
+from ..log.partition_log import PartitionLog
 from .internal_topics import OFFSETS_TOPIC
 from .journal import Journal
 from .leadership import LEADER_EPOCH

@@ -1,16 +1,13 @@
-"""What a lake must be able to do, and how an URL finds its adapter. Contracts and shell.
+"""What a lake must be able to do. Contracts; opening.py finds the adapter of an URL.
 
 All calls block; they are made in threads. An adapter tells errors apart: FileExistsError and FileNotFoundError as the
 operating system's, Retriable where the store is down or silent, StorageError where trying again will not help.
 Tested in tests/core/filesystems, one suite for every adapter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
-
-from ..errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +76,3 @@ class FileSystem(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def open_filesystem(
-    url: str, options: Mapping[str, str] | None = None, *, timeout_s: float = 30
-) -> tuple[FileSystem, str]:
-    """The adapter for `url` and the absolute path within it.
-
-    url: `file:///lake`, a plain path, `hdfs://namenode:9000/lake`, `hdfs://nameservice/lake`, or any URL fsspec knows.
-    options: settings of that store, such as Hadoop client keys or fsspec's storage options.
-    timeout_s: how long one call may take before it counts as Retriable.
-    Raises ConfigError when no adapter knows the URL.
-    """
-    scheme = urlsplit(url).scheme if "://" in url else ""
-    if scheme in ("", "file"):
-        from .local import LocalFileSystem, local_path
-
-        return LocalFileSystem(), local_path(url)
-    if scheme in ("hdfs", "viewfs"):
-        from .hdfs import open_hdfs
-
-        return open_hdfs(url, options or {}, timeout_s=timeout_s)
-    from .generic import open_generic
-
-    try:
-        return open_generic(url, options or {}, timeout_s=timeout_s)
-    except ValueError as error:
-        raise ConfigError(f"store.url={url!r}: no filesystem answers to {scheme}://: {error}") from error
-    except ImportError as error:
-        raise ConfigError(f"store.url={url!r}: {scheme}:// needs a package that is not installed: {error}") from error

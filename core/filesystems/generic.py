@@ -14,6 +14,7 @@ import fsspec
 from ..errors import Retriable, StorageError
 from .deadline import Deadline
 from .filesystem import FileInfo
+from .local import REMEDIES
 
 # Stores whose fsspec class honours mode "xb" by a conditional request of the store itself.
 CONDITIONAL_CREATE = frozenset({"s3", "s3a", "gs", "gcs"})
@@ -39,6 +40,10 @@ def _told_apart(action: str, path: str) -> Iterator[None]:
         raise
     except (PermissionError, IsADirectoryError, NotADirectoryError, ValueError, TypeError) as error:
         raise StorageError(f"cannot {action} {path}: {error}") from error
+    except OSError as error:
+        if error.errno in REMEDIES:
+            raise StorageError(f"cannot {action} {path}: {error.strerror}; {REMEDIES[error.errno]}") from error
+        raise Retriable(f"cannot {action} {path}: {type(error).__name__}: {error}") from error
     except Exception as error:  # each store has its own exceptions for being out of reach
         raise Retriable(f"cannot {action} {path}: {type(error).__name__}: {error}") from error
 

@@ -30,6 +30,8 @@ PERMANENT_SIGNS = (
     "PathIsNotDirectoryException",
     "ParentNotDirectoryException",
     "FileAlreadyExistsException",
+    "FSLimitException",
+    "PathComponentTooLongException",
     "SASL",
     "GSSAPI",
 )

@@ -1,6 +1,7 @@
 """The machine's own files as a FileSystem: every file is synced before it counts, and its directory too. Shell."""
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,18 @@ from urllib.parse import unquote, urlsplit
 from ..errors import ConfigError, Retriable, StorageError
 from .filesystem import FileInfo
 
-PERMANENT = (PermissionError, IsADirectoryError, NotADirectoryError)
+# What no later try changes, and what would.
+REMEDIES = {
+    errno.EACCES: "check the path and its permissions",
+    errno.EPERM: "check the path and its permissions",
+    errno.EISDIR: "a directory stands where a file goes: check the path",
+    errno.ENOTDIR: "a file stands where a directory goes: check the path",
+    errno.ENAMETOOLONG: "the file system takes no name or path of that length: give the folders shorter names",
+    errno.EINVAL: "the file system does not take this name",
+    errno.ELOOP: "a link in the path leads to itself",
+    errno.EROFS: "the file system is mounted read-only",
+    errno.ENODEV: "the file system does not hold files",
+}
 
 
 def local_path(url: str) -> str:
@@ -28,9 +40,9 @@ def _told_apart(action: str, path: str) -> Iterator[None]:
         yield
     except (FileExistsError, FileNotFoundError):
         raise
-    except PERMANENT as error:
-        raise StorageError(f"cannot {action} {path}: {error.strerror}; check the path and its permissions") from error
     except OSError as error:
+        if error.errno in REMEDIES:
+            raise StorageError(f"cannot {action} {path}: {error.strerror}; {REMEDIES[error.errno]}") from error
         raise Retriable(f"cannot {action} {path}: {error.strerror}") from error
 
 
@@ -48,8 +60,13 @@ def _make_directories(directory: str) -> None:
         return
     parent = os.path.dirname(directory)
     _make_directories(parent)
-    with contextlib.suppress(FileExistsError):
+    try:
         os.mkdir(directory)
+    except FileExistsError:
+        pass
+    except FileNotFoundError as error:  # as in /proc, where nothing can be made; or the parent has just been removed
+        kind = StorageError if os.path.isdir(parent) else Retriable
+        raise kind(f"cannot make the directory {directory}: {error.strerror}; choose a place for files") from error
     _sync_directory(parent)
 
 

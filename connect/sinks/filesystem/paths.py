@@ -1,11 +1,13 @@
 """Where a row's file stands: directories by field or by time, and the names of files. Pure.
 
 Directory names follow Hive (`day=2015-05-17`), with the characters that Hive escapes escaped, so that DuckDB, Polars,
-Spark and Hive find the partitions again. Patterns are Kafka Connect's `path.format` (letters as in Joda-Time).
+Spark and Hive find the partitions again. A name that no file system takes is cut, and a hash of the whole follows.
+Patterns are Kafka Connect's `path.format` (letters as in Joda-Time).
 Tested in tests/connect/sinks/test_paths.py.
 """
 
 import datetime
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ NULL_DIRECTORY = "__HIVE_DEFAULT_PARTITION__"
 ESCAPED = frozenset(map(chr, range(0x20))) | frozenset("\"#%'*/:=?\\{}[]^;\x7f")
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 QUARTER_HOUR_MS = 900_000  # every time zone is a multiple of it away from UTC
+
+# What one level of a path may have in UTF-8 on local disks and, unless configured otherwise, in HDFS.
+NAME_BYTES_MAX = 255
 
 # The years 1 to 9999, less a day for any time zone: what calendars know. Times beyond go to the nearest.
 TIME_RANGE_MS = (-62_135_510_400_000, 253_402_214_400_000)
@@ -48,6 +53,19 @@ def escape(value: str) -> str:
     if value in ("", ".", ".."):
         return NULL_DIRECTORY if not value else value.replace(".", "%2E")
     return "".join(f"%{ord(letter):02X}" if letter in ESCAPED else letter for letter in value)
+
+
+def fitted(name: str, bytes_max: int = NAME_BYTES_MAX) -> str:
+    """The name if it is short enough; else as much of its beginning as fits, `~` and a hash of the whole name.
+
+    The same name gives the same result, and another one another, so that rows of one value stay in one folder.
+    """
+    data = name.encode()
+    if len(data) <= bytes_max:
+        return name
+    mark = f"~{hashlib.blake2b(data, digest_size=8).hexdigest()}"
+    beginning = data[: bytes_max - len(mark)].decode(errors="ignore")
+    return re.sub("%[0-9A-F]?$", "", beginning) + mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,8 @@ def field_directories(columns: pa.RecordBatch, fields: Sequence[str]) -> Directo
         codes = pc.fill_null(encoded.indices, len(values) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
         used, rows = np.unique(rows * len(values) + codes, return_inverse=True)
         rows = rows.reshape(-1)
-        names = [_joined(names[code // len(values)], f"{escape(name)}={values[code % len(values)]}") for code in used]
+        levels = [fitted(f"{escape(name)}={value}") for value in values]
+        names = [_joined(names[code // len(values)], levels[code % len(values)]) for code in used]
     return Directories(rows, tuple(names))
 
 
@@ -137,5 +156,9 @@ def _joined(parent: str, child: str) -> str:
 
 
 def file_name(topic: str, partition: int, first_offset: int, last_offset: int, extension: str, *, pad: int) -> str:
-    """`topic+partition+start+end.extension`, offsets inclusive and padded, as Kafka Connect's HDFS sink names it."""
-    return f"{topic}+{partition}+{first_offset:0{pad}}+{last_offset:0{pad}}.{extension}"
+    """`topic+partition+start+end.extension`, offsets inclusive and padded, as Kafka Connect's HDFS sink names it.
+
+    Of a topic whose name is so long that the file's would be too long, the name is cut as by fitted().
+    """
+    rest = f"+{partition}+{first_offset:0{pad}}+{last_offset:0{pad}}.{extension}"
+    return fitted(topic, NAME_BYTES_MAX - len(rest)) + rest

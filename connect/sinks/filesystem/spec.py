@@ -72,7 +72,12 @@ FIELDS = (
             "io.confluent.connect.storage.partitioner.DailyPartitioner": "daily",
         },
     ),
-    Field("partition.field.name", names(), "Fields whose values name the folders.", default=[]),
+    Field(
+        "partition.field.name",
+        names(),
+        "Fields whose values name the folders; a name over 255 bytes is cut, and a hash of it follows.",
+        default=[],
+    ),
     Field("path.format", text(), "Folders by time, as 'day'=YYYY-MM-dd/'hour'=HH.", default=None),
     Field("partition.duration.ms", at_least(-1), "Time is cut to a multiple of this, in ms; -1: not.", default=-1),
     Field("timezone", text(), "The time zone of folders by time, such as Europe/Zurich.", default="UTC"),
@@ -143,6 +148,13 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         faults.append(
             f"filesystem: timezone={values['timezone']!r}: no such time zone; use a name such as Europe/Zurich"
         )
+    for key in ("topics.dir", "logs.dir"):
+        parts = values[key].removesuffix("/").split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            faults.append(
+                f"filesystem: {key}={values[key]!r}: a folder below store.url, such as topics or lake/topics: without "
+                f"a slash before it, and without empty, . or .. in it"
+            )
     if faults or placement is None:
         raise ConfigError(faults)
     return SinkConfig(

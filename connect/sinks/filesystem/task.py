@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....core.errors import ConfigError, Retriable, StorageError
-from ....core.filesystems.filesystem import FileSystem, open_filesystem
+from ....core.filesystems.filesystem import FileSystem
+from ....core.filesystems.opening import open_filesystem
 from ...api import SinkBatch, SinkConnector, SinkContext, TopicPartition
 from .buffer import Chunk, ClosedRange, PartitionBuffer
 from .commit import NewFile, PartitionCommits, Pending
@@ -278,7 +279,7 @@ def check(values: Mapping[str, Any]) -> None:
     try:
         filesystem.create_exclusive(probe, b"")
         filesystem.delete(probe)
-    except (Retriable, StorageError) as error:
+    except (Retriable, StorageError, OSError) as error:
         raise ConfigError(
             f"store.url={config.store_url!r}: {error}; check that it is right, running and writable"
         ) from error

@@ -1,5 +1,7 @@
 """One suite for every filesystem adapter: what the sink relies on must hold on each of them."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ import pytest
 from services.hdfs import Hdfs
 
 from millstream.core.errors import ConfigError, Retriable, StorageError
-from millstream.core.filesystems.filesystem import FileSystem, open_filesystem
+from millstream.core.filesystems.filesystem import FileSystem
+from millstream.core.filesystems.opening import open_filesystem
 
 Opened = tuple[FileSystem, str]
 
@@ -192,7 +195,7 @@ def test_an_exclusive_create_on_local_disk_is_whole_or_absent_after_kill_9(tmp_p
     """A child creates manifests in a loop and is killed; each one that is there is complete."""
     code = (
         "import sys\n"
-        "from millstream.core.filesystems.filesystem import open_filesystem\n"
+        "from millstream.core.filesystems.opening import open_filesystem\n"
         "filesystem, root = open_filesystem(sys.argv[1])\n"
         "for number in range(1_000_000):\n"
         "    filesystem.create_exclusive(f'{root}/m/{number}', b'x' * 50_000)\n"
@@ -208,3 +211,35 @@ def test_an_exclusive_create_on_local_disk_is_whole_or_absent_after_kill_9(tmp_p
     manifests = [path for path in (tmp_path / "m").iterdir() if path.name.isdigit()]
     assert len(manifests) >= len(acknowledged)
     assert {path.stat().st_size for path in manifests} == {50_000}
+
+
+def test_names_and_paths_that_no_later_try_can_write_are_storage_errors_with_their_remedy(opened: Opened) -> None:
+    filesystem, root = opened
+    if root.startswith("/suite-") and not filesystem.exclusive_create:
+        pytest.skip("fsspec's memory takes names of any length")
+    write(filesystem, f"{root}/file", b"data")
+
+    with pytest.raises(StorageError, match=r"shorter names|PathComponentTooLong|FSLimit"):
+        filesystem.open_write(f"{root}/{'x' * 300}/file").close()
+    with pytest.raises(StorageError):
+        filesystem.open_write(f"{root}/file/below").close()
+
+
+@pytest.mark.parametrize("place", ["/proc/lake", "/proc/self/lake", "/dev/null/lake"])
+def test_a_place_where_no_file_can_be_made_is_a_storage_error(place: str) -> None:
+    filesystem, root = open_filesystem(place)
+
+    with pytest.raises(StorageError, match="cannot"):
+        filesystem.create_exclusive(f"{root}/logs/probe", b"")
+
+
+def test_a_read_only_file_system_is_a_storage_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The system's refusal is played: mounting needs rights that tests do not have."""
+    filesystem, root = open_filesystem(str(tmp_path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(StorageError, match="mounted read-only"):
+        filesystem.create_exclusive(f"{root}/file", b"")

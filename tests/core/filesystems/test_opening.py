@@ -7,7 +7,7 @@ import fsspec
 import pytest
 
 from millstream.core.errors import Retriable
-from millstream.core.filesystems.filesystem import open_filesystem
+from millstream.core.filesystems.opening import open_filesystem
 
 
 class Hanging(fsspec.AbstractFileSystem):  # type: ignore[misc]

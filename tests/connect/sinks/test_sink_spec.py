@@ -1,0 +1,27 @@
+"""The filesystem sink's settings against each other, and against the place that they name."""
+
+import pytest
+
+from millstream.connect.sinks.filesystem.spec import SPEC
+from millstream.connect.sinks.filesystem.task import check, make_task
+from millstream.core.errors import ConfigError
+
+CONFIG = {"name": "s", "connector.class": "filesystem", "topics": "t", "store.url": "/tmp/lake"}
+
+
+@pytest.mark.parametrize("key", ["topics.dir", "logs.dir"])
+@pytest.mark.parametrize("value", ["../out", "/etc", "a/../b", "..", ".", "a//b"])
+def test_folders_outside_of_the_lake_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"filesystem: {key}='.*': a folder below store.url"):
+        make_task(SPEC.validate(CONFIG | {key: value}).values)
+
+
+@pytest.mark.parametrize("value", ["topics", "lake/topics", "topics/", "a..b", "+x"])
+def test_folders_below_the_lake_are_taken(value: str) -> None:
+    make_task(SPEC.validate(CONFIG | {"topics.dir": value}).values)
+
+
+@pytest.mark.parametrize("url", ["/proc/lake", "file:///proc/self/x"])
+def test_a_place_that_holds_no_files_is_one_clear_error(url: str) -> None:
+    with pytest.raises(ConfigError, match=f"store.url='{url}': cannot make the directory /proc/.*; choose a place"):
+        check(SPEC.validate(CONFIG | {"store.url": url}).values)

@@ -43,7 +43,8 @@ class OffsetIndex:
 
     def encode(self, from_entry: int = 0) -> bytes:
         """The entries from that one on, as they stand in the file."""
-        pairs = zip(self._offsets[from_entry:], self._positions[from_entry:], strict=True)
+        end = len(self._positions)  # Another thread may just be adding one: what it adds last counts.
+        pairs = zip(self._offsets[from_entry:end], self._positions[from_entry:end], strict=True)
         return b"".join(OFFSET_ENTRY.pack(offset, position) for offset, position in pairs)
 
     @classmethod
@@ -97,7 +98,8 @@ class TimeIndex:
 
     def encode(self, from_entry: int = 0) -> bytes:
         """The entries from that one on, as they stand in the file."""
-        pairs = zip(self._timestamps[from_entry:], self._offsets[from_entry:], strict=True)
+        end = len(self._offsets)
+        pairs = zip(self._timestamps[from_entry:end], self._offsets[from_entry:end], strict=True)
         return b"".join(TIME_ENTRY.pack(timestamp_ms, offset) for timestamp_ms, offset in pairs)
 
     @classmethod

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.log.indexes import OffsetIndex, TimeIndex
+from millstream.core.log.indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
 
 RISING = st.lists(st.tuples(st.integers(1, 1000), st.integers(1, 1000)), max_size=30)
 
@@ -82,3 +82,14 @@ def test_a_time_index_that_falls_is_refused() -> None:
 
     with pytest.raises(ValueError, match="time index entry"):
         TimeIndex.decode(data)
+
+
+def test_an_entry_that_another_thread_is_just_adding_is_left_for_the_next_time() -> None:
+    index, times = OffsetIndex(), TimeIndex()
+    index.add(5, 100)
+    times.add(1_000, 5)
+    index._offsets.append(9)
+    times._timestamps.append(2_000)
+
+    assert index.encode() == OFFSET_ENTRY.pack(5, 100)
+    assert times.encode() == TIME_ENTRY.pack(1_000, 5)

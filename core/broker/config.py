@@ -60,6 +60,15 @@ Where several stand for one topic setting, the finer unit, which comes later her
 
 _HOST_AND_PORT = re.compile(r"^(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$")
 
+ADDRESS_SETTINGS = (
+    "listeners",
+    "advertised.listeners",
+    "listener.security.protocol.map",
+    "controller.listener.names",
+    "metrics.listen",
+    "max.connections.per.ip.overrides",
+)
+
 ALIASES = {"log.dir": "log.dirs", "broker.id": "node.id"}
 """Older name -> the name that is used here."""
 
@@ -312,9 +321,9 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
     config = None
     try:
         config = BROKER_CONFIG.parse(own)
-        _ = config.bound_listeners, config.metrics_address, config.connection_overrides
     except ConfigError as error:
         faults += error.faults
+    faults += _address_faults(own)
     if faults or config is None:
         raise ConfigError(faults)
     return dataclasses.replace(
@@ -359,6 +368,17 @@ def _sorted_out(
         else:
             faults.append(f"broker: {name} is not a setting; `millstream broker --settings` lists all")
     return own, unused, faults
+
+
+def _address_faults(own: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with settings that are texts of several parts, whatever is wrong with others."""
+    texts = {name: str(own[name]) for name in ADDRESS_SETTINGS if own.get(name) is not None}
+    config = BROKER_CONFIG.parse({"log.dirs": "", **texts})
+    for name in ("bound_listeners", "metrics_address", "connection_overrides"):
+        try:
+            getattr(config, name)
+        except ConfigError as error:
+            yield from error.faults
 
 
 def _directory_faults(values: Mapping[str, Any]) -> Iterator[str]:

@@ -83,6 +83,15 @@ def test_what_kafka_has_and_this_broker_has_no_use_for_is_noted_by_reason() -> N
     )
 
 
+def test_addresses_are_checked_also_where_something_else_is_wrong() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_broker_config({"num.partitions": "x", "listeners": "SSL://:1", "metrics.listen": "nowhere"})
+
+    assert [fault.split(":")[1].split("=")[0].split(" is")[0].strip() for fault in caught.value.faults] == [
+        "num.partitions", "log.dirs", "listeners", "metrics.listen",
+    ]  # fmt: skip
+
+
 def test_an_unknown_setting_is_refused_unless_it_may_be_that_of_another_program() -> None:
     given = {"log.dirs": "/data", "my.plugin.key": "1"}
 

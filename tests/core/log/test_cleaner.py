@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from core.log.log_world import FixedClock
 
 from millstream.core.config import LogConfig
 from millstream.core.errors import CorruptRecords, StorageError
-from millstream.core.log.cleaner import LogCleaner, runner_for
+from millstream.core.log.cleaner import CleaningHere, LogCleaner, runner_for
 from millstream.core.log.compaction import CleanedGroup, CleaningDone, CleaningJob
 from millstream.core.log.compaction_process import MODULE, CleaningProcess, Throttle
 from millstream.core.log.directory import LogDirectory
@@ -229,3 +230,53 @@ def test_a_throttle_lets_through_what_it_may(monkeypatch: pytest.MonkeyPatch) ->
     throttle(1000)
 
     assert slept == [0.5, 0.5]
+
+
+def test_readers_in_other_threads_never_see_a_half_exchanged_log(directory: LogDirectory) -> None:
+    """Each read gives whole batches in rising order, and a key's last value is never missing."""
+    log = directory.create("t", 0, bytes(16), COMPACTED)
+    stop, reads, faults = threading.Event(), [0], []
+
+    def read_on() -> None:
+        while not stop.is_set():
+            try:
+                end, seen = log.high_watermark, {}
+                offset = log.log_start_offset
+                while offset < end:
+                    read = log.read(offset, max_bytes=3000, max_offset=end)
+                    for data in read.data:
+                        for header in iter_batches(data):
+                            records = read_records(data)
+                            assert header.base_offset >= offset or offset <= header.last_offset
+                            seen.update({record.key: record.offset for record in records})
+                            data = data[header.size_bytes :]
+                    assert read.next_offset > offset
+                    offset = read.next_offset
+                assert len(seen) == min(end, 10)
+                assert all(found + 10 >= end for found in seen.values()), (end, seen)
+                reads[0] += 1
+            except Exception as error:
+                faults.append(error)
+                return
+
+    threads = [threading.Thread(target=read_on) for _ in range(2)]
+    cleaner = LogCleaner(directory, FixedClock(), SETTINGS, CleaningHere(RealDisk()))
+    for number in range(6_000):
+        record = SimpleRecord(0, number, b"k%d" % (number % 10), b"v" * 100)
+        log.append([build_batch([record], timestamp_ms=0)], now_ms=0)
+        if number == 600:
+            log.flush()
+            for thread in threads:
+                thread.start()
+        if number % 300 == 299:
+            log.flush()
+            log.tidy()
+            cleaner.run_once()
+            log.remove_deleted(2**62)
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+    assert reads[0] > 0
+    assert log.damaged == []

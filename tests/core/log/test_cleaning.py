@@ -16,3 +16,19 @@ def test_what_is_left_after_each_pass_is_what_kafkas_rules_leave(seed: int) -> N
         assert world.committed() == committed
         world.clock.time_ms += world.random.choice([0, 10_000])
     assert saved > 0
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_producers_are_known_from_the_batches_alone_after_a_cleaning(seed: int) -> None:
+    world = CleaningWorld(seed, keys=2)
+    world.fill(60)
+    world.clean()
+    known = {one.producer_id: (one.epoch, one.last_sequence) for one in world.log.active_producers()}
+    for path in world.disk.files(world.log.path):
+        if path.endswith(".snapshot"):
+            world.disk.unlink(path)
+    world.disk.restart(power_cut=False)
+
+    world.open()
+
+    assert {one.producer_id: (one.epoch, one.last_sequence) for one in world.log.active_producers()} == known

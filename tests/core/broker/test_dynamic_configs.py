@@ -1,0 +1,88 @@
+"""Settings that admins change while the broker runs: in force at once, kept over a restart, shown with sources."""
+
+from pathlib import Path
+
+from core.broker.running import ask, running_broker
+
+from millstream.core.broker.broker import Broker
+from millstream.core.wire.messages.k32_describe_configs import DescribeConfigsRequest
+from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
+
+SET, DELETE = 0, 1
+STATIC = {"log.retention.ms": "300000"}
+
+
+async def alter(broker: Broker, name: str, value: str | None, resource: str) -> int:
+    """The error code of setting a value for one broker, or for all ('')."""
+    config = IncrementalAlterConfigsRequest.AlterableConfig(
+        name=name, config_operation=DELETE if value is None else SET, value=value
+    )
+    wanted = IncrementalAlterConfigsRequest.AlterConfigsResource(
+        resource_type=4, resource_name=resource, configs=[config]
+    )
+    response = await ask(broker, IncrementalAlterConfigsRequest(resources=[wanted]), 1)
+    code: int = response.responses[0].error_code
+    return code
+
+
+async def sources(broker: Broker, name: str) -> list[tuple[str, str, int]]:
+    """Where this broker has a setting from, the one in force first."""
+    wanted = DescribeConfigsRequest.DescribeConfigsResource(
+        resource_type=4, resource_name="1", configuration_keys=[name]
+    )
+    response = await ask(broker, DescribeConfigsRequest(resources=[wanted], include_synonyms=True), 4)
+    (entry,) = response.results[0].configs
+    assert (entry.synonyms[0].value, entry.synonyms[0].source) == (entry.value, entry.config_source)
+    return [(one.name, one.value, one.source) for one in entry.synonyms]
+
+
+def retention_ms(broker: Broker, topic: str) -> int:
+    return broker.partition(topic, 0).config.retention_ms
+
+
+async def test_they_reach_the_logs_of_all_topics_at_once_and_those_of_one_broker_come_first(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, STATIC) as broker:
+        await broker.cluster.create_topic("default", 1, {})
+        await broker.cluster.create_topic("own", 1, {"retention.ms": "1000"})
+        seen = [retention_ms(broker, "default")]
+        for name, value, resource in [("log.retention.ms", "400000", ""), ("log.retention.ms", "500000", "1")]:
+            assert await alter(broker, name, value, resource) == 0
+            seen.append(retention_ms(broker, "default"))
+        shown = await sources(broker, "log.retention.ms")
+        assert retention_ms(broker, "own") == 1000
+
+    assert seen == [300_000, 400_000, 500_000]
+    assert shown == [
+        ("log.retention.ms", "500000", 2),
+        ("log.retention.ms", "400000", 3),
+        ("log.retention.ms", "300000", 4),
+        ("log.retention.hours", "168", 5),
+    ]
+
+
+async def test_they_are_kept_over_a_restart_and_taken_back_one_by_one(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, STATIC) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        assert await alter(broker, "log.retention.ms", "400000", "") == 0
+        assert await alter(broker, "log.retention.ms", "500000", "1") == 0
+
+    async with running_broker(tmp_path, STATIC) as broker:
+        seen = [retention_ms(broker, "t")]
+        for resource in ("1", ""):
+            assert await alter(broker, "log.retention.ms", None, resource) == 0
+            seen.append(retention_ms(broker, "t"))
+
+    assert seen == [500_000, 400_000, 300_000]
+
+
+async def test_what_is_fixed_or_wrong_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with running_broker(tmp_path, STATIC) as broker:
+        codes = [
+            await alter(broker, "num.partitions", "7", "1"),
+            await alter(broker, "log.retention.ms", "long", "1"),
+            await alter(broker, "log.retention.ms", "1", "7"),
+        ]
+        shown = await sources(broker, "log.retention.ms")
+
+    assert codes == [42, 42, 42]
+    assert [source for _, _, source in shown] == [4, 5]

@@ -298,16 +298,20 @@ class LogConfig:
     message_downconversion_enable: bool = setting(
         "message.downconversion.enable", True, "Accepted; no old formats are served"
     )
-    remote_storage_enable: bool = setting("remote.storage.enable", False, "Whether old segments move to a lake")
-    remote_log_copy_disable: bool = setting("remote.log.copy.disable", False, "Stop moving segments to the lake")
+    remote_storage_enable: bool = setting(
+        "remote.storage.enable", False, "Must be false: there is no tiered storage here"
+    )
+    remote_log_copy_disable: bool = setting(
+        "remote.log.copy.disable", False, "Accepted; there is no tiered storage here"
+    )
     remote_log_delete_on_disable: bool = setting(
-        "remote.log.delete.on.disable", False, "Delete what is in the lake when remote storage is turned off"
+        "remote.log.delete.on.disable", False, "Accepted; there is no tiered storage here"
     )
     local_retention_ms: int = setting(
-        "local.retention.ms", -2, "As retention.ms for segments also in the lake; -2: the same", unit="ms", minimum=-2
+        "local.retention.ms", -2, "Accepted; there is no tiered storage here", unit="ms", minimum=-2
     )
     local_retention_bytes: int = setting(
-        "local.retention.bytes", -2, "As retention.bytes for segments also in the lake; -2: the same", minimum=-2
+        "local.retention.bytes", -2, "Accepted; there is no tiered storage here", minimum=-2
     )
 
     @classmethod

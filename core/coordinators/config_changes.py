@@ -8,7 +8,7 @@ Tested in tests/core/coordinators/test_config_changes.py.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..config import ConfigDef, Field
+from ..config import ConfigDef, Field, LogConfig
 from ..errors import ConfigError, ErrorCode
 from .cluster_commands import ConfigChange, ConfigOperation, Fault
 
@@ -60,9 +60,13 @@ def values_fault(definition: ConfigDef[Any], settings: Mapping[str, str | None])
     if null:
         return Fault(ErrorCode.INVALID_CONFIG, f"{definition.title}: no value is given for {', '.join(null)}")
     try:
-        definition.parse(settings)
+        parsed = definition.parse(settings)
     except ConfigError as error:
         return Fault(ErrorCode.INVALID_CONFIG, "; ".join(error.faults))
+    if isinstance(parsed, LogConfig) and parsed.remote_storage_enable:
+        return Fault(
+            ErrorCode.INVALID_CONFIG, "topic: remote.storage.enable=true: there is no tiered storage; leave it false"
+        )
     return None
 
 

@@ -80,3 +80,11 @@ def test_only_some_of_the_brokers_settings_may_change_while_it_runs() -> None:
     assert fault is not None
     assert "node.id" in fault.message
     assert "log.retention.ms" not in fault.message
+
+
+def test_tiered_storage_is_refused_and_not_promised() -> None:
+    fault = values_fault(TOPIC_CONFIG, {"remote.storage.enable": "true"})
+
+    assert fault is not None
+    assert fault.code is ErrorCode.INVALID_CONFIG
+    assert values_fault(TOPIC_CONFIG, {"remote.storage.enable": "false"}) is None

@@ -327,3 +327,18 @@ async def test_leader_epochs_that_do_not_agree_are_told(tmp_path: Path) -> None:
         assert unknown.error_code == int(ErrorCode.UNKNOWN_LEADER_EPOCH)
         assert not_known.error_code == int(ErrorCode.OFFSET_OUT_OF_RANGE)
         assert (cut.error_code, cut.diverging_epoch.epoch, cut.diverging_epoch.end_offset) == (NONE, 0, 1)
+
+
+async def test_who_believes_in_an_older_leader_is_told_the_one_that_there_is(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        info = await broker.cluster.create_topic("t", 1, {})
+        older = fetch("", 0)
+        older.topics[0].topic_id = info.topic_id
+        older.topics[0].partitions[0].current_leader_epoch = -2
+
+        response = await ask(broker, older, 16)
+
+        (partition,) = partitions_of(response)
+        assert partition.error_code == int(ErrorCode.FENCED_LEADER_EPOCH)
+        assert (partition.current_leader.leader_id, partition.current_leader.leader_epoch) == (1, 0)
+        assert [(one.node_id, one.host) for one in response.node_endpoints] == [(1, "embedded")]

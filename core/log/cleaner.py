@@ -66,7 +66,6 @@ class LogCleaner:
         self._runner = runner
         self._not_before_ms: dict[PartitionLog, int] = {}
         self._ended = threading.Event()
-        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-cleaner", daemon=True)
 
     def start(self) -> None:
@@ -75,15 +74,10 @@ class LogCleaner:
     def close(self) -> None:
         """End the thread, in the middle of a job too; nothing of a half done job counts."""
         self._ended.set()
-        self._wake.set()
         while self._thread.is_alive():
             self._runner.close()
             self._thread.join(0.05)
         self._runner.close()
-
-    def look_now(self) -> None:
-        """Do not wait for the end of the back-off, as after a change of settings."""
-        self._wake.set()
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -94,8 +88,7 @@ class LogCleaner:
                 # The outermost loop: a bug in the cleaning of one log must not end that of all others.
                 logger.exception("the log cleaner failed; it goes on after %d ms", self._settings.backoff_ms)
             self._runner.close()
-            self._wake.wait(self._settings.backoff_ms / 1000)
-            self._wake.clear()
+            self._ended.wait(self._settings.backoff_ms / 1000)
 
     def run_once(self) -> bool:
         """Clean the dirtiest log that is due; whether there was one."""

@@ -4,7 +4,7 @@ import pytest
 from core.log.cleaning_world import CleaningWorld
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_what_is_left_after_each_pass_is_what_kafkas_rules_leave(seed: int) -> None:
     world = CleaningWorld(seed)
     saved = 0
@@ -18,7 +18,7 @@ def test_what_is_left_after_each_pass_is_what_kafkas_rules_leave(seed: int) -> N
     assert saved > 0
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(8))
 def test_producers_are_known_from_the_batches_alone_after_a_cleaning(seed: int) -> None:
     world = CleaningWorld(seed, keys=2)
     world.fill(60)

@@ -72,7 +72,7 @@ def _column(data: bytes, starts: Int64Array, ends: Int64Array, line_bytes_max: i
     values = pc.binary_slice(whole, 0, -1)
     if not terminated:  # the last line has no newline to take away
         values = pa.concat_arrays([values.slice(0, len(values) - 1), whole.slice(len(whole) - 1)])
-    if b"\r\n" in data:
+    if b"\r" in data:  # looking for one byte is ten times as fast as for two
         before_end = np.frombuffer(data, np.uint8)[np.maximum(ends - 1, 0)]
         with_return = (before_end == CARRIAGE_RETURN) & (ends > starts) & (ends < len(data))
         values = pc.if_else(pa.array(with_return), pc.binary_slice(values, 0, -1), values)

@@ -161,13 +161,14 @@ class _Decision:
         ended: Alike | None = None
         for file in sorted(self._fresh, key=lambda file: (file.key not in self._tracker.known, -file.size_bytes)):
             old = self._tracker.known.get(file.key)
-            if old is not None and self._unchanged(file) and (old.copy_of is None or old.copy_of in self._intact):
-                if old.copy_of is None:
-                    self._goes_on(file, replace(old, path=file.path))
+            if old is not None and self._unchanged(file) and old.copy_of is None:
+                self._goes_on(file, replace(old, path=file.path))
                 continue
             intact = intact or Alike(self._intact.values())
             ended = ended or Alike(self._ended_states())
             try:
+                if old is not None and self._unchanged(file) and self._waits_on(old):
+                    continue
                 decided = self._decide(file, old, intact, ended)
             except Moved:
                 self._tracker.stamps.pop(file.key, None)
@@ -176,6 +177,13 @@ class _Decision:
             if decided is not None and (old is not None or decided.position):
                 intact.add(decided)
                 self._intact[file.key] = decided
+
+    def _waits_on(self, copy: Known) -> bool:
+        """Whether a copy still is one: its original may have been cut off and begun just as it did before."""
+        if copy.copy_of not in self._intact:
+            return False
+        original = self._files[copy.copy_of]
+        return original.compressed or self._contents.holds(original, copy) is True
 
     def _goes_on(self, file: Seen, state: Known) -> None:
         self._tracker.known[file.key] = self._intact[file.key] = self.found.reading[file.key] = state
@@ -286,13 +294,18 @@ class _Decision:
         was_copy = old is not None and old.copy_of == source.key
         by_name = self._tracker.just_ended(source, self._now_ms) and is_rotated_name(file.path, source.path)
         if old is not None and was_copy:
-            return held or self._contents.holds(file, old) is True
+            return held or (self._contents.holds(file, old) is True and not self._has_come_since(file, old))
         if source.position < TRUSTED_BYTES and not by_name:
             return False
         if held is None:  # shorter than what was read of the original, perhaps after it was copied
             before = source.at_mark()
             return before.position >= TRUSTED_BYTES and self._contents.holds(file, before) is True
         return held
+
+    def _has_come_since(self, file: Seen, copy: Known) -> bool:
+        """Whether a compressed copy was not whole yet when it was compared: its place then may be within a line."""
+        end = self._contents.is_beginning(file, file) if file.compressed else None
+        return end is not None and end[0] > copy.position
 
     def _continue(self, file: Seen, head: bytes, source: Known, old: Known | None) -> Known:
         position, tail, tail_bytes, skipping = source.position, source.tail, source.tail_bytes, source.skipping

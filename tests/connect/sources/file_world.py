@@ -26,7 +26,7 @@ class FileWorld:
         self.may: set[bytes] = set()
         self.twice: set[bytes] = set()
         self._read: set[bytes] = set()
-        self.banners = 0
+        self.banners, self.copies = 0, 0
         self._count = 0
         self._others = 0
         self._copying: Path | None = None
@@ -79,9 +79,9 @@ class FileWorld:
             shutil.copyfile(self.active, self._copying)
             self._touch(self._copying)
             self.lines[self._copying] = self.lines[self.active]
+            self.copies += 1
             if self._read.isdisjoint(set(self.lines[self.active]) - set(self.banner)):
                 self.twice.update(self.lines[self.active])
-                self.banners += 1
 
     def truncate_copied(self) -> None:
         if self._copying is not None:

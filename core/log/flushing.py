@@ -97,14 +97,19 @@ class Flusher:
         return self.failure
 
     def not_written(self, segment: Segment, error: OSError) -> StorageError:
-        """What a failed append means: on a full disk the log goes on once there is room, else it is offline."""
+        """What a failed append means: on a full or read-only disk the log goes on afterwards, else it is offline."""
+        full = error.errno in FULL_DISK
         try:
-            segment.cut(segment.size_bytes)
+            if error.errno != errno.EROFS:
+                segment.cut(segment.size_bytes)
+            elif segment.file.size() > segment.size_bytes:
+                return self.fail(error)  # Half of it was written, and cannot be cut off.
         except OSError as cut_error:
             return self.fail(cut_error)
-        if error.errno in FULL_DISK:
+        if full or error.errno == errno.EROFS:
+            cause, remedy = ("full", "make room") if full else ("read-only", "make it writable")
             return StorageError(
-                f"{self._path}: nothing was appended, the disk is full: {error}; make room and try again"
+                f"{self._path}: nothing was appended, the disk is {cause}: {error}; {remedy} and try again"
             )
         return self.fail(error)
 

@@ -84,7 +84,7 @@ class ConfigView:
     def synonyms(self) -> tuple[Source, ...]:
         """The sources as Kafka tells them: the broker's begin with one of the setting's own name, or are left out."""
         own = self.sources[:1] if self.source == TOPIC else ()
-        others = self.sources[len(own) :]
+        others = tuple(source for source in self.sources[len(own) :] if source.value is not None)
         if self.name in TOPIC_CONFIG.fields and self.name not in BROKER_NAMES:
             return own
         shown = BROKER_NAMES.get(self.name, self.name)

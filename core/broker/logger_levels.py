@@ -15,10 +15,9 @@ KAFKA_LEVELS = ("DEBUG", "ERROR", "FATAL", "INFO", "TRACE", "WARN")
 
 
 def logger_levels() -> Mapping[str, str]:
-    """The level in force of each logger, sorted by name."""
-    loggers = logging.root.manager.loggerDict.items()
-    names = [name for name, logger in loggers if isinstance(logger, logging.Logger)]
-    return {name: level_name(logger_of(name).getEffectiveLevel()) for name in sorted([*names, ROOT])}
+    """The level in force of each logger, and of the parts of the program that have some, sorted by name."""
+    names = sorted([*logging.root.manager.loggerDict, ROOT])
+    return {name: level_name(logger_of(name).getEffectiveLevel()) for name in names}
 
 
 def change_levels(changes: Sequence[ConfigChange], *, validate_only: bool) -> None:

@@ -51,6 +51,14 @@ def test_one_wrong_change_leaves_all_levels_as_they_are(wrong: ConfigChange, cod
     assert logger_levels() == before
 
 
+def test_a_part_of_the_program_has_a_level_too() -> None:
+    change_levels([change("millstream.tested", "FATAL")], validate_only=False)
+    shown = logger_levels()[NAME]
+    change_levels([change("millstream.tested", None, ConfigOperation.DELETE)], validate_only=False)
+
+    assert shown == "FATAL"
+
+
 def test_a_trial_changes_nothing() -> None:
     before = logger_levels()
     change_levels([change(NAME, "FATAL")], validate_only=True)

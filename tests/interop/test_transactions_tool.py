@@ -130,6 +130,7 @@ async def on_millstream(path: Path, classes: Path) -> list[str]:
 
 @pytest.mark.service
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_tool_prints_what_it_prints_on_kafka(kafka: str, tmp_path: Path) -> None:
     ours = asyncio.run(on_millstream(tmp_path / "data", tmp_path))
 

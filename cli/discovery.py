@@ -1,5 +1,6 @@
 """What a folder holds for `millstream up`: connector configs and files with topologies, all faults found at once."""
 
+import difflib
 import importlib.util
 import sys
 import traceback
@@ -95,9 +96,12 @@ def load_topologies(path: Path) -> "list[Topology]":
     """The topologies that a Python file defines at its top level. Raises ConfigError with the line of a mistake."""
     from ..dsl.topology import Topology
 
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [one.name for one in path.parent.glob("*.py")], n=1)
+        raise ConfigError(f"{path}: there is no such file" + (f"; did you mean {near[0]}?" if near else ""))
     name = f"millstream_app_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if spec is None or spec.loader is None:
         raise ConfigError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

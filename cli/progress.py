@@ -42,10 +42,11 @@ def snapshot(pipelines: "Pipelines", rates: Rates) -> list[Row]:
         if task.dead_letters:
             remark = f"{task.dead_letters} dead letters {remark}"
         rows.append((name, task.kind, task.state, task.rows, rates.rate(name, task.rows), remark))
+    letters = {plan.name: plan.dead_letter_topic for plan in pipelines.plans}
     for name, stream in pipelines.streams.items():
         remark = f"{stream.rows_out:,} results"
         if stream.dead_letters:
-            remark += f", {stream.dead_letters:,} dead letters"
+            remark += f", {stream.dead_letters:,} dead letters in {letters[name]}"
         if stream.late_rows:
             remark += f", {stream.late_rows:,} late"
         rows.append((name, "topology", stream.state, stream.rows_in, rates.rate(name, stream.rows_in), remark))

@@ -129,7 +129,9 @@ def read_properties(path: Path) -> dict[str, str]:
     """A Java properties file. Raises ConfigError with the line of a mistake."""
     try:
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     values: dict[str, str] = {}
     logical, begun = "", 0

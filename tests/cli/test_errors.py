@@ -184,3 +184,10 @@ def test_a_worker_s_file_beside_connectors_is_read(folder: Path, millstream: Run
     assert "positions\t" in listed
     assert "connect-offsets\t" not in listed
     assert len(list((folder / "lake" / "topics").rglob("*.parquet"))) == 1
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY)
+
+    refused(millstream("run", str(folder / "count.py")), "count.py: there is no such file; did you mean counts.py?")
+    refused(millstream("connect", str(folder / "no.json")), "no.json: cannot be read: No such file or directory\n")

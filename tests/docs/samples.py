@@ -16,7 +16,7 @@ FENCE = re.compile(r"^```(\w*)(?: +(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTAL
 ASK_A_BROKER = re.compile(r"\bmillstream (?:produce|consume|run|connect|topics|groups)\b(?!.* -b )")
 ADDRESS = "127.0.0.1:9092"
 # Done once by hand, or by tests of their own: tests/project/test_wheel.py, tests/examples, .ci/run.
-BY_OTHERS = ("pip install", "git clone", "make ")
+BY_OTHERS = ("python3 -m venv", "pip install", "git clone", "make ")
 
 
 @dataclass(frozen=True, slots=True)

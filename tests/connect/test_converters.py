@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millstream.connect.converters.choice import declared_schema, value_converter
@@ -34,6 +34,8 @@ def test_declared_columns_have_their_types_and_bad_rows_are_set_aside() -> None:
     assert [failure.row for failure in result.failures] == [1, 3, 4]
 
 
+# The first batch of a process takes a second or two on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.lists(
         st.one_of(

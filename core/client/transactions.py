@@ -25,6 +25,9 @@ from .transaction_state import Phase, TransactionState
 from .versions import in_second_generation
 
 CONCURRENT_WAIT_MS = 20
+ENDED_BY_OTHERS_TRIES = 50
+"""How often an end is asked for again that the coordinator refuses since the transaction was aborted meanwhile: its
+time was over, or a successor is about to take over, and says so within this time."""
 FATAL_CODES = frozenset(
     {
         ErrorCode.INVALID_PRODUCER_ID_MAPPING,
@@ -173,8 +176,11 @@ class Transactions:
     ) -> Any:
         """The coordinator's answer, without errors. Failures are noted in the state; when `ending`, fatal ones."""
         name = type(request).__name__.removesuffix("Request")
+        tries = 0
 
         async def attempt() -> Any:
+            nonlocal tries
+            tries += 1
             response = await self._client.ask_coordinator(
                 TRANSACTION, self._id, request, channel=self._channel, codes=codes, timeout_ms=self._config.max_block_ms
             )
@@ -184,6 +190,8 @@ class Transactions:
                 if code == ErrorCode.UNKNOWN_SERVER_ERROR and ending:
                     # Kafka 4.3 says so while a successor is fencing us; asked again, it says who is fenced.
                     raise BackOff(f"{name}: the coordinator failed inside", CONCURRENT_WAIT_MS)
+                if code == ErrorCode.INVALID_TXN_STATE and ending and tries < ENDED_BY_OTHERS_TRIES:
+                    raise BackOff(f"{name}: the transaction was aborted meanwhile", CONCURRENT_WAIT_MS)
                 if code not in (ErrorCode.NONE, ErrorCode.OPERATION_NOT_ATTEMPTED):
                     raise error_for(code, f"{name} of transactional id {self._id!r}")
             return response

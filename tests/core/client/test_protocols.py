@@ -17,10 +17,11 @@ from millstream.core.client.in_process import InProcessTransport
 from millstream.core.client.offsets import GroupMetadata
 from millstream.core.client.producer import Producer
 from millstream.core.client.versions import choose_version, in_second_generation, ranges_of
-from millstream.core.errors import ErrorCode, ProtocolError
+from millstream.core.errors import ErrorCode, Fenced, ProtocolError
 from millstream.core.wire.apis import ApiKey
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from millstream.core.wire.messages.k18_api_versions import ApiVersionsResponse
+from millstream.core.wire.messages.k26_end_txn import EndTxnResponse
 
 TRANSACTIONAL = {
     ApiKey.PRODUCE, ApiKey.INIT_PRODUCER_ID, ApiKey.ADD_PARTITIONS_TO_TXN, ApiKey.ADD_OFFSETS_TO_TXN, ApiKey.END_TXN,
@@ -36,6 +37,8 @@ class Recorded:
         self.asked: Counter[tuple[str, int]] = Counter()
         self.refused_with: list[ErrorCode] = []
         """What the next Produce is answered with, in place of the broker's own answer."""
+        self.ends_refused_with: list[ErrorCode] = []
+        """The same for EndTxn, in this order."""
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -46,6 +49,8 @@ class Recorded:
                 self.asked[ApiKey(request.API_KEY).name, version] += 1
             if request.API_KEY == ApiKey.PRODUCE and self.refused_with:
                 return refusal(request, self.refused_with.pop())
+            if request.API_KEY == ApiKey.END_TXN and self.ends_refused_with:
+                return EndTxnResponse(error_code=int(self.ends_refused_with.pop(0)))
             return await handler(request, version, client_id)
 
         try:
@@ -151,6 +156,19 @@ async def test_a_transaction_that_the_broker_wants_aborted_is_aborted_and_the_ne
 
     assert refused.value.code is ErrorCode.TRANSACTION_ABORTABLE
     assert seen == [b"whole", b"next"]
+
+
+async def test_whoever_is_fenced_learns_it_though_the_transaction_was_aborted_before(recorded: Recorded) -> None:
+    """A successor's first request aborts the transaction, and its second one takes over: Kafka tells these apart."""
+    async with recorded.client() as client:
+        await new_topic(client, "logs", partitions=1)
+        async with transactional(client) as writer:
+            await writer.init_transactions()
+            writer.begin()
+            await writer.send("logs", columns([b"x"]))
+            recorded.ends_refused_with += [ErrorCode.INVALID_TXN_STATE] * 3 + [ErrorCode.PRODUCER_FENCED]
+            with pytest.raises(Fenced):
+                await writer.commit()
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,7 @@ class _Decision:
         self._start_position = start_position
         self._final = final
         self._fresh: list[Seen] = []
+        self._taken: set[FileKey] = set()
         self._intact: dict[FileKey, Known] = {}
 
     def recognise(self, file: Seen) -> None:
@@ -283,7 +284,7 @@ class _Decision:
         ranked = [
             (old is not None and old.copy_of == state.key, held is True, state.position, number)
             for number, state in enumerate(candidates)
-            if state.key not in self.found.continued or (old is not None and old.copy_of == state.key)
+            if state.key not in self._taken or (old is not None and old.copy_of == state.key)
             for held in [self._contents.holds(file, state)]
             if self._is_continued(file, state, old, held)
         ]
@@ -323,7 +324,11 @@ class _Decision:
             tail_bytes=tail_bytes,
             time_ms=self._now_ms,
         )
-        self.found.continued[source.key] = file.key
+        if position == source.position:
+            self._taken.add(source.key)
+            self.found.continued[source.key] = file.key
+        else:  # another copy may hold more of it
+            self.found.continued.setdefault(source.key, file.key)
         self.found.keep.append(known)
         self.found.remarks.append(
             f"{file.path} holds what was read of {source.path}: it is gone on with at byte {position:,}"

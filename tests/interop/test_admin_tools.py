@@ -29,7 +29,7 @@ OWN_WORDS = re.compile(r"(Invalid(?:Configuration|Request)Exception): .*")
 """What is wrong with a setting we say in other words: with what is allowed."""
 QUESTIONS = {"--describe", "describe", "--list"}
 MAX_QUESTIONS = 20
-UUID = re.compile(r"\b[A-Za-z0-9_-]{22}\b")
+UUID = re.compile(r"(?<![\w-])[\w-]{22}(?![\w-])")
 NOT_OURS = re.compile(r"min\.insync\.replicas=1 sensitive|directoryId|endpoints|^(LeaderEpoch|HighWatermark):")
 """Kafka writes min.insync.replicas into new clusters, for a feature that is about replicas."""
 FEATURES = ("metadata.version", "transaction.version")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from .core.client.client import Client
 from .core.client.config import client_config
-from .core.client.connection import Transport
+from .core.client.network.connection import Transport
 from .core.errors import ConfigError
 
 if TYPE_CHECKING:
     from .connect.worker.config import WorkerConfig
     from .connect.worker.deployment import Deployment
     from .connect.worker.progress import WorkerProgress
-    from .core.broker.config import BrokerConfig
+    from .core.broker.settings.config import BrokerConfig
     from .streams.config import StreamsConfig
     from .streams.plan import Plan
     from .streams.progress import StreamProgress
@@ -59,7 +59,7 @@ async def open_client(
     if not bootstrap_servers.startswith(EMBEDDED):
         if listen is not None:
             raise ConfigError(f"--listen={listen} goes with an embedded broker, not with {bootstrap_servers}")
-        from .core.client.tcp import TcpTransport
+        from .core.client.network.tcp import TcpTransport
 
         config = client_config(settings | {"bootstrap.servers": bootstrap_servers})
         async with Client(config, TcpTransport(config)) as client:
@@ -79,9 +79,9 @@ async def open_client(
 @asynccontextmanager
 async def _open_broker(folder: str, listen: str | None, settings: Mapping[str, Any]) -> AsyncIterator[Transport]:
     from .core.broker.context import RequestContext
+    from .core.broker.network.server import Server
     from .core.broker.opening import open_broker
-    from .core.broker.server import Server
-    from .core.client.in_process import InProcessTransport
+    from .core.client.network.in_process import InProcessTransport
 
     config = _broker_config(folder, listen, settings)
     async with open_broker(config) as broker:
@@ -99,7 +99,7 @@ async def _open_broker(folder: str, listen: str | None, settings: Mapping[str, A
 
 
 def _broker_config(folder: str, listen: str | None, settings: Mapping[str, Any]) -> "BrokerConfig":
-    from .core.broker.config import parse_broker_config
+    from .core.broker.settings.config import parse_broker_config
 
     given = EMBEDDED_BROKER | dict(settings) | {"log.dirs": os.path.abspath(folder)}
     if listen is not None:

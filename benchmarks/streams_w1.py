@@ -22,7 +22,7 @@ import pyarrow as pa
 
 import millstream as ms
 from millstream import agg
-from millstream.core.client.admin_values import NewTopic
+from millstream.core.client.administration.admin_values import NewTopic
 from millstream.core.client.client import Client
 from millstream.core.client.config import consumer_config, producer_config
 from millstream.embedded import event_loop_factory, open_client

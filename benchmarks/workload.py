@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 
-from millstream.core.client.admin_values import NewTopic
+from millstream.core.client.administration.admin_values import NewTopic
 from millstream.core.client.config import producer_config
 from millstream.embedded import event_loop_factory, open_client
 

@@ -10,7 +10,7 @@ from ..core.errors import ConfigError
 from .console import errors_told, say, show_rows
 
 if TYPE_CHECKING:
-    from ..core.broker.config import BrokerConfig
+    from ..core.broker.settings.config import BrokerConfig
 
 DEFAULT_DATA_DIR = "millstream-data"
 
@@ -41,7 +41,7 @@ def run_broker(options: BrokerOptions, *, verbose: bool) -> None:
 
 def set_up_log(options: BrokerOptions, level: str) -> None:
     """--log-level over KAFKA_LOG4J_ROOT_LOGLEVEL and KAFKA_LOG4J_LOGGERS, as for Kafka's image. Raises ConfigError."""
-    from ..core.broker.log_format import parse_levels, set_up
+    from ..core.broker.monitoring.log_format import parse_levels, set_up
 
     levels = parse_levels(os.environ.get("KAFKA_LOG4J_ROOT_LOGLEVEL", "").partition(",")[0])
     levels |= parse_levels(os.environ.get("KAFKA_LOG4J_LOGGERS", ""))
@@ -53,8 +53,8 @@ def set_up_log(options: BrokerOptions, level: str) -> None:
 
 def read_config(options: BrokerOptions) -> "BrokerConfig":
     """Flags over the environment over the file. Raises ConfigError with all faults."""
-    from ..core.broker.config import parse_broker_config
-    from ..core.broker.config_sources import Sources, settings_of_environment
+    from ..core.broker.settings.config import parse_broker_config
+    from ..core.broker.settings.config_sources import Sources, settings_of_environment
 
     flags = dict(parse_setting(setting) for setting in options.settings)
     given = {"log.dirs": options.data_dir, "listeners": options.listen, "metrics.listen": options.metrics_listen}
@@ -76,7 +76,7 @@ def parse_setting(text: str) -> tuple[str, str]:
 
 def read_properties(path: Path) -> dict[str, str]:
     """A file of settings as Kafka's server.properties. Raises ConfigError with the line of a mistake."""
-    from ..core.broker.config_sources import parse_properties
+    from ..core.broker.settings.config_sources import parse_properties
 
     try:
         return parse_properties(path.read_text())
@@ -88,6 +88,6 @@ def read_properties(path: Path) -> dict[str, str]:
 
 def list_settings(*, as_json: bool) -> None:
     """Every setting with its default and what it does."""
-    from ..core.broker.config_views import setting_rows
+    from ..core.broker.settings.config_views import setting_rows
 
     show_rows(("setting", "default", "unit", "what it does"), setting_rows(), as_json=as_json)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.client.admin_values import ConfigEntry, ResourceKind
+from ..core.client.administration.admin_values import ConfigEntry, ResourceKind
 from ..core.client.client import Client
 from ..core.errors import ConfigError
 from ..embedded import open_client

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..core.client.client import Client
 from ..core.client.config import consumer_config
-from ..core.client.offsets import TopicPartition
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say
@@ -16,7 +16,7 @@ from .record_output import Output, TextColumns, open_output
 from .topics import existing
 
 if TYPE_CHECKING:
-    from ..core.client.consumer import Consumer
+    from ..core.client.consuming.consumer import Consumer
     from ..core.records import Records
 
 POLL_MS = 200

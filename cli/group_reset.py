@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.client.client import Client
-from ..core.client.offset_lookup import EARLIEST, LATEST, list_offsets
-from ..core.client.offsets import TopicPartition
+from ..core.client.consuming.offset_lookup import EARLIEST, LATEST, list_offsets
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core.client.admin_groups import Lag, delete_group_offsets, measure_lag
-from ..core.client.admin_values import GroupDescription, GroupMember
+from ..core.client.administration.admin_groups import Lag, delete_group_offsets, measure_lag
+from ..core.client.administration.admin_values import GroupDescription, GroupMember
 from ..core.client.client import Client
-from ..core.client.offsets import TopicPartition
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import is_terminal, run_async, say, show_rows

@@ -14,7 +14,7 @@ from ..embedded import open_client
 from .console import run_async, say
 
 if TYPE_CHECKING:
-    from ..core.client.producer import Producer
+    from ..core.client.producing.producer import Producer
     from .line_input import LineFormat
 
 LONGEST_TRANSACTION_MS = 15 * 60_000

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from ..core.client.offset_lookup import LATEST, list_offsets
+from ..core.client.consuming.offset_lookup import LATEST, list_offsets
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows

@@ -3,11 +3,11 @@
 import difflib
 from collections.abc import Sequence
 
-from ..core.client.admin_values import NewTopic, ResourceKind
+from ..core.client.administration.admin_values import NewTopic, ResourceKind
 from ..core.client.client import Client
 from ..core.client.config import consumer_config
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.client.metadata import Cluster
-from ..core.client.offsets import TopicPartition
 from ..core.errors import ConfigError, ErrorCode, ProtocolError
 from ..embedded import open_client
 from .broker import parse_setting

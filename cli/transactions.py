@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.client.admin_transactions import ActiveProducer, TransactionAdmin
+from ..core.client.administration.admin_transactions import ActiveProducer, TransactionAdmin
 from ..core.client.client import Client
-from ..core.client.offsets import TopicPartition
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ..core.client.consumer import Consumer
-from ..core.client.offsets import CommittedOffset, TopicPartition
-from ..core.client.producer import Producer
+from ..core.client.consuming.consumer import Consumer
+from ..core.client.consuming.offsets import CommittedOffset, TopicPartition
+from ..core.client.producing.producer import Producer
 from .outputs import Output
 from .task import Drained
 

@@ -6,7 +6,7 @@ Tests: tests/streams/test_settings.py.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..core.client.offsets import TopicPartition
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.records import Records
 
 

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Mapping
 
 from ..core.client.client import Client
-from ..core.client.consumer import Consumer
-from ..core.client.offsets import CommittedOffset, TopicPartition
+from ..core.client.consuming.consumer import Consumer
+from ..core.client.consuming.offsets import CommittedOffset, TopicPartition
 from ..core.errors import PlanError
 from .config import StreamsConfig
 from .plan import Plan

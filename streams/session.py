@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ..core.client.client import Client
-from ..core.client.offsets import TopicPartition
+from ..core.client.consuming.offsets import TopicPartition
 from ..core.client.tasks import TaskScope
 from ..core.errors import ErrorCode, ProtocolError
 from ..core.records import Records

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from ..core.client.admin_values import NewTopic
+from ..core.client.administration.admin_values import NewTopic
 from ..core.client.client import Client
 from ..core.errors import ErrorCode, PlanError, ProtocolError
 from .config import StreamsConfig

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from millstream.core.broker.config import BROKER_CONFIG, TOPIC_DEFAULTS
-from millstream.core.broker.foreign_settings import REFUSED, WITHOUT_MEANING
 from millstream.core.broker.handlers import ROUTES
+from millstream.core.broker.settings.config import BROKER_CONFIG, TOPIC_DEFAULTS
+from millstream.core.broker.settings.foreign_settings import REFUSED, WITHOUT_MEANING
 from millstream.core.config import REQUIRED, TOPIC_CONFIG, ConfigDef
 from millstream.core.errors import WireError
 from millstream.core.wire.apis import API_NAMES, request_class

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Sequence
 
-from ...core.client.admin_values import NewTopic
+from ...core.client.administration.admin_values import NewTopic
 from ...core.client.client import Client
-from ...core.client.producer import Producer
+from ...core.client.producing.producer import Producer
 from ...core.errors import MillstreamError
 from ...core.records import Records
 from ..converters.converter import Failure

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from ...core.client.admin_values import NewTopic
+from ...core.client.administration.admin_values import NewTopic
 from ...core.client.client import Client
 from ...core.client.config import consumer_config
 from ...core.errors import CorruptRecords

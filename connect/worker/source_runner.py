@@ -9,9 +9,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...core.client.admin_values import NewTopic
+from ...core.client.administration.admin_values import NewTopic
 from ...core.client.client import Client
-from ...core.client.producer import Producer
+from ...core.client.producing.producer import Producer
 from ...core.client.tasks import TaskScope
 from ...core.errors import BackOff, Retriable
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask

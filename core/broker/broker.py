@@ -13,20 +13,20 @@ from ..log.appends import Appended
 from ..log.directory import LogDirectory
 from ..log.partition_log import PartitionLog
 from ..ports import Buffer, Clock
-from .config import BrokerConfig
 from .context import RequestContext
+from .data_plane.fetch_sessions import FetchSessions
+from .data_plane.journal import Journal
+from .data_plane.recompressing import Recompressing
+from .data_plane.waiting import Waiting
 from .failures import NO_ANSWER, answered
-from .fetch_sessions import FetchSessions
 from .handlers import handler, settle
-from .journal import Journal
-from .limits import ConnectionCounts, RequestMemory
-from .recompressing import Recompressing
-from .waiting import Waiting
+from .network.limits import ConnectionCounts, RequestMemory
+from .settings.config import BrokerConfig
 
 if TYPE_CHECKING:
-    from .cluster import ClusterShell
-    from .groups import GroupsShell
-    from .transactions import TransactionsShell
+    from .coordination.groups import GroupsShell
+    from .coordination.transactions import TransactionsShell
+    from .topics.cluster import ClusterShell
 
 IN_PROCESS_ADDRESS = ("embedded", 0)
 

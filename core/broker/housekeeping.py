@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ..errors import StorageError
-from ..log.cleaner import LogCleaner, runner_for
+from ..log.compaction.cleaner import LogCleaner, runner_for
+from ..log.compaction.log_cleaning import CleanerSettings
 from ..log.group_commit import GroupCommit
-from ..log.log_cleaning import CleanerSettings
 from ..ports import Disk
 from .broker import Broker
-from .config import BrokerConfig
+from .settings.config import BrokerConfig
 
 LOG = logging.getLogger(__name__)
 

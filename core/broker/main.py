@@ -16,13 +16,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .broker import Broker
-from .config import BrokerConfig
-from .durations import Durations
+from .monitoring.durations import Durations
+from .network.server import Server, bind
 from .opening import open_broker
-from .server import Server, bind
+from .settings.config import BrokerConfig
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
+    from .monitoring.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
 FAILED = 1
@@ -57,7 +57,7 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
                 servers.append(await serving.enter_async_context(server))
                 LOG.info("listening on %s", listener)
             if pages:
-                from .monitoring import monitoring
+                from .monitoring.endpoints import monitoring
 
                 assert metrics is not None
                 await serving.enter_async_context(monitoring(broker, metrics, syncs, servers, pages))
@@ -110,7 +110,7 @@ def _metrics(config: BrokerConfig, broker: Broker) -> "Metrics | None":
     """What counts requests; nothing where nobody looks."""
     if not config.metrics_listen and not config.slow_request_ms:
         return None
-    from .metrics import Metrics
+    from .monitoring.metrics import Metrics
 
     def topic_name(topic_id: bytes) -> str | None:
         topic = broker.cluster.topic_by_id(topic_id)

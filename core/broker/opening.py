@@ -13,18 +13,18 @@ from ..log.partition_log import PartitionLog
 from ..log.real_disk import RealDisk
 from ..ports import Clock, Disk, SystemClock
 from .broker import Broker
-from .cluster import ClusterShell, TopicInfo
-from .config import BrokerConfig
-from .group_log import GroupLog
-from .groups import GroupsShell
+from .coordination.group_log import GroupLog
+from .coordination.groups import GroupsShell
+from .coordination.internal_topics import OFFSETS_TOPIC, InternalTopic
+from .coordination.transaction_log import TransactionLog
+from .coordination.transaction_markers import MarkerWriter
+from .coordination.transactions import TransactionsShell
+from .data_plane.journal import Journal
+from .data_plane.waiting import Waiting
 from .housekeeping import cleaning, keep_tidy
-from .internal_topics import OFFSETS_TOPIC, InternalTopic
-from .journal import Journal
+from .settings.config import BrokerConfig
 from .tasks import Tasks
-from .transaction_log import TransactionLog
-from .transaction_markers import MarkerWriter
-from .transactions import TransactionsShell
-from .waiting import Waiting
+from .topics.cluster import ClusterShell, TopicInfo
 
 FLUSH_AGAIN_S = 0.5
 

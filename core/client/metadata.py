@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ErrorCode
-from .connection import error_code
+from .network.connection import error_code
 
 ZERO_ID = bytes(16)
 NO_LEADER = -1

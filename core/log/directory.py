@@ -43,7 +43,7 @@ from .files import make_lasting_directory, read_file, replace_file, write_new_fi
 from .leader_epochs import LeaderEpochs
 from .loading import LoadedLog, Loader, LoadPoint
 from .partition_log import PartitionLog
-from .segment import Segment
+from .segments.segment import Segment
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..errors import CorruptRecords
 from ..wire.batches import BatchHeader, SimpleRecord, read_header, read_records
-from .batch_scan import Damage, Read, scan_batches
 from .checkpoints import parse_epochs, parse_offsets, parse_partition_metadata
+from .compaction.raw_records import delete_horizon
 from .file_names import (
     LEADER_EPOCHS,
     LOG,
@@ -22,13 +22,13 @@ from .file_names import (
     parse_segment_file,
     uuid_text,
 )
-from .indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
 from .leader_epochs import LeaderEpochs
-from .markers import decode_marker
-from .producer_snapshot import decode_snapshot
-from .raw_records import delete_horizon
-from .segment import NO_BOUND
-from .transaction_index import decode_entries
+from .producers.markers import decode_marker
+from .producers.producer_snapshot import decode_snapshot
+from .producers.transaction_index import decode_entries
+from .segments.batch_scan import Damage, Read, scan_batches
+from .segments.indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
+from .segments.segment import NO_BOUND
 
 Row = dict[str, Any]
 Decode = Callable[[SimpleRecord], Row]

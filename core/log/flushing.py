@@ -15,7 +15,7 @@ from ..errors import StorageError
 from ..ports import Disk
 from .file_names import DELETED, SNAPSHOT, segment_file
 from .files import exchange_file, replace_file
-from .segment import NO_BOUND, Segment
+from .segments.segment import NO_BOUND, Segment
 
 logger = logging.getLogger(__name__)
 

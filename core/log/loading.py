@@ -10,8 +10,8 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from ..ports import Disk
-from .batch_scan import Damage, ScannedBatch, scan_batches
 from .checkpoints import format_epochs, parse_epochs
+from .compaction.segment_swap import complete_swaps
 from .file_names import (
     CLEANED,
     DELETED,
@@ -26,11 +26,11 @@ from .file_names import (
 from .files import read_file, replace_file
 from .leader_epochs import EpochRuns, LeaderEpochs
 from .log_damage import LogDamage
-from .producer_snapshot import decode_snapshot
-from .producer_state import NO_OFFSET, ProducerStates
-from .replay import batches_from, replay_batch
-from .segment import NO_BOUND, Segment
-from .segment_swap import complete_swaps
+from .producers.producer_snapshot import decode_snapshot
+from .producers.producer_state import NO_OFFSET, ProducerStates
+from .producers.replay import batches_from, replay_batch
+from .segments.batch_scan import Damage, ScannedBatch, scan_batches
+from .segments.segment import NO_BOUND, Segment
 
 logger = logging.getLogger(__name__)
 

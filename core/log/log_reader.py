@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 from ..errors import CorruptRecords
 from ..ports import Disk
-from .batch_scan import Damage, Taken
-from .batch_search import Range, first_not_older, locate, take
 from .file_names import LOG
 from .flushing import Flusher
 from .leader_epochs import LeaderEpochs
 from .log_damage import LogDamage
-from .replay import find_aborted
-from .segment import Segment
-from .transaction_index import AbortedTransaction, overlapping
+from .producers.replay import find_aborted
+from .producers.transaction_index import AbortedTransaction, overlapping
+from .segments.batch_scan import Damage, Taken
+from .segments.batch_search import Range, first_not_older, locate, take
+from .segments.segment import Segment
 
 logger = logging.getLogger(__name__)
 

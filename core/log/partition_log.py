@@ -16,18 +16,18 @@ from ..ports import Buffer, Disk
 from ..wire.batches import LOG_OVERHEAD, BatchHeader, build_control_marker, read_header
 from .appends import NO_TIMESTAMP, Appended, stamped
 from .checkpoints import format_epochs, format_partition_metadata
-from .compaction import CleanedGroup
+from .compaction.compaction import CleanedGroup
+from .compaction.segment_swap import swap_in
 from .file_names import LEADER_EPOCHS, PARTITION_METADATA
 from .flushing import Flusher
 from .loading import LoadedLog
 from .log_reader import LogReader, ReadResult
-from .producer_snapshot import encode_snapshot
-from .producer_state import Producer
+from .producers.producer_snapshot import encode_snapshot
+from .producers.producer_state import Producer
+from .producers.transaction_index import AbortedTransaction
 from .rules import SegmentState, deletable_segments, must_roll, roll_jitter_ms
-from .segment import Segment
-from .segment_list import SegmentList
-from .segment_swap import swap_in
-from .transaction_index import AbortedTransaction
+from .segments.segment import Segment
+from .segments.segment_list import SegmentList
 
 logger = logging.getLogger(__name__)
 

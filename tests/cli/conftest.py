@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from millstream.cli.main import app
-from millstream.core.client.admin_values import NewTopic
+from millstream.core.client.administration.admin_values import NewTopic
 from millstream.core.client.client import Client
 from millstream.core.client.config import producer_config
 from millstream.embedded import open_client

@@ -75,7 +75,7 @@ async def test_a_bounded_sink_ends_while_the_group_s_offsets_are_pending(tmp_pat
     pending = asyncio.Event()
 
     async def hold(client: Client) -> None:
-        from millstream.core.client.offsets import GroupMetadata
+        from millstream.core.client.consuming.offsets import GroupMetadata
 
         async with client.producer(producer_config({"transactional.id": "holds"})) as producer:
             await producer.init_transactions()

@@ -25,7 +25,7 @@ from millstream.connect.common_fields import COMMON_FIELDS, COMMON_PREFIXES, SIN
 from millstream.connect.overrides import Overrides
 from millstream.connect.spec import ConnectorSpec, Field, at_least
 from millstream.connect.worker.deployment import Deployment
-from millstream.core.client.admin_values import NewTopic
+from millstream.core.client.administration.admin_values import NewTopic
 from millstream.core.client.client import Client
 from millstream.core.client.config import producer_config
 from millstream.embedded import open_client

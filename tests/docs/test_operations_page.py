@@ -17,7 +17,7 @@ from core.broker.wire_client import WireClient
 from docs.samples import ROOT, Block, Reader, blocks
 from services.java import free_port
 
-from millstream.core.broker.config_views import setting_rows
+from millstream.core.broker.settings.config_views import setting_rows
 
 PAGE = ROOT / "docs" / "operations.md"
 TABLE = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)

@@ -13,12 +13,12 @@ from faults.test_random_kills import check, settings
 
 PIECE_EVERY_S = 0.3
 PIECES_MAX = 200
-SEND = "millstream.core.client.producer:Producer.send"
-SEND_OFFSETS = "millstream.core.client.producer:Producer.send_offsets"
-DECIDED = "millstream.core.broker.transactions:TransactionsShell._decided"
-MARKER = "millstream.core.broker.transaction_markers:MarkerWriter._append"
-NOTED = "millstream.core.broker.transactions:TransactionsShell._written"
-GROUP_COMMIT = "millstream.core.client.consumer:Consumer.commit"
+SEND = "millstream.core.client.producing.producer:Producer.send"
+SEND_OFFSETS = "millstream.core.client.producing.producer:Producer.send_offsets"
+DECIDED = "millstream.core.broker.coordination.transactions:TransactionsShell._decided"
+MARKER = "millstream.core.broker.coordination.transaction_markers:MarkerWriter._append"
+NOTED = "millstream.core.broker.coordination.transactions:TransactionsShell._written"
+GROUP_COMMIT = "millstream.core.client.consuming.consumer:Consumer.commit"
 COMMITS = "millstream.connect.sinks.filesystem.commit:PartitionCommits"
 LOCAL = "millstream.core.filesystems.local:LocalFileSystem"
 HDFS = "millstream.core.filesystems.hdfs:HdfsFileSystem"

@@ -12,7 +12,7 @@ from core.broker.wire_client import WireClient
 from interop.group_dialogue import hold
 from services.java import jars
 
-from millstream.core.broker.internal_topics import OFFSETS_TOPIC
+from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
 from millstream.core.coordinators.group_codec import decode_record, encode_record
 
 

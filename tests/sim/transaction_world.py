@@ -26,7 +26,7 @@ from millstream.core.coordinators.transaction_commands import (
 from millstream.core.coordinators.transaction_records import SECOND_PROTOCOL
 from millstream.core.coordinators.transactions import TransactionCoordinator
 from millstream.core.errors import ErrorCode, ProtocolError
-from millstream.core.log.producer_state import ProducerStates
+from millstream.core.log.producers.producer_state import ProducerStates
 
 TOPIC = "logs"
 PARTITIONS = 3

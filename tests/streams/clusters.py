@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from millstream.core.client.admin_values import NewTopic
+from millstream.core.client.administration.admin_values import NewTopic
 from millstream.core.client.client import Client
 from millstream.core.client.config import consumer_config, producer_config
 from millstream.core.records import Row

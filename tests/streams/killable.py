@@ -13,7 +13,7 @@ from typing import Any
 
 import millstream as ms
 from millstream import agg, col
-from millstream.core.client.producer import Producer
+from millstream.core.client.producing.producer import Producer
 from millstream.embedded import open_client
 from millstream.streams.config import streams_config
 from millstream.streams.plan import Plan

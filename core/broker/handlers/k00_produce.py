@@ -21,12 +21,12 @@ from ...log.partition_log import PartitionLog
 from ...wire.batches import BatchHeader
 from ...wire.message import Buffer, joined
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
-from ..batch_checks import BatchRefused, RecordFaults, checked_batch
 from ..context import RequestContext
+from ..coordination.producer_errors import PRODUCE_JOINS_SINCE, for_produce
+from ..coordination.transaction_joins import follow
+from ..data_plane.batch_checks import BatchRefused, RecordFaults, checked_batch
+from ..data_plane.recompression import recompressed
 from ..failures import NO_ANSWER
-from ..producer_errors import PRODUCE_JOINS_SINCE, for_produce
-from ..recompression import recompressed
-from ..transaction_joins import follow
 
 if TYPE_CHECKING:
     from ..broker import Broker

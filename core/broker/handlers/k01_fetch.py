@@ -15,13 +15,13 @@ from ...errors import ErrorCode
 from ...log.partition_log import PartitionLog
 from ...wire.messages.k01_fetch import FetchRequest, FetchResponse
 from ..context import RequestContext
-from ..fetch_sessions import Answers, Dialogue, FetchedPartition
-from ..leadership import LEADER_EPOCH
-from ..partition_read import PartitionRead
+from ..data_plane.fetch_sessions import Answers, Dialogue, FetchedPartition
+from ..data_plane.leadership import LEADER_EPOCH
+from ..data_plane.partition_read import PartitionRead
 
 if TYPE_CHECKING:
     from ..broker import Broker
-    from ..waiting import WatchedLog
+    from ..data_plane.waiting import WatchedLog
 
 VERSIONS = (4, 18)
 TOPIC_IDS_SINCE = 13

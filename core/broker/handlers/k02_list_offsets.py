@@ -13,7 +13,7 @@ from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
 from ...wire.messages.k02_list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from ..context import RequestContext
-from ..leadership import LEADER_EPOCH, check_leader_epoch
+from ..data_plane.leadership import LEADER_EPOCH, check_leader_epoch
 
 if TYPE_CHECKING:
     from ..broker import Broker

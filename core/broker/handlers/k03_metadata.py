@@ -12,11 +12,11 @@ from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..leadership import LEADER_EPOCH
+from ..data_plane.leadership import LEADER_EPOCH
 
 if TYPE_CHECKING:
     from ..broker import Broker
-    from ..cluster import TopicInfo
+    from ..topics.cluster import TopicInfo
 
 VERSIONS = (0, 13)
 TOPIC_IDS_SINCE = 12

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ...coordinators.cluster_commands import Fault, NewTopic, TopicInfo
 from ...errors import ErrorCode
 from ...wire.messages.k19_create_topics import CreateTopicsRequest, CreateTopicsResponse
-from ..config_views import topic_views
 from ..context import RequestContext
-from ..metadata_changes import answers_of
+from ..settings.config_views import topic_views
+from ..topics.metadata_changes import answers_of
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -10,7 +10,7 @@ from ...coordinators.cluster_commands import Fault
 from ...errors import ErrorCode
 from ...wire.messages.k20_delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from ..context import RequestContext
-from ..metadata_changes import answers_of
+from ..topics.metadata_changes import answers_of
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -12,7 +12,7 @@ from ...coordinators.transaction_records import NO_EPOCH, NO_PRODUCER_ID
 from ...errors import ErrorCode
 from ...wire.messages.k22_init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from ..context import RequestContext
-from ..producer_errors import for_version
+from ..coordination.producer_errors import for_version
 
 if TYPE_CHECKING:
     from ..broker import Broker

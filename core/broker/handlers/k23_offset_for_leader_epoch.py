@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import ProtocolError
 from ...wire.messages.k23_offset_for_leader_epoch import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
 from ..context import RequestContext
-from ..leadership import check_leader_epoch, epoch_end
+from ..data_plane.leadership import check_leader_epoch, epoch_end
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -14,7 +14,7 @@ from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode
 from ...wire.messages.k24_add_partitions_to_txn import AddPartitionsToTxnRequest, AddPartitionsToTxnResponse
 from ..context import RequestContext
-from ..producer_errors import for_version
+from ..coordination.producer_errors import for_version
 
 if TYPE_CHECKING:
     from ..broker import Broker

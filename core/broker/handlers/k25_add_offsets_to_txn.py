@@ -10,8 +10,8 @@ from ...coordinators.transaction_commands import AddPartitions
 from ...errors import ErrorCode
 from ...wire.messages.k25_add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
 from ..context import RequestContext
-from ..internal_topics import OFFSETS_TOPIC, InternalTopic
-from ..producer_errors import for_version
+from ..coordination.internal_topics import OFFSETS_TOPIC, InternalTopic
+from ..coordination.producer_errors import for_version
 
 if TYPE_CHECKING:
     from ..broker import Broker

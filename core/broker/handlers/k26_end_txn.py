@@ -13,7 +13,7 @@ from ...coordinators.transaction_commands import EndTransaction
 from ...coordinators.transaction_records import FIRST_PROTOCOL, SECOND_PROTOCOL
 from ...wire.messages.k26_end_txn import EndTxnRequest, EndTxnResponse
 from ..context import RequestContext
-from ..producer_errors import for_version
+from ..coordination.producer_errors import for_version
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
-from ...log.producer_state import NO_OFFSET
+from ...log.producers.producer_state import NO_OFFSET
 from ...wire.messages.k27_write_txn_markers import WriteTxnMarkersRequest, WriteTxnMarkersResponse
 from ..context import RequestContext
-from ..internal_topics import OFFSETS_TOPIC
+from ..coordination.internal_topics import OFFSETS_TOPIC
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -15,9 +15,9 @@ from ...coordinators.transaction_records import SECOND_PROTOCOL
 from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k28_txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse
 from ..context import RequestContext
-from ..internal_topics import OFFSETS_TOPIC
-from ..producer_errors import OFFSETS_JOIN_SINCE, for_offsets
-from ..transaction_joins import follow
+from ..coordination.internal_topics import OFFSETS_TOPIC
+from ..coordination.producer_errors import OFFSETS_JOIN_SINCE, for_offsets
+from ..coordination.transaction_joins import follow
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -11,11 +11,11 @@ from ...coordinators.cluster_commands import ResourceType
 from ...coordinators.topic_rules import name_fault
 from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k32_describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
-from ..config_resources import check_broker_name, check_logger_resource, check_served
-from ..config_views import BROKER_LOGGER, ConfigView, broker_views, cluster_views, topic_views, wanted
 from ..context import RequestContext
-from ..logger_levels import logger_levels
-from ..topic_settings import EVERY_BROKER
+from ..monitoring.logger_levels import logger_levels
+from ..settings.config_resources import check_broker_name, check_logger_resource, check_served
+from ..settings.config_views import BROKER_LOGGER, ConfigView, broker_views, cluster_views, topic_views, wanted
+from ..settings.topic_settings import EVERY_BROKER
 
 if TYPE_CHECKING:
     from ..broker import Broker

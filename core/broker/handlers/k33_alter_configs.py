@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import ConfigChange, ConfigOperation
 from ...wire.messages.k33_alter_configs import AlterConfigsRequest, AlterConfigsResponse
-from ..config_resources import ResourceChange, alter
 from ..context import RequestContext
+from ..settings.config_resources import ResourceChange, alter
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...coordinators.cluster_commands import Fault, MorePartitions
 from ...wire.messages.k37_create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
 from ..context import RequestContext
-from ..metadata_changes import answers_of
+from ..topics.metadata_changes import answers_of
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -13,8 +13,8 @@ from ...wire.messages.k44_incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 )
-from ..config_resources import ResourceChange, alter
 from ..context import RequestContext
+from ..settings.config_resources import ResourceChange, alter
 
 if TYPE_CHECKING:
     from ..broker import Broker

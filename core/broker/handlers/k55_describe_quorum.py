@@ -12,7 +12,7 @@ from ...errors import ErrorCode
 from ...log.file_names import parse_uuid
 from ...wire.messages.k55_describe_quorum import DescribeQuorumRequest, DescribeQuorumResponse
 from ..context import RequestContext
-from ..leadership import LEADER_EPOCH
+from ..data_plane.leadership import LEADER_EPOCH
 
 if TYPE_CHECKING:
     from ..broker import Broker

@@ -14,11 +14,11 @@ from ...wire.messages.k75_describe_topic_partitions import (
 )
 from ..authorized import TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..leadership import LEADER_EPOCH
+from ..data_plane.leadership import LEADER_EPOCH
 
 if TYPE_CHECKING:
     from ..broker import Broker
-    from ..cluster import TopicInfo
+    from ..topics.cluster import TopicInfo
 
 VERSIONS = (0, 0)
 PAGE_LIMIT = 2_000

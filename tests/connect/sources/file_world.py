@@ -103,8 +103,6 @@ class FileWorld:
             if plain:
                 path = self.rng.choice(plain)
                 self._packing = path, gzip.compress(path.read_bytes(), 1), 0
-                if self._read.isdisjoint(set(self.lines[path]) - set(self.banner)):
-                    self.twice.update(self.lines[path])
             return
         path, data, done = self._packing
         packed = path.with_name(path.name + ".gz")

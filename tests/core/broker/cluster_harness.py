@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from millstream.core.broker.cluster import ClusterShell
-from millstream.core.broker.config import BrokerConfig, parse_broker_config
-from millstream.core.broker.journal import Journal
-from millstream.core.broker.waiting import Waiting
+from millstream.core.broker.data_plane.journal import Journal
+from millstream.core.broker.data_plane.waiting import Waiting
+from millstream.core.broker.settings.config import BrokerConfig, parse_broker_config
+from millstream.core.broker.topics.cluster import ClusterShell
 from millstream.core.log.directory import DirectoryConfig, LogDirectory
 from millstream.core.log.group_commit import GroupCommit
 from millstream.core.log.real_disk import RealDisk

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from millstream.core.broker.broker import Broker
-from millstream.core.broker.config import parse_broker_config
 from millstream.core.broker.context import RequestContext
+from millstream.core.broker.network.server import Server
 from millstream.core.broker.opening import open_broker
-from millstream.core.broker.server import Server
+from millstream.core.broker.settings.config import parse_broker_config
 from millstream.core.ports import Clock, Disk
 from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
 from millstream.core.wire.message import Buffer, Message, joined

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.broker.batch_checks import RecordFaults, checked_batch, records_without_key
+from millstream.core.broker.data_plane.batch_checks import RecordFaults, checked_batch, records_without_key
 from millstream.core.config import LogConfig
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.batches import SimpleRecord, build_batch, read_header

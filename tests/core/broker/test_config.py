@@ -2,7 +2,7 @@
 
 import pytest
 
-from millstream.core.broker.config import BrokerConfig, parse_broker_config
+from millstream.core.broker.settings.config import BrokerConfig, parse_broker_config
 from millstream.core.errors import ConfigError
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.broker.config import parse_broker_config
-from millstream.core.broker.config_sources import Sources, parse_properties, settings_of_environment
+from millstream.core.broker.settings.config import parse_broker_config
+from millstream.core.broker.settings.config_sources import Sources, parse_properties, settings_of_environment
 from millstream.core.errors import ConfigError
 
 A_REAL_FILE = """\

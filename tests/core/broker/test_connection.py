@@ -22,7 +22,7 @@ from core.broker.running import (
 )
 from core.broker.wire_client import WireClient
 
-from millstream.core.broker.server import Server
+from millstream.core.broker.network.server import Server
 from millstream.core.errors import ErrorCode
 from millstream.core.wire.frames import decode_response, encode_request
 from millstream.core.wire.messages.k01_fetch import FetchResponse

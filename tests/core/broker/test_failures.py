@@ -3,8 +3,8 @@
 import pytest
 
 from millstream.core.broker.context import RequestContext
+from millstream.core.broker.data_plane.leadership import check_leader_epoch
 from millstream.core.broker.failures import NO_ANSWER, answered, failure_response
-from millstream.core.broker.leadership import check_leader_epoch
 from millstream.core.errors import ErrorCode, ProtocolError, StorageError
 from millstream.core.wire.messages.k12_heartbeat import HeartbeatResponse
 from millstream.core.wire.messages.k60_describe_cluster import DescribeClusterResponse

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from millstream.core.broker.fetch_sessions import EVICTION_MS, FetchSessions
+from millstream.core.broker.data_plane.fetch_sessions import EVICTION_MS, FetchSessions
 from millstream.core.errors import ErrorCode
 from millstream.core.wire.messages.k01_fetch import FetchRequest, FetchResponse
 

@@ -6,9 +6,9 @@ import subprocess
 import pytest
 from services.java import ServiceUnavailable, jars
 
-from millstream.core.broker.config import is_setting
-from millstream.core.broker.config_views import setting_rows
-from millstream.core.broker.foreign_settings import refusal, why_without_meaning
+from millstream.core.broker.settings.config import is_setting
+from millstream.core.broker.settings.config_views import setting_rows
+from millstream.core.broker.settings.foreign_settings import refusal, why_without_meaning
 
 
 @pytest.mark.service

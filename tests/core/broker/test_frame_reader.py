@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.broker.frame_reader import LAZY_FRAME_BYTES, FrameReader
-from millstream.core.broker.limits import RequestMemory
+from millstream.core.broker.network.frame_reader import LAZY_FRAME_BYTES, FrameReader
+from millstream.core.broker.network.limits import RequestMemory
 from millstream.core.errors import WireError
 
 

@@ -12,7 +12,7 @@ from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, running_broker
 
 from millstream.core.broker.broker import Broker
-from millstream.core.broker.internal_topics import OFFSETS_TOPIC
+from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
 from millstream.core.coordinators.group_commands import CommitOffsets, OffsetEntry, PartsReply
 from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.log.real_disk import RealDisk, RealFile

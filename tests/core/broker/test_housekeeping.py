@@ -7,8 +7,8 @@ from pathlib import Path
 from core.broker.running import ask, batch_of, partitions_of, produce, produced, running_broker, until
 
 from millstream.core.broker.broker import Broker
+from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
 from millstream.core.broker.housekeeping import forget_producers
-from millstream.core.broker.internal_topics import OFFSETS_TOPIC
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.wire.batches import SimpleRecord, build_batch
 from millstream.core.wire.messages.k01_fetch import FetchRequest
@@ -43,7 +43,7 @@ async def test_a_compacted_topic_shrinks_while_it_is_served_and_its_policy_may_c
         size_bytes = log.size_bytes
         assert len(log.segments.layout.segments) > 2
 
-        from millstream.core.broker.config_resources import ResourceChange, alter
+        from millstream.core.broker.settings.config_resources import ResourceChange, alter
         from millstream.core.coordinators.cluster_commands import ConfigChange, ConfigOperation, ResourceType
 
         change = ConfigChange("cleanup.policy", ConfigOperation.SET, "compact,delete")

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from millstream.core.broker.http_pages import MAX_CONNECTIONS, HttpPages, Page
-from millstream.core.broker.server import bind
+from millstream.core.broker.monitoring.endpoints.http_pages import MAX_CONNECTIONS, HttpPages, Page
+from millstream.core.broker.network.server import bind
 
 
 async def _hello() -> Page:

@@ -8,7 +8,7 @@ from core.broker.running import running_broker
 from crc32c import crc32c
 
 from millstream.core.broker.broker import Broker
-from millstream.core.broker.internal_topics import InternalTopic, java_string_hash
+from millstream.core.broker.coordination.internal_topics import InternalTopic, java_string_hash
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.batches import SimpleRecord, build_batch
 

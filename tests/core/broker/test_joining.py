@@ -12,7 +12,7 @@ from core.broker.transactional import TransactionalProducer, committed_offset, s
 from core.broker.wire_client import WireClient
 
 from millstream.core.broker.broker import Broker
-from millstream.core.broker.server import Server
+from millstream.core.broker.network.server import Server
 from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.wire.messages.k00_produce import ProduceRequest
 from millstream.core.wire.messages.k22_init_producer_id import InitProducerIdRequest

@@ -1,6 +1,6 @@
 """Who gets memory for requests, and in which order; who may connect."""
 
-from millstream.core.broker.limits import ConnectionCounts, RequestMemory
+from millstream.core.broker.network.limits import ConnectionCounts, RequestMemory
 
 
 class Asker:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from millstream.core.broker.listeners import Listener, ListenerSettings, parse_listeners
+from millstream.core.broker.network.listeners import Listener, ListenerSettings, parse_listeners
 from millstream.core.errors import ConfigError
 
 

@@ -14,16 +14,16 @@ from core.broker.gated_disk import GatedDisk
 from core.broker.running import batch_of, fetch, produce, produced, running_broker, until
 from core.broker.wire_client import WireClient
 
-from millstream.core.broker.config import BrokerConfig, parse_broker_config
 from millstream.core.broker.main import serve
-from millstream.core.broker.server import Server
+from millstream.core.broker.network.server import Server
+from millstream.core.broker.settings.config import BrokerConfig, parse_broker_config
 from millstream.core.errors import ConfigError
 from millstream.core.wire.messages.k00_produce import ProduceResponse
 from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 
 PROGRAM = """
 import sys
-from millstream.core.broker.config import parse_broker_config
+from millstream.core.broker.settings.config import parse_broker_config
 from millstream.core.broker.main import run
 run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": sys.argv[2]}))
 heavy = {"numba", "numpy", "pyarrow", "polars", "rich", "typer"}
@@ -37,7 +37,7 @@ def close(self):
     print("closing hangs", flush=True)
     time.sleep(600)
 LogDirectory.close = close
-from millstream.core.broker.config import parse_broker_config
+from millstream.core.broker.settings.config import parse_broker_config
 from millstream.core.broker.main import run
 run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": "127.0.0.1:0", "shutdown.timeout.ms": sys.argv[2]}))
 """

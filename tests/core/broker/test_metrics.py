@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from millstream.core.broker.context import RequestContext
-from millstream.core.broker.durations import WINDOW_S, Durations
-from millstream.core.broker.exposition import Exposition
 from millstream.core.broker.failures import NO_ANSWER
-from millstream.core.broker.metrics import Metrics
+from millstream.core.broker.monitoring.endpoints.durations import WINDOW_S, Durations
+from millstream.core.broker.monitoring.endpoints.exposition import Exposition
+from millstream.core.broker.monitoring.endpoints.metrics import Metrics
 from millstream.core.wire.messages.k00_produce import ProduceResponse
 from millstream.core.wire.messages.k01_fetch import FetchResponse
 from millstream.core.wire.messages.k08_offset_commit import OffsetCommitResponse

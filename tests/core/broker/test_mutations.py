@@ -20,8 +20,8 @@ from core.broker.mutations import mutated, mutated_batch, mutated_frame
 from core.broker.running import ask, batch_of, fetch, produce, produced, running_broker, running_server
 from core.broker.wire_client import WireClient
 
-from millstream.core.broker.connection import Connection
-from millstream.core.broker.server import Server
+from millstream.core.broker.network.connection import Connection
+from millstream.core.broker.network.server import Server
 from millstream.core.errors import ErrorCode
 from millstream.core.wire.message import joined
 from millstream.core.wire.messages.k18_api_versions import ApiVersionsRequest, ApiVersionsResponse

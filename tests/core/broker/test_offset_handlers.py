@@ -9,7 +9,7 @@ from core.broker.test_group_handlers import join, syncing
 from core.broker.test_groups import AT_ONCE
 from core.broker.wire_client import WireClient
 
-from millstream.core.broker.server import Server
+from millstream.core.broker.network.server import Server
 from millstream.core.coordinators.group_commands import CommitOffsets, OffsetEntry
 from millstream.core.errors import ErrorCode
 from millstream.core.wire.messages.k08_offset_commit import OffsetCommitRequest, OffsetCommitResponse

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from core.broker.running import ask, batch_of, fetch, partitions_of, produce, produced, running_broker, values_of
 
-from millstream.core.broker import recompressing
 from millstream.core.broker.broker import Broker
+from millstream.core.broker.data_plane import recompressing
 from millstream.core.errors import ErrorCode
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.wire.batches import iter_batches

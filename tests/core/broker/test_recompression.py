@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from millstream.core.broker.recompression import CODECS, recompressed
+from millstream.core.broker.data_plane.recompression import CODECS, recompressed
 from millstream.core.config import LogConfig
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.batches import SimpleRecord, build_batch, check_batch, read_header, read_records

@@ -9,7 +9,7 @@ import pytest
 from core.broker.running import fetch, running_broker, running_server, until
 from core.broker.wire_client import WireClient
 
-from millstream.core.broker.server import Server
+from millstream.core.broker.network.server import Server
 from millstream.core.errors import ConfigError
 from millstream.core.wire.frames import encode_request
 from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse

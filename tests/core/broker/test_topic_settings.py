@@ -1,7 +1,7 @@
 """The settings that a topic's logs work by."""
 
-from millstream.core.broker.config import parse_broker_config
-from millstream.core.broker.topic_settings import dynamic_defaults, internal_topic, log_config
+from millstream.core.broker.settings.config import parse_broker_config
+from millstream.core.broker.settings.topic_settings import dynamic_defaults, internal_topic, log_config
 from millstream.core.config import LogConfig
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from millstream.core.broker.waiting import Waiting, WatchedLog
+from millstream.core.broker.data_plane.waiting import Waiting, WatchedLog
 from millstream.core.errors import StorageError
 
 

@@ -20,9 +20,9 @@ from services.millstream import MillstreamBroker
 
 from millstream.core.client.client import Client
 from millstream.core.client.config import ClientConfig, client_config
-from millstream.core.client.connection import Transport
-from millstream.core.client.in_process import InProcessTransport
-from millstream.core.client.tcp import TcpTransport
+from millstream.core.client.network.connection import Transport
+from millstream.core.client.network.in_process import InProcessTransport
+from millstream.core.client.network.tcp import TcpTransport
 
 KINDS = ("kafka", "broker", "embedded")
 TEST_TIMEOUT_S = 60
@@ -74,9 +74,9 @@ class Target:
         return config, TcpTransport(config)
 
     async def _handler(self) -> Any:
-        from millstream.core.broker.config import parse_broker_config
         from millstream.core.broker.context import RequestContext
         from millstream.core.broker.opening import open_broker
+        from millstream.core.broker.settings.config import parse_broker_config
 
         if self._broker is None:
             config = parse_broker_config({"log.dirs": str(self._folder / "embedded")} | BROKER_SETTINGS)

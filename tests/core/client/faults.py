@@ -4,8 +4,8 @@ import random
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from millstream.core.client.connection import Connection, Transport
-from millstream.core.client.versions import Ranges
+from millstream.core.client.network.connection import Connection, Transport
+from millstream.core.client.network.versions import Ranges
 from millstream.core.errors import NotConnected
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from millstream.core.client.admin_values import NewTopic
+from millstream.core.client.administration.admin_values import NewTopic
 from millstream.core.client.client import Client
 from millstream.core.client.config import consumer_config, producer_config
-from millstream.core.client.consumer import Consumer
-from millstream.core.client.producer import Producer
+from millstream.core.client.consuming.consumer import Consumer
+from millstream.core.client.producing.producer import Producer
 from millstream.core.records import Row
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.accumulator import Accumulator, Batch, Outcome, State
+from millstream.core.client.producing.accumulator import Accumulator, Batch, Outcome, State
 from millstream.core.errors import ErrorCode
 
 PARTITION = ("t", 0)

@@ -2,8 +2,8 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, numbered, producer, values_of, write
 
-from millstream.core.client.admin_values import NewTopic, ResourceKind
-from millstream.core.client.offsets import CommittedOffset
+from millstream.core.client.administration.admin_values import NewTopic, ResourceKind
+from millstream.core.client.consuming.offsets import CommittedOffset
 from millstream.core.errors import ErrorCode, ProtocolError
 
 

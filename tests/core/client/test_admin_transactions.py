@@ -11,8 +11,8 @@ from core.broker.running import batch_of
 from core.client.conftest import Target
 from core.client.reading import new_topic, producer, values_of
 
-from millstream.core.client.admin_transactions import TransactionAdmin
-from millstream.core.client.admin_values import ResourceKind
+from millstream.core.client.administration.admin_transactions import TransactionAdmin
+from millstream.core.client.administration.admin_values import ResourceKind
 from millstream.core.client.client import Client
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.messages.k00_produce import ProduceRequest

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.assignors import (
+from millstream.core.client.consuming.offsets import TopicPartition
+from millstream.core.client.membership.membership.assignors import (
     ASSIGNORS,
     Assignment,
     Member,
@@ -11,7 +12,6 @@ from millstream.core.client.assignors import (
     assign_round_robin,
     assign_sticky,
 )
-from millstream.core.client.offsets import TopicPartition
 
 COUNTS = st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.integers(0, 7), min_size=1)
 NAMES = ["m1", "m2", "m3", "m4", "m5"]

@@ -4,10 +4,11 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import new_topic
 
-from millstream.core.client.client import GROUP, Client
+from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
-from millstream.core.client.in_process import InProcessTransport
-from millstream.core.client.tcp import TcpTransport
+from millstream.core.client.link import GROUP
+from millstream.core.client.network.in_process import InProcessTransport
+from millstream.core.client.network.tcp import TcpTransport
 from millstream.core.errors import BackOff, ErrorCode, NotConnected, ProtocolError, Retriable
 from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from millstream.core.wire.messages.k15_describe_groups import DescribeGroupsRequest

@@ -4,8 +4,8 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import columns, consumer, new_topic, numbered, producer, read_rows, write
 
-from millstream.core.client.offset_lookup import FoundOffset
-from millstream.core.client.offsets import CommittedOffset
+from millstream.core.client.consuming.offset_lookup import FoundOffset
+from millstream.core.client.consuming.offsets import CommittedOffset
 from millstream.core.errors import ErrorCode, ProtocolError
 
 

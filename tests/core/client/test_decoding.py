@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.decoding import DecodeOptions, decode_blob
-from millstream.core.client.fetch_state import Blob, split_batches, whole_batches
+from millstream.core.client.consuming.decoding import DecodeOptions, decode_blob
+from millstream.core.client.consuming.fetch_state import Blob, split_batches, whole_batches
 from millstream.core.wire.batches import SimpleRecord, build_batch
 
 OPTIONS = DecodeOptions(read_committed=False, check_crcs=True)

@@ -6,7 +6,7 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import columns, consumer, new_topic, numbered, producer, read_all, read_rows, values_of, write
 
-from millstream.core.client.offsets import TopicPartition
+from millstream.core.client.consuming.offsets import TopicPartition
 from millstream.core.errors import ProtocolError, Retriable
 from millstream.core.wire.apis import ApiKey
 

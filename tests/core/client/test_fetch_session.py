@@ -1,6 +1,6 @@
 """What a client tells a node of its partitions, and when."""
 
-from millstream.core.client.fetch_session import FetchSession, Wanted
+from millstream.core.client.consuming.fetch_session import FetchSession, Wanted
 from millstream.core.client.metadata import ZERO_ID
 from millstream.core.wire.messages.k01_fetch import FetchRequest
 

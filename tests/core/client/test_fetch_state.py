@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.fetch_state import Blob, FetchBuffer, Ready, whole_batches
+from millstream.core.client.consuming.fetch_state import Blob, FetchBuffer, Ready, whole_batches
 from millstream.core.records import RECORDS_SCHEMA, Records, encode
 from millstream.core.wire.batches import SimpleRecord, build_batch
 

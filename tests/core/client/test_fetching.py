@@ -13,7 +13,7 @@ from millstream.core.broker.broker import Broker
 from millstream.core.broker.context import RequestContext
 from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
-from millstream.core.client.in_process import InProcessTransport
+from millstream.core.client.network.in_process import InProcessTransport
 from millstream.core.wire.messages.k01_fetch import FetchRequest
 
 

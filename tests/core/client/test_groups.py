@@ -8,8 +8,8 @@ from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, numbered, read_rows, write
 
 from millstream.core.client.client import Client
-from millstream.core.client.consumer import Consumer
-from millstream.core.client.offsets import CommittedOffset, GroupMetadata, TopicPartition
+from millstream.core.client.consuming.consumer import Consumer
+from millstream.core.client.consuming.offsets import CommittedOffset, GroupMetadata, TopicPartition
 from millstream.core.errors import ErrorCode, Fenced, ProtocolError
 
 QUICK = {"session_timeout_ms": 6000, "heartbeat_interval_ms": 100}

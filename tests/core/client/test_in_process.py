@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from millstream.core.client.in_process import InProcessTransport
+from millstream.core.client.network.in_process import InProcessTransport
 from millstream.core.errors import NotConnected, ProtocolError, Retriable
 from millstream.core.wire.apis import ApiKey
 from millstream.core.wire.messages.k01_fetch import FetchRequest

@@ -4,7 +4,7 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, producer, write
 
-from millstream.core.client.admin_groups import Lag, delete_group_offsets, measure_lag
+from millstream.core.client.administration.admin_groups import Lag, delete_group_offsets, measure_lag
 from millstream.core.client.client import Client
 from millstream.core.errors import ErrorCode, ProtocolError
 

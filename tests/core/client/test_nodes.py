@@ -2,7 +2,7 @@ import pytest
 
 from millstream.core.client.config import client_config
 from millstream.core.client.metadata import Node
-from millstream.core.client.nodes import Nodes
+from millstream.core.client.network.nodes import Nodes
 from millstream.core.errors import NotConnected
 from millstream.core.ports import SystemClock
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.partitioning import split
+from millstream.core.client.producing.partitioning import split
 from millstream.core.errors import PlanError
 
 

@@ -8,7 +8,7 @@ from core.client.conftest import Target
 from core.client.reading import columns, new_topic, numbered, producer, read_all, values_of
 
 from millstream.core.client.client import Client
-from millstream.core.client.delivery import DeliveredRange, RowDelivery
+from millstream.core.client.producing.delivery import DeliveredRange, RowDelivery
 from millstream.core.errors import ErrorCode, PlanError, ProtocolError, Retriable
 from millstream.core.records import HEADER_TYPE
 

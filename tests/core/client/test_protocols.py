@@ -13,10 +13,10 @@ from core.client.reading import columns, new_topic, producer, values_of
 from millstream.core.broker.handlers import k18_api_versions
 from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
-from millstream.core.client.in_process import InProcessTransport
-from millstream.core.client.offsets import GroupMetadata
-from millstream.core.client.producer import Producer
-from millstream.core.client.versions import choose_version, in_second_generation, ranges_of
+from millstream.core.client.consuming.offsets import GroupMetadata
+from millstream.core.client.network.in_process import InProcessTransport
+from millstream.core.client.network.versions import choose_version, in_second_generation, ranges_of
+from millstream.core.client.producing.producer import Producer
 from millstream.core.errors import ErrorCode, Fenced, ProtocolError
 from millstream.core.wire.apis import ApiKey
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse

@@ -1,4 +1,4 @@
-from millstream.core.client.rows import RowBuffers
+from millstream.core.client.producing.rows import RowBuffers
 
 
 def test_rows_become_columns():

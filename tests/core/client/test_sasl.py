@@ -11,7 +11,7 @@ from services.java import ServiceUnavailable
 
 from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
-from millstream.core.client.tcp import TcpTransport
+from millstream.core.client.network.tcp import TcpTransport
 from millstream.core.errors import ConfigError, NotConnected, ProtocolError
 from millstream.core.wire.messages.k51_alter_user_scram_credentials import AlterUserScramCredentialsRequest
 

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from millstream.core.client.scram import ScramExchange
+from millstream.core.client.network.scram import ScramExchange
 from millstream.core.errors import ProtocolError, WireError
 
 # The exchange of RFC 7677, section 3.

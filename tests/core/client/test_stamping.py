@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.stamping import SEQUENCE_MODULUS, next_sequence, stamp, writable
+from millstream.core.client.producing.stamping import SEQUENCE_MODULUS, next_sequence, stamp, writable
 from millstream.core.wire.batches import SimpleRecord, build_batch, check_batch
 
 

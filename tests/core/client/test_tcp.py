@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from millstream.core.client.config import ClientConfig, client_config
-from millstream.core.client.tcp import TcpConnection, TcpTransport
+from millstream.core.client.network.tcp import TcpConnection, TcpTransport
 from millstream.core.errors import NotConnected, ProtocolError, Retriable, WireError
 from millstream.core.wire.apis import ApiKey
 from millstream.core.wire.frames import decode_request, encode_response

@@ -1,6 +1,6 @@
 import pytest
 
-from millstream.core.client.transaction_state import Phase, TransactionState
+from millstream.core.client.producing.transaction_state import Phase, TransactionState
 from millstream.core.errors import ErrorCode, Fenced, ProtocolError, Retriable
 
 

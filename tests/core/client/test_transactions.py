@@ -6,8 +6,8 @@ from core.client.conftest import Target
 from core.client.reading import columns, consumer, new_topic, numbered, producer, read_rows, values_of, write
 
 from millstream.core.client.client import Client
-from millstream.core.client.offsets import CommittedOffset, GroupMetadata
-from millstream.core.client.producer import Producer
+from millstream.core.client.consuming.offsets import CommittedOffset, GroupMetadata
+from millstream.core.client.producing.producer import Producer
 from millstream.core.errors import ErrorCode, Fenced, MillstreamError, ProtocolError
 
 

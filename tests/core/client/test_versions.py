@@ -1,6 +1,6 @@
 import pytest
 
-from millstream.core.client.versions import choose_version
+from millstream.core.client.network.versions import choose_version
 from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.apis import ApiKey
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.log.batch_scan import Damage, ScannedBatch, find_batch, scan_batches, take_batches
 from millstream.core.log.leader_epochs import LeaderEpochs
+from millstream.core.log.segments.batch_scan import Damage, ScannedBatch, find_batch, scan_batches, take_batches
 from millstream.core.wire.batches import SimpleRecord, build_batch
 
 BOUND = 10**6

@@ -13,11 +13,11 @@ from core.log.log_world import FixedClock
 
 from millstream.core.config import LogConfig
 from millstream.core.errors import CorruptRecords, StorageError
-from millstream.core.log.cleaner import CleaningHere, LogCleaner, runner_for
-from millstream.core.log.compaction import CleanedGroup, CleaningDone, CleaningJob
-from millstream.core.log.compaction_process import MODULE, CleaningProcess, Throttle
+from millstream.core.log.compaction.compaction.cleaner import CleaningHere, LogCleaner, runner_for
+from millstream.core.log.compaction.compaction.compaction import CleanedGroup, CleaningDone, CleaningJob
+from millstream.core.log.compaction.compaction.compaction_process import MODULE, CleaningProcess, Throttle
+from millstream.core.log.compaction.compaction.log_cleaning import CleanerSettings, job_for, plan_for
 from millstream.core.log.directory import LogDirectory
-from millstream.core.log.log_cleaning import CleanerSettings, job_for, plan_for
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.log.real_disk import RealDisk
 from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
@@ -199,7 +199,7 @@ def test_the_process_says_what_is_wrong_with_a_file(directory: LogDirectory) -> 
 
 def test_the_process_ends_when_its_parent_is_gone() -> None:
     code = (
-        "import sys; from millstream.core.log.compaction_process import CleaningProcess; "
+        "import sys; from millstream.core.log.compaction.compaction_process import CleaningProcess; "
         "print(CleaningProcess(None)._started().pid, flush=True); sys.stdin.readline()"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

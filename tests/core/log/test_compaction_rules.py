@@ -3,7 +3,12 @@
 import pytest
 
 from millstream.core.config import LogConfig
-from millstream.core.log.compaction_rules import CleaningPlan, SegmentFacts, group_segments, plan_cleaning
+from millstream.core.log.compaction.compaction.compaction_rules import (
+    CleaningPlan,
+    SegmentFacts,
+    group_segments,
+    plan_cleaning,
+)
 
 HOUR_MS = 3_600_000
 NOW_MS = 100 * HOUR_MS

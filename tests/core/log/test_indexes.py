@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.log.indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
+from millstream.core.log.segments.indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
 
 RISING = st.lists(st.tuples(st.integers(1, 1000), st.integers(1, 1000)), max_size=30)
 

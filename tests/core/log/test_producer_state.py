@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from millstream.core.errors import ErrorCode, ProtocolError
-from millstream.core.log.producer_snapshot import decode_snapshot, encode_snapshot
-from millstream.core.log.producer_state import SEQUENCE_MAX, ProducerStates
-from millstream.core.log.transaction_index import AbortedTransaction
+from millstream.core.log.producers.producer_snapshot import decode_snapshot, encode_snapshot
+from millstream.core.log.producers.producer_state import SEQUENCE_MAX, ProducerStates
+from millstream.core.log.producers.transaction_index import AbortedTransaction
 
 DAY_MS = 86_400_000
 

@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.errors import CorruptRecords
-from millstream.core.log.markers import Marker, decode_marker
-from millstream.core.log.transaction_index import AbortedTransaction, decode_entries, encode_entries, overlapping
+from millstream.core.log.producers.markers import Marker, decode_marker
+from millstream.core.log.producers.transaction_index import (
+    AbortedTransaction,
+    decode_entries,
+    encode_entries,
+    overlapping,
+)
 from millstream.core.wire.batches import SimpleRecord, build_batch, build_control_marker
 
 

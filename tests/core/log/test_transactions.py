@@ -9,7 +9,7 @@ from core.log.log_world import FixedClock
 from millstream.core.errors import ProtocolError
 from millstream.core.log.directory import LogDirectory
 from millstream.core.log.partition_log import PartitionLog
-from millstream.core.log.transaction_index import AbortedTransaction
+from millstream.core.log.producers.transaction_index import AbortedTransaction
 from millstream.core.wire.batches import SimpleRecord, build_batch, check_batch
 
 NOW_MS = 1_700_000_000_000

@@ -1,0 +1,122 @@
+"""The compacted topics that coordinators keep their state in: appended to, and replayed when the broker starts. Shell.
+
+Tested in tests/core/broker/test_internal_topics.py.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
+from ...log.partition_log import PartitionLog
+from ...ports import Buffer
+from ...wire.batches import BatchHeader, SimpleRecord, build_batch, iter_batches, read_records
+from ..data_plane.journal import Journal
+
+LOG = logging.getLogger(__name__)
+
+OFFSETS_TOPIC = "__consumer_offsets"
+TRANSACTIONS_TOPIC = "__transaction_state"
+REPLAY_BYTES = 1024 * 1024
+
+
+class InternalTopic:
+    """One of the coordinators' topics. `partition_count` is fixed once the topic exists."""
+
+    def __init__(
+        self, name: str, partition_count: int, journal: Journal, partition: Callable[[str, int], PartitionLog]
+    ) -> None:
+        self.name = name
+        self.partition_count = partition_count
+        self._journal = journal
+        self._partition = partition
+
+    def partition_for(self, key: str) -> int:
+        """The partition that holds the state of a group or transactional id."""
+        code = java_string_hash(key)
+        return (0 if code == -(1 << 31) else abs(code)) % self.partition_count
+
+    async def append(
+        self,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes | None]],
+        *,
+        now_ms: int,
+        producer_id: int = -1,
+        producer_epoch: int = -1,
+        transactional: bool = False,
+    ) -> int:
+        """Appends one batch; returns its base offset once it is on disk.
+
+        Raises ProtocolError COORDINATOR_NOT_AVAILABLE when the topic is not there, StorageError when the disk fails.
+        """
+        batch = build_batch(
+            [SimpleRecord(0, now_ms, key, value, ()) for key, value in records],
+            producer_id=producer_id,
+            producer_epoch=producer_epoch,
+            transactional=transactional,
+            timestamp_ms=now_ms,
+        )
+        log = self.log(partition)
+        appended = self._journal.append(log, [batch])
+        await self._journal.on_disk(log, appended)
+        return appended.base_offset
+
+    def log(self, partition: int) -> PartitionLog:
+        """The log of one partition. Raises ProtocolError COORDINATOR_NOT_AVAILABLE when the topic is not there."""
+        try:
+            return self._partition(self.name, partition)
+        except ProtocolError as error:
+            raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"{self.name}-{partition} is not there") from error
+
+    def replay(self, partition: int) -> Iterator[tuple[BatchHeader, list[SimpleRecord]]]:
+        """Every batch of a partition from its start to its end, control batches too, in order.
+
+        What is damaged is left out and reported: the state that it held is lost, all other is not. Raises StorageError.
+        """
+        log = self.log(partition)
+        offset = log.log_start_offset
+        while offset < log.end_offset:
+            try:
+                read = log.read(offset, max_bytes=REPLAY_BYTES, max_offset=log.end_offset)
+            except CorruptRecords as error:
+                offset = _behind_damage(log, offset, error)
+                continue
+            for data in read.data:
+                at = 0
+                for header in iter_batches(data):
+                    records = _readable(log, header, data, at)
+                    if records is not None:
+                        yield header, records
+                    at += header.size_bytes
+            if read.next_offset <= offset:
+                return  # Compaction by older versions of Kafka may leave no batch at a log's end.
+            offset = read.next_offset
+
+
+def _behind_damage(log: PartitionLog, offset: int, error: CorruptRecords) -> int:
+    """Where to read on. Raises StorageError when that is not known."""
+    for damage in log.damaged:
+        if damage.first_offset <= offset < damage.next_offset:
+            LOG.error("%s-%d: what was written there is lost: %s", log.topic, log.partition, error)
+            return damage.next_offset
+    raise StorageError(f"{log.topic}-{log.partition}: {error}") from error
+
+
+def _readable(log: PartitionLog, header: BatchHeader, data: Buffer, at: int) -> list[SimpleRecord] | None:
+    try:
+        return read_records(data, at)
+    except CorruptRecords as error:
+        LOG.error(
+            "%s-%d: offsets %d to %d are lost: %s",
+            log.topic, log.partition, header.base_offset, header.last_offset, error,
+        )  # fmt: skip
+        return None
+
+
+def java_string_hash(text: str) -> int:
+    """Java's String.hashCode: signed 32 bits over UTF-16 code units."""
+    code = 0
+    units = text.encode("utf-16-be", "surrogatepass")
+    for at in range(0, len(units), 2):
+        code = (31 * code + (units[at] << 8 | units[at + 1])) & 0xFFFFFFFF
+    return code - (1 << 32) if code & 0x80000000 else code

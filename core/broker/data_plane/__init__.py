@@ -1,0 +1,1 @@
+"""Produce and fetch: checks, appends, reads, and those who wait."""

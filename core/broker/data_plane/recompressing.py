@@ -1,0 +1,100 @@
+"""Produces whose batches have to be put into another codec: in a thread, one after the other, and then as usual. Shell.
+
+Whoever produces to a log of such a request meanwhile waits behind it, so that each log gets its batches in the order in
+which they came. Tested in tests/core/broker/test_recompressing.py.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ...errors import ProtocolError
+from ...log.partition_log import PartitionLog
+from ...wire.batches import CODEC_MASK
+from ...wire.message import Buffer, joined
+from ...wire.messages.k00_produce import ProduceRequest
+from ..coordination.transaction_joins import follow
+from .batch_checks import checked_batch
+from .recompression import CODECS, recompressed
+
+LOG = logging.getLogger(__name__)
+CODEC_AT = 22
+"""Of a batch's attributes the byte with its codec."""
+
+Batch = tuple[PartitionLog, ProduceRequest.PartitionProduceData]
+
+
+class Recompressing:
+    """The requests that wait for a thread. Belongs to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[Callable[[], None], Callable[[], None]]] = deque()
+        self._logs: dict[PartitionLog, int] = {}
+        self._running: asyncio.Future[None] | None = None
+
+    def wanted(self, log: PartitionLog, records: Any) -> bool:
+        """Whether a batch for this log has to go this way."""
+        if log in self._logs:
+            return True
+        codec = CODECS.get(log.config.compression_type)
+        if codec is None:
+            return False
+        batch = records if isinstance(records, Buffer) else joined(records or ())
+        return len(batch) > CODEC_AT and batch[CODEC_AT] & CODEC_MASK != codec
+
+    def run(
+        self, batches: Sequence[Batch], api_version: int, now_ms: int, produce: Callable[[], Any]
+    ) -> "asyncio.Future[Any]":
+        """What `produce` gives, once the batches are in the codecs of their logs; a faulty one is left as it is."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def finish() -> None:
+            for log, _ in batches:
+                self._logs[log] -= 1
+                if not self._logs[log]:
+                    del self._logs[log]
+            try:
+                outcome = produce()
+            except Exception as error:
+                # As an error in a handler that needs no thread: the connection's own loop logs and answers it.
+                if not done.done():
+                    done.set_exception(error)
+            else:
+                follow(done, outcome)
+
+        for log, _ in batches:
+            self._logs[log] = self._logs.get(log, 0) + 1
+        self._queue.append((partial(_recompress, batches, api_version, now_ms), finish))
+        if self._running is None:
+            self._next()
+        return done
+
+    def _next(self) -> None:
+        work, finish = self._queue.popleft()
+        self._running = asyncio.get_running_loop().run_in_executor(None, work)
+        self._running.add_done_callback(partial(self._finished, finish))
+
+    def _finished(self, finish: Callable[[], None], ran: "asyncio.Future[None]") -> None:
+        self._running = None
+        if ran.cancelled():
+            return
+        error = ran.exception()
+        if error is not None:
+            LOG.error("batches could not be recompressed", exc_info=error)
+        finish()
+        if self._queue and self._running is None:
+            self._next()
+
+
+def _recompress(batches: Sequence[Batch], api_version: int, now_ms: int) -> None:
+    """On another thread: exchange the records of a request. What is wrong with a batch is told when it is appended."""
+    for log, data in batches:
+        records = data.records if isinstance(data.records, Buffer) else joined(data.records or ())
+        try:
+            header = checked_batch(records, log.config, api_version=api_version, now_ms=now_ms)
+            data.records = recompressed(records, header, log.config)[0]
+        except ProtocolError:
+            continue

@@ -1,0 +1,181 @@
+"""Settings as admins see them: the value, where it comes from, and what stands behind it. Pure.
+
+Source: ConfigHelper, ConfigSource and ConfigType of Kafka 4.3.1; numbers as on the wire.
+Tested in tests/interop/test_answers_like_kafka.py.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...config import INT_MAX, REQUIRED, TOPIC_CONFIG, Field
+from ...coordinators.cluster_commands import TopicInfo
+from ..topics.cluster import ClusterShell
+from .config import BROKER_CONFIG, TOPIC_DEFAULTS, BrokerConfig
+from .topic_settings import DYNAMIC_BROKER_CONFIGS, EVERY_BROKER
+
+TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT, BROKER_LOGGER = 1, 2, 3, 4, 5, 6
+"""Where a value comes from."""
+
+BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
+"""Types of values."""
+
+BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
+"""Topic setting -> the broker setting in the same unit that is its default."""
+
+GONE = frozenset({"message.downconversion.enable"})
+"""Topic settings that Kafka 4.3 takes no more, but topics may have from before."""
+
+WITHOUT_DEFAULT = frozenset({"flush.ms"})
+"""Topic settings whose broker setting has no default of its own."""
+
+COARSE_NAMES = {topic_name: name for name, (topic_name, unit) in reversed(TOPIC_DEFAULTS.items()) if unit != 1}
+"""Topic setting -> the broker setting in a coarser unit that has Kafka's default."""
+
+
+def _coarse_field(name: str) -> Field:
+    """A setting in hours or minutes, of which only the one that has Kafka's default has one."""
+    topic_name, unit = TOPIC_DEFAULTS[name]
+    fine = TOPIC_CONFIG.fields[topic_name]
+    has_default = COARSE_NAMES.get(topic_name) == name
+    return Field(
+        name=name,
+        attribute=fine.attribute,
+        kind=int,
+        default=fine.default // unit if has_default else None,
+        doc=fine.doc,
+        unit=name.rpartition(".")[2],
+        minimum=fine.minimum,
+        maximum=INT_MAX,
+        nullable=not has_default,
+    )
+
+
+COARSE_FIELDS = {name: _coarse_field(name) for name, (_, unit) in TOPIC_DEFAULTS.items() if unit != 1}
+"""Broker settings in a coarser unit than the topic settings that they are defaults of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place where a value is set."""
+
+    name: str
+    value: str | None
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigView:
+    """A setting with what it falls back to: `sources` is in falling order, the first one holds."""
+
+    field: Field
+    name: str
+    sources: tuple[Source, ...]
+    read_only: bool
+
+    @property
+    def value(self) -> str | None:
+        """In the setting's own unit, though its default may be shown as that of a setting in a coarser one."""
+        if self.field.secret:
+            return None
+        return self.field.text(self.field.default) if self.source == DEFAULT else self.sources[0].value
+
+    @property
+    def synonyms(self) -> tuple[Source, ...]:
+        """The sources as Kafka tells them: the broker's begin with one of the setting's own name, or are left out."""
+        own = self.sources[:1] if self.source == TOPIC else ()
+        others = tuple(source for source in self.sources[len(own) :] if source.value is not None)
+        if self.name in TOPIC_CONFIG.fields and self.name not in BROKER_NAMES:
+            return own
+        shown = BROKER_NAMES.get(self.name, self.name)
+        if self.name in WITHOUT_DEFAULT:
+            others = tuple(source for source in others if source.source != DEFAULT)
+        first = next((index for index, source in enumerate(others) if source.name == shown), len(others))
+        return own + others[first:]
+
+    @property
+    def source(self) -> int:
+        return self.sources[0].source
+
+    @property
+    def kind(self) -> int:
+        return _kind(self.field)
+
+
+def topic_views(cluster: ClusterShell, config: BrokerConfig, topic: TopicInfo) -> Iterator[ConfigView]:
+    """All settings of a topic."""
+    layers = _broker_layers(cluster, config)
+    for name, field in TOPIC_CONFIG.fields.items():
+        if name in GONE and name not in topic.configs:
+            continue
+        own = [Source(name, topic.configs[name], TOPIC)] if name in topic.configs else []
+        yield ConfigView(field, name, (*own, *_sources(name, BROKER_NAMES.get(name, name), field, layers)), False)
+
+
+def broker_views(cluster: ClusterShell, config: BrokerConfig) -> Iterator[ConfigView]:
+    """All settings of this broker; those that are defaults of topics may change while it runs."""
+    layers = _broker_layers(cluster, config)
+    texts = config.texts()
+    for name, field in BROKER_CONFIG.fields.items():
+        default = field.text(field.default) if field.default is not REQUIRED else None
+        is_given = name in config.given or texts[name] != default
+        given = [Source(name, texts[name], STATIC_BROKER)] if is_given else []
+        fallback = [Source(name, default, DEFAULT)] if field.default is not REQUIRED else []
+        yield ConfigView(field, name, (*given, *fallback), True)
+    for name, field in COARSE_FIELDS.items():
+        given = [Source(name, config.given[name], STATIC_BROKER)] if name in config.given else []
+        yield ConfigView(field, name, (*given, Source(name, field.text(field.default), DEFAULT)), True)
+    for name, topic_name in DYNAMIC_BROKER_CONFIGS.items():
+        field = TOPIC_CONFIG.fields[topic_name]
+        yield ConfigView(field, name, tuple(_sources(topic_name, name, field, layers)), False)
+
+
+def cluster_views(cluster: ClusterShell) -> Iterator[ConfigView]:
+    """The settings that were given for all brokers while they ran."""
+    for name, value in cluster.broker_configs(EVERY_BROKER).items():
+        field = TOPIC_CONFIG.fields[TOPIC_DEFAULTS[name][0]]
+        yield ConfigView(field, name, (Source(name, value, DYNAMIC_DEFAULT_BROKER),), False)
+
+
+def setting_rows() -> list[tuple[str, str, str, str]]:
+    """Name, default, unit and meaning of every setting of a broker, for people."""
+    fields = dict(BROKER_CONFIG.fields) | COARSE_FIELDS
+    fields |= {name: TOPIC_CONFIG.fields[topic_name] for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
+    return [
+        (name, "" if field.default is REQUIRED else field.text(field.default) or "", field.unit, field.doc)
+        for name, field in sorted(fields.items())
+    ]
+
+
+def wanted(views: Iterable[ConfigView], keys: Iterable[str] | None) -> list[ConfigView]:
+    """Those that were asked for: by name, or all."""
+    names = set(keys or ())
+    return [view for view in views if not names or view.name in names]
+
+
+def _broker_layers(cluster: ClusterShell, config: BrokerConfig) -> tuple[tuple[int, Mapping[str, str]], ...]:
+    static, every, own = cluster.default_layers()
+    assert static is config.given_topic_defaults
+    return (DYNAMIC_BROKER, own), (DYNAMIC_DEFAULT_BROKER, every), (STATIC_BROKER, static)
+
+
+def _sources(
+    topic_name: str, shown_name: str, field: Field, layers: Iterable[tuple[int, Mapping[str, str]]]
+) -> Iterator[Source]:
+    for source, values in layers:
+        if topic_name in values:
+            yield Source(shown_name, values[topic_name], source)
+    coarse = COARSE_NAMES.get(topic_name)
+    if coarse is None:
+        yield Source(shown_name, field.text(field.default), DEFAULT)
+    else:
+        yield Source(coarse, str(field.default // TOPIC_DEFAULTS[coarse][1]), DEFAULT)
+
+
+def _kind(field: Field) -> int:
+    if field.secret:
+        return PASSWORD
+    if field.kind is int:
+        return INT if not field.unit or (field.maximum is not None and field.maximum <= INT_MAX) else LONG
+    kinds: dict[Any, int] = {bool: BOOLEAN, str: STRING, float: DOUBLE, tuple: LIST}
+    return kinds[field.kind]

@@ -1,0 +1,1 @@
+"""Topics: their metadata and their logs."""

@@ -1,0 +1,72 @@
+"""The logs of topics in the data directory: made, removed, set, and compared with the metadata at the start. Shell.
+
+Tested in tests/core/broker/test_cluster.py.
+"""
+
+from ...config import LogConfig
+from ...coordinators.cluster_commands import TopicInfo
+from ...coordinators.cluster_metadata import ClusterMetadata
+from ...errors import StorageError
+from ...log.directory import LogDirectory
+from ...log.partition_log import PartitionLog
+
+NO_ID = bytes(16)
+
+
+class TopicLogs:
+    """What the cluster does with a data directory."""
+
+    def __init__(self, logs: LogDirectory) -> None:
+        self._logs = logs
+
+    def make(self, topic: TopicInfo, config: LogConfig, *, at_most: int | None = None) -> bool:
+        """Makes logs of a topic that are not there yet; whether all are there now. Raises StorageError."""
+        made = 0
+        for partition in range(topic.partitions):
+            if self._logs.get((topic.name, partition)) is None:
+                if made == at_most:
+                    return False
+                self._logs.create(topic.name, partition, topic.topic_id, config)
+                made += 1
+        return True
+
+    def of(self, topic: TopicInfo) -> list[PartitionLog]:
+        """The logs of a topic that are there, in order."""
+        found = (self._logs.get((topic.name, partition)) for partition in range(topic.partitions))
+        return [log for log in found if log is not None]
+
+    def remove(self, topic: TopicInfo) -> list[PartitionLog]:
+        """Takes a topic's logs away; gives those that were there. Raises StorageError."""
+        logs = self.of(topic)
+        for log in logs:
+            self._logs.delete(log.topic, log.partition)
+        return logs
+
+    def configure(self, topic: TopicInfo, config: LogConfig) -> None:
+        for log in self.of(topic):
+            if log.config != config:
+                log.config = config
+
+    def unknown(self, metadata: ClusterMetadata, own: PartitionLog) -> dict[str, list[PartitionLog]]:
+        """The logs, by topic, that the metadata does not know.
+
+        Logs of a topic that was deleted go; one whose id a crash has kept from the disk gets its topic's.
+        own: the metadata's own log. Raises StorageError where a name has two ids.
+        """
+        found: dict[str, list[PartitionLog]] = {}
+        for log in self._logs.logs():
+            topic = metadata.topic(log.topic)
+            if log is own:
+                continue
+            if metadata.was_removed(log.topic_id):
+                self._logs.delete(log.topic, log.partition)
+            elif topic is None:
+                found.setdefault(log.topic, []).append(log)
+            elif log.topic_id == NO_ID:
+                log.topic_id = topic.topic_id
+            elif log.topic_id != topic.topic_id:
+                raise StorageError(
+                    f"{log.path} has topic id {log.topic_id.hex()}, the metadata has {topic.topic_id.hex()} for "
+                    f"{log.topic}; move the directory that is not wanted away"
+                )
+        return found

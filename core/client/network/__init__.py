@@ -1,0 +1,1 @@
+"""Connections to brokers, over TCP or inside the process."""

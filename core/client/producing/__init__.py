@@ -1,0 +1,1 @@
+"""Writing: batches, sequences, transactions."""

@@ -1,0 +1,1 @@
+"""Cleaning compacted logs."""

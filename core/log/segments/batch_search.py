@@ -1,0 +1,84 @@
+"""Finding an offset or a time in one segment, and taking whole good batches from there. Shell: reads through Segment.
+
+An index entry is only a hint: every batch that is passed or taken is checked, and when the way from an entry leads
+nowhere, the segment is searched from its start: a wrong index hides no batch, and damage hides none of its neighbours.
+Tested in tests/core/log/test_partition_log.py and test_flipped_bits.py.
+"""
+
+from typing import NamedTuple
+
+from ...wire.batches import read_records
+from ..leader_epochs import LeaderEpochs
+from .batch_scan import Damage, ScannedBatch, Taken, scan_batches, take_batches
+from .segment import Segment
+
+
+class Range(NamedTuple):
+    """A segment as a reader sees it: all its offsets lie below `bound`, the next segment's first or the log's end."""
+
+    segment: Segment
+    bound: int
+    epochs: LeaderEpochs
+
+
+def locate(where: Range, offset: int) -> ScannedBatch | Damage | None:
+    """The batch that holds `offset` or the next one after it, damage that hides it, or None behind the last batch."""
+    relative, position = where.segment.offsets().before(offset - where.segment.base_offset)
+    if relative >= 0:
+        found = _search(where, offset, position)
+        if isinstance(found, ScannedBatch) and found.base_offset <= offset:
+            return found
+    return _search(where, offset, 0)
+
+
+def _search(where: Range, offset: int, position: int) -> ScannedBatch | Damage | None:
+    segment = where.segment
+    scan = scan_batches(
+        segment.read, position=position, end=segment.size_bytes, expected=segment.base_offset, bound=where.bound,
+        epochs=where.epochs,
+    )  # fmt: skip
+    for found in scan:
+        if isinstance(found, Damage) and found.next_offset == -1:
+            found = found._replace(next_offset=where.bound)
+        if (isinstance(found, ScannedBatch) or found.first_offset <= offset) and offset < found.next_offset:
+            return found
+    return None
+
+
+def take(
+    where: Range, position: int, expected: int, *, offset: int, max_offset: int, max_bytes: int, min_one: bool
+) -> tuple[memoryview, Taken]:
+    """Good batches from the batch at `position` on, and what ended them.
+
+    expected: the smallest offset that may stand at position. A first batch larger than max_bytes is taken with min_one.
+    """
+    segment = where.segment
+    wanted = max_bytes
+    while True:
+        data = memoryview(segment.read(position, wanted))
+        taken = take_batches(
+            data, offset=offset, expected=expected, max_offset=max_offset, bound=where.bound,
+            segment_end=segment.size_bytes - position, epochs=where.epochs,
+        )  # fmt: skip
+        if taken.end > 0 or taken.wanted_bytes <= len(data) or not min_one:
+            return data, taken
+        if len(data) < min(wanted, segment.size_bytes - position):
+            return data, taken._replace(fault="the file ends before the segment does")
+        wanted = taken.wanted_bytes
+
+
+def first_not_older(where: Range, timestamp_ms: int, from_offset: int) -> tuple[int, int] | None:
+    """Offset and timestamp of the first record from `from_offset` on that is not older, None when there is none."""
+    segment = where.segment
+    start = segment.base_offset + segment.times().before(timestamp_ms)
+    _, position = segment.offsets().before(start - segment.base_offset)
+    scan = scan_batches(
+        segment.read, position=position, end=segment.size_bytes, expected=segment.base_offset, bound=where.bound,
+        epochs=where.epochs,
+    )  # fmt: skip
+    for found in scan:
+        if isinstance(found, ScannedBatch) and found.max_timestamp >= timestamp_ms and found.next_offset > from_offset:
+            for record in read_records(segment.read(found.position, found.size_bytes)):
+                if record.timestamp_ms >= timestamp_ms and record.offset >= from_offset:
+                    return record.offset, record.timestamp_ms
+    return None

@@ -1,0 +1,52 @@
+"""The segments of one log, which readers see as a whole: added to, taken away from, exchanged. Shell.
+
+Each change makes a new Layout under the flusher's lock, from whatever thread: the log's own rolls and drops, the
+cleaner's exchanges. Who reads by an older layout finds its segments still open.
+Tested in tests/core/log/test_partition_log.py and test_cleaning.py.
+"""
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from ...errors import StorageError
+from ..flushing import Flusher
+from ..log_reader import Layout
+from .segment import Segment
+
+
+class SegmentList:
+    """`layout` may be read at any time, from any thread."""
+
+    def __init__(self, segments: Sequence[Segment], flusher: Flusher) -> None:
+        self.layout = Layout.of(segments)
+        self._flusher = flusher
+
+    @property
+    def active(self) -> Segment:
+        return self.layout.segments[-1]
+
+    def add(self, segment: Segment, snapshot: bytes) -> None:
+        """A new active segment, behind one that is complete now. snapshot: the producers' state between the two."""
+        with self._flusher.lock:
+            segments = self.layout.segments
+            self._flusher.add_sealed(segments[-1], segment.base_offset, snapshot)
+            self.layout = Layout.of([*segments, segment])
+
+    def drop_first(self, gone: Sequence[Segment], due_ms: int) -> None:
+        """Take the oldest segments away, but for those that the cleaner has just exchanged; files go from due_ms on."""
+        with self._flusher.lock:
+            segments = self.layout.segments
+            found = list(takewhile(lambda segment: segment in gone, segments))
+            self.layout = Layout.of(segments[len(found) :])
+        self._flusher.add_doomed(found, due_ms)
+
+    def exchange(self, old: Sequence[Segment], new: Segment) -> None:
+        """Put `new` in the place of neighbours. Raises StorageError when not all of them are there any more."""
+        with self._flusher.lock:
+            segments = self.layout.segments
+            if self._flusher.failure is not None:
+                raise self._flusher.failure
+            first = segments.index(old[0]) if old[0] in segments else len(segments)
+            if list(segments[first : first + len(old)]) != list(old):
+                raise StorageError("segments that were cleaned have been deleted meanwhile")
+            self.layout = Layout.of([*segments[:first], new, *segments[first + len(old) :]])

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from millstream.core.broker.monitoring.endpoints.http_pages import MAX_CONNECTIONS, HttpPages, Page
+from millstream.core.broker.monitoring.http_pages import MAX_CONNECTIONS, HttpPages, Page
 from millstream.core.broker.network.server import bind
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from millstream.core.broker.monitoring.endpoints.log_format import (
+from millstream.core.broker.monitoring.log_format import (
     SAME_LINES,
     SAME_LINES_S,
     Repetition,

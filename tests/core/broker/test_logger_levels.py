@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from millstream.core.broker.monitoring.endpoints.logger_levels import change_levels, logger_levels
+from millstream.core.broker.monitoring.logger_levels import change_levels, logger_levels
 from millstream.core.coordinators.cluster_commands import ConfigChange, ConfigOperation
 from millstream.core.errors import ErrorCode, ProtocolError
 

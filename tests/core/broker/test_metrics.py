@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from millstream.core.broker.context import RequestContext
 from millstream.core.broker.failures import NO_ANSWER
-from millstream.core.broker.monitoring.endpoints.durations import WINDOW_S, Durations
-from millstream.core.broker.monitoring.endpoints.exposition import Exposition
-from millstream.core.broker.monitoring.endpoints.metrics import Metrics
+from millstream.core.broker.monitoring.durations import WINDOW_S, Durations
+from millstream.core.broker.monitoring.exposition import Exposition
+from millstream.core.broker.monitoring.metrics import Metrics
 from millstream.core.wire.messages.k00_produce import ProduceResponse
 from millstream.core.wire.messages.k01_fetch import FetchResponse
 from millstream.core.wire.messages.k08_offset_commit import OffsetCommitResponse

@@ -16,10 +16,10 @@ from core.broker.wire_client import WireClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from millstream.core.broker.broker import Broker
-from millstream.core.broker.monitoring.endpoints.durations import Durations
-from millstream.core.broker.monitoring.endpoints.endpoints import monitoring
-from millstream.core.broker.monitoring.endpoints.metrics import Metrics
-from millstream.core.broker.monitoring.endpoints.process_figures import LoopWatch
+from millstream.core.broker.monitoring.durations import Durations
+from millstream.core.broker.monitoring.endpoints import monitoring
+from millstream.core.broker.monitoring.metrics import Metrics
+from millstream.core.broker.monitoring.process_figures import LoopWatch
 from millstream.core.broker.network.server import Server, bind
 from millstream.core.broker.opening import open_broker
 from millstream.core.broker.settings.config import parse_broker_config
@@ -156,7 +156,7 @@ async def test_a_server_that_is_closed_is_not_ready(tmp_path: Path) -> None:
 
 
 async def test_the_loops_lag_is_what_held_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millstream.core.broker.monitoring.endpoints.process_figures.LOOK_S", 0.0)
+    monkeypatch.setattr("millstream.core.broker.monitoring.process_figures.LOOK_S", 0.0)
     watch = LoopWatch()
     task = asyncio.create_task(watch.run())
     await asyncio.sleep(0)

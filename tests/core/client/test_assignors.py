@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millstream.core.client.consuming.offsets import TopicPartition
-from millstream.core.client.membership.membership.assignors import (
+from millstream.core.client.membership.assignors import (
     ASSIGNORS,
     Assignment,
     Member,

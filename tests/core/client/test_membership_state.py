@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millstream.core.client.membership.membership.assignors import ASSIGNORS
-from millstream.core.client.membership.membership.membership_state import (
+from millstream.core.client.membership.assignors import ASSIGNORS
+from millstream.core.client.membership.membership_state import (
     Change,
     MemberState,
     Phase,

@@ -12,8 +12,8 @@ from core.log.faulty_disk import Crashed, FaultyDisk
 from core.log.log_world import FixedClock, SeededRng
 
 from millstream.core.config import LogConfig
-from millstream.core.log.compaction.compaction.cleaner import CleaningHere, LogCleaner
-from millstream.core.log.compaction.compaction.log_cleaning import CleanerSettings, plan_for
+from millstream.core.log.compaction.cleaner import CleaningHere, LogCleaner
+from millstream.core.log.compaction.log_cleaning import CleanerSettings, plan_for
 from millstream.core.log.directory import DirectoryConfig, LogDirectory
 from millstream.core.wire.batches import CODEC_MASK, SimpleRecord, build_batch, iter_batches, read_header, read_records
 from millstream.core.wire.compression import compress
@@ -217,7 +217,7 @@ class CleaningWorld:
 
 def in_codec(batch: bytes, codec: int) -> bytes:
     """A batch as a producer with that codec sends it."""
-    from millstream.core.log.compaction.compaction.raw_records import HEADER, _assembled, plain_records
+    from millstream.core.log.compaction.raw_records import HEADER, _assembled, plain_records
 
     header = read_header(batch)
     body = compress(codec, memoryview(plain_records(batch, header)))

@@ -13,10 +13,10 @@ from core.log.log_world import FixedClock
 
 from millstream.core.config import LogConfig
 from millstream.core.errors import CorruptRecords, StorageError
-from millstream.core.log.compaction.compaction.cleaner import CleaningHere, LogCleaner, runner_for
-from millstream.core.log.compaction.compaction.compaction import CleanedGroup, CleaningDone, CleaningJob
-from millstream.core.log.compaction.compaction.compaction_process import MODULE, CleaningProcess, Throttle
-from millstream.core.log.compaction.compaction.log_cleaning import CleanerSettings, job_for, plan_for
+from millstream.core.log.compaction.cleaner import CleaningHere, LogCleaner, runner_for
+from millstream.core.log.compaction.compaction import CleanedGroup, CleaningDone, CleaningJob
+from millstream.core.log.compaction.compaction_process import MODULE, CleaningProcess, Throttle
+from millstream.core.log.compaction.log_cleaning import CleanerSettings, job_for, plan_for
 from millstream.core.log.directory import LogDirectory
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.log.real_disk import RealDisk

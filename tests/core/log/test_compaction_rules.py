@@ -3,7 +3,7 @@
 import pytest
 
 from millstream.core.config import LogConfig
-from millstream.core.log.compaction.compaction.compaction_rules import (
+from millstream.core.log.compaction.compaction_rules import (
     CleaningPlan,
     SegmentFacts,
     group_segments,

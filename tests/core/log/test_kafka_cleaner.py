@@ -13,8 +13,8 @@ from services.kafka import Kafka
 
 from millstream.core.config import LogConfig
 from millstream.core.log.checkpoints import parse_offsets
-from millstream.core.log.compaction.compaction.cleaner import LogCleaner, runner_for
-from millstream.core.log.compaction.compaction.log_cleaning import CleanerSettings
+from millstream.core.log.compaction.cleaner import LogCleaner, runner_for
+from millstream.core.log.compaction.log_cleaning import CleanerSettings
 from millstream.core.log.directory import LogDirectory
 from millstream.core.log.real_disk import RealDisk
 from millstream.core.ports import SystemClock

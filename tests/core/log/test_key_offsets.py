@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.log.compaction.compaction.key_offsets import ENTRY, KeyOffsets
+from millstream.core.log.compaction.key_offsets import ENTRY, KeyOffsets
 
 KEYS = st.binary(max_size=20) | st.sampled_from([b"", b"\0", b"\0\0", bytes(15), bytes(16), b"k" * 15, b"k" * 16])
 

@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from connect.sources.file_reader import Reader
-from connect.sources.file_world import FileWorld
+from sim.file_reader import Reader
+from sim.file_world import FileWorld
 
 SEEDS = int(os.environ.get("FILES_SEEDS", "100"))
 FIRST = int(os.environ.get("FILES_FIRST_SEED", "0"))

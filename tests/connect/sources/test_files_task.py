@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connect.sources.file_reader import Reader
+from sim.file_reader import Reader
 
 from millstream.core.errors import Retriable
 

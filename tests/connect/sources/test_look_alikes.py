@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from connect.sources.file_reader import Reader
+from sim.file_reader import Reader
 
 BANNER = [f"# the banner of this program, line {number:03} of many that are the same each time" for number in range(40)]
 

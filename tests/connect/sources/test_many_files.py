@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from connect.sources.file_reader import Reader
+from sim.file_reader import Reader
 
 LINE = "a line with some text in it, and the number %06d"
 

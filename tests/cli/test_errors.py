@@ -121,6 +121,7 @@ def test_a_data_directory_in_use_names_who_holds_it(folder: Path, tmp_path: Path
         server.stop()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_is_named(folder: Path, millstream: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

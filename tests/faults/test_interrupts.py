@@ -29,7 +29,8 @@ def interrupted(up: Up, number: int) -> str:
     return up.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_live_run_ends_cleanly_and_goes_on_later(tmp_path: Path, number: int) -> None:
     pipeline, feed = pipeline_and_feed(tmp_path)
     up = pipeline.start()

@@ -98,6 +98,7 @@ def check(pipeline: PipelineFolder, feed: Feed, *, in_order: bool = True) -> Non
     assert staged_files(lake, "tables") + staged_files(lake, "archive") == []
 
 
+@pytest.mark.slow
 def test_four_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     lines = access_lines()
     grace = f"{disorder_s(lines) + 1}s"

@@ -31,6 +31,7 @@ def server(request: pytest.FixtureRequest) -> str:
     return "" if request.param == "embedded" else str(request.getfixturevalue("kafka"))
 
 
+@pytest.mark.slow
 def test_real_lines_become_exact_windows_parquet_and_an_archive_in_hdfs(tmp_path: Path, hdfs: str, server: str) -> None:
     tag = uuid.uuid4().hex[:8]
     pipeline = PipelineFolder(tmp_path / "pipeline", f"{hdfs}/real-{tag}", tag=tag, server=server)

@@ -18,10 +18,10 @@ from interop.transactional_clients import read_all
 from services.kafka import Kafka
 from services.millstream import MillstreamBroker
 
-TIMEOUT_S = 60
+TIMEOUT_S = 150
 PORTION = 2_000
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(params=["millstream", "kafka"])

@@ -117,7 +117,9 @@ def with_kafka_python(bootstrap: str, topic: str) -> dict[str, Any]:
 
 async def _with_aiokafka(bootstrap: str, topic: str) -> dict[str, Any]:
     group, first = f"group-of-{topic}", aiokafka.TopicPartition(topic, 0)
-    async with aiokafka.AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group) as consumer:
+    async with aiokafka.AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False
+    ) as consumer:
         consumer.assign([first])
         await consumer.commit({first: 7})
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

@@ -181,6 +181,7 @@ def test_a_bounded_run_over_a_topic_that_does_not_exist_says_so(bootstrap: str) 
     with_client(bootstrap, body)
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_work_and_one_takes_over_when_the_other_leaves(bootstrap: str) -> None:
     async def body(job: Job) -> None:
         await create(job.client, job.source, 4)

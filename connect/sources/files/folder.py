@@ -154,8 +154,10 @@ class Folder:
             status = os.stat(known.path)
             if (status.st_dev, status.st_ino) == known.key:
                 return False
+        except (FileNotFoundError, NotADirectoryError):
+            log.debug("%s is gone", known.path)
         except OSError:
-            pass
+            return False
         folder = Path(os.path.abspath(known.path)).parent
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent

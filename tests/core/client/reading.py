@@ -58,11 +58,15 @@ async def read_rows(reader: Consumer, count: int) -> dict[int, list[Row]]:
 
 
 async def read_all(client: Client, topic: str, **config: Any) -> list[Row]:
-    """The rows of a topic up to its present end, partition by partition."""
+    """The rows of a topic up to its present end, partition by partition.
+
+    The end is that of all records: a commit that was just answered has its markers, on a Kafka, only a little later.
+    """
+    count = client.cluster.partition_count(topic)
+    assert count is not None
+    async with consumer(client) as everything:
+        ends = await everything.end_offsets([(topic, number) for number in range(count)])
     async with consumer(client, **config) as reader:
-        count = client.cluster.partition_count(topic)
-        assert count is not None
-        ends = await reader.end_offsets([(topic, number) for number in range(count)])
         reader.assign(dict.fromkeys(ends, 0))
         rows: list[tuple[int, Row]] = []
         while any([await reader.position(partition) < end for partition, end in ends.items()]):

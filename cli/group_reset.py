@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
 from .options import parse_duration_ms, parse_partitions, parse_time_ms
+from .partitions import partitions_that_are_there
 
 INACTIVE = ("Empty", "Dead")
 COLUMNS = ("topic", "partition", "committed", "new", "change")
@@ -118,7 +119,7 @@ def reset_offsets(
             if state not in INACTIVE:
                 raise ConfigError(f"group {group!r} is {state}: its offsets can be reset once its members have stopped")
             committed = {key: value.offset for key, value in (await client.admin.group_offsets(group)).items()}
-            keys = sorted(committed) if all_topics else await _partitions(client, wanted)
+            keys = sorted(committed) if all_topics else await partitions_that_are_there(client, "--topic", wanted)
             if not keys:
                 raise ConfigError(f"group {group!r} has no offsets: name the topics to give it some, with --topic")
             new, notes = resolve(target, committed, await _bounds(client, keys, target))
@@ -131,20 +132,6 @@ def reset_offsets(
         say(f"{group}: reset" if execute else "nothing is changed yet: add --execute to do it")
 
     run_async(main)
-
-
-async def _partitions(
-    client: Client, wanted: Sequence[tuple[str, tuple[int, ...] | None]]
-) -> list[TopicPartition]:  # fmt: skip
-    topics = await client.admin.describe_topics([topic for topic, _ in wanted])
-    keys: list[TopicPartition] = []
-    for topic, numbers in wanted:
-        there = sorted(topics[topic].partitions)
-        unknown = sorted(set(numbers or ()) - set(there))
-        if unknown:
-            raise ConfigError(f"--topic={topic}:{unknown[0]}: {topic} has partitions {there[0]} to {there[-1]}")
-        keys += [(topic, number) for number in there if numbers is None or number in numbers]
-    return sorted(set(keys))
 
 
 async def _bounds(client: Client, keys: Sequence[TopicPartition], target: Target) -> dict[TopicPartition, Bounds]:

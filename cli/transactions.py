@@ -11,6 +11,7 @@ from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
 from .options import parse_duration_ms, parse_partitions, time_text
+from .partitions import partitions_that_are_there
 
 ANY_AGE_MS = -(1 << 62)
 PRODUCER_COLUMNS = (
@@ -143,15 +144,7 @@ def abort_transaction(server: str, where: str, start_offset: int) -> None:
 
 async def partitions_of(client: Client, option: str, texts: Sequence[str]) -> list[TopicPartition]:
     wanted = [parse_partitions(option, text) for text in texts]
-    topics = await client.admin.describe_topics([topic for topic, _ in wanted])
-    keys: list[TopicPartition] = []
-    for topic, numbers in wanted:
-        there = sorted(topics[topic].partitions)
-        unknown = sorted(set(numbers or ()) - set(there))
-        if unknown:
-            raise ConfigError(f"{option}={topic}:{unknown[0]}: {topic} has partitions {there[0]} to {there[-1]}")
-        keys += [(topic, number) for number in there if numbers is None or number in numbers]
-    return sorted(set(keys))
+    return await partitions_that_are_there(client, option, wanted)
 
 
 def _time(producer: ActiveProducer) -> Any:

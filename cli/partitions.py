@@ -1,0 +1,22 @@
+"""The partitions that an option names, checked against those that the cluster has. Shell."""
+
+from collections.abc import Sequence
+
+from ..core.client.client import Client
+from ..core.client.consuming.offsets import TopicPartition
+from ..core.errors import ConfigError
+
+
+async def partitions_that_are_there(
+    client: Client, option: str, wanted: Sequence[tuple[str, tuple[int, ...] | None]]
+) -> list[TopicPartition]:
+    """wanted: topics with their partitions, None for all. Raises ConfigError for one that the topic does not have."""
+    topics = await client.admin.describe_topics([topic for topic, _ in wanted])
+    keys: list[TopicPartition] = []
+    for topic, numbers in wanted:
+        there = sorted(topics[topic].partitions)
+        unknown = sorted(set(numbers or ()) - set(there))
+        if unknown:
+            raise ConfigError(f"{option}={topic}:{unknown[0]}: {topic} has partitions {there[0]} to {there[-1]}")
+        keys += [(topic, number) for number in there if numbers is None or number in numbers]
+    return sorted(set(keys))

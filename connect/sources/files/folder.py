@@ -14,7 +14,7 @@ from stat import S_ISREG
 from ....core.errors import Retriable
 from .content import OpenFile
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, fingerprint
-from .look import Moved
+from .look import Moved, Unreadable
 from .names import is_compressed
 from .spec import FilesConfig
 
@@ -72,7 +72,7 @@ class FolderContents:
                 file.close()
         except OSError as error:
             self._complaints.add(seen.path, f"cannot be read: {error.strerror or error}")
-            raise Moved(seen.path) from error
+            raise Unreadable(seen.path) from error
         self._complaints.over(seen.path)
 
     def head(self, seen: Seen) -> bytes | None:

@@ -10,6 +10,10 @@ class Moved(Exception):
     """The file is no longer at its path; the next look finds it."""
 
 
+class Unreadable(Moved):
+    """The file is at its path and cannot be read; as if it had moved, but nothing waits to see where to."""
+
+
 class Contents(Protocol):
     """Bytes of the files that were seen, decompressed. Every call may raise Moved."""
 

@@ -6,7 +6,7 @@ whatever becomes of them, renamed out of sight or removed, they are read to thei
 
 import contextlib
 import resource
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from ....core.errors import Retriable
 from .content import OpenFile
@@ -64,6 +64,17 @@ class Readings(dict[FileKey, Reading]):
             one = self.pop(key, None)
             if one is not None:
                 one.close()
+
+    def gone_unread(self, listed: Set[FileKey], now_ms: int) -> list[FileKey]:
+        """Those that are out of sight for the first time now and hold more than was read of them; to be read on."""
+        found = []
+        for key, one in self.items():
+            if key not in listed and one.unlisted_ms is None:
+                one.unlisted_ms = now_ms
+                if one.file is not None and one.file.status().st_size > one.known.position:
+                    one.at_end = False
+                    found.append(key)
+        return found
 
     def rest(self, key: FileKey) -> None:
         """Close a file that was read to its end, unless it is one of those held open."""

@@ -133,7 +133,11 @@ class FilesTask:
         what tells that they are copies is overwritten with the next lines of their original.
         """
         now_ms = self._context.clock.now_ms()
-        seen, found = self._looked(now_ms)
+        seen = self._folder.look(now_ms)
+        if not self._context.bounded and (gone := self._reading.gone_unread({file.key for file in seen}, now_ms)):
+            self._order = gone  # first: a packed copy of them is known by what was read of them
+            return []
+        seen, found = self._looked(seen, now_ms)
         files = {file.key: file for file in seen}
         if self._context.bounded:
             self._take_all(found, files)
@@ -151,11 +155,12 @@ class FilesTask:
         offsets = [*kept, *((source_partition(known), source_offset(known)) for known in found.keep)]
         return [SourceBatch(self._config.topic, NO_ROWS, offsets)] if offsets else []
 
-    def _looked(self, now_ms: int) -> tuple[list[Seen], Look]:
+    def _looked(self, seen: list[Seen], now_ms: int) -> tuple[list[Seen], Look]:
         """A bounded run has no later look that would find what was moved during this one: it looks again at once."""
         earlier = Look()
-        for _ in range(LOOKS_MAX):
-            seen = self._folder.look(now_ms)
+        for number in range(LOOKS_MAX):
+            if number:
+                seen = self._folder.look(now_ms)
             found = self._tracker.look(
                 seen, self._contents, now_ms, start_position=self._start_position, final=self._context.bounded
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from .alike import Alike
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, Stamp, fingerprint
-from .look import Contents, Look, Moved
+from .look import Contents, Look, Moved, Unreadable
 from .names import is_rotated_name
 
 # With fewer bytes read, the beginning and what stands before the position overlap: that tells no two files apart.
@@ -81,9 +81,8 @@ class Tracker:
         for file in seen:
             try:
                 decision.recognise(file)
-            except Moved:
-                self.stamps.pop(file.key, None)
-                decision.found.moved.append(file.key)
+            except Moved as error:
+                decision.moved(file, error)
         decision.tell_apart()
         for key in files.keys() & self.known.keys():
             state = self.known[key].marked()
@@ -142,6 +141,14 @@ class _Decision:
         self._fresh: list[Seen] = []
         self._taken: set[FileKey] = set()
         self._intact: dict[FileKey, Known] = {}
+        self._moving: list[Known] = []
+
+    def moved(self, file: Seen, error: Moved) -> None:
+        """It was not where it had been seen a moment ago."""
+        self._tracker.stamps.pop(file.key, None)
+        self.found.moved.append(file.key)
+        if file.key in self._tracker.known and not isinstance(error, Unreadable):
+            self._moving.append(self._tracker.known[file.key])
 
     def recognise(self, file: Seen) -> None:
         state = self._tracker.known.get(file.key)
@@ -171,9 +178,8 @@ class _Decision:
                 if old is not None and self._unchanged(file) and self._waits_on(old):
                     continue
                 decided = self._decide(file, old, intact, ended)
-            except Moved:
-                self._tracker.stamps.pop(file.key, None)
-                self.found.moved.append(file.key)
+            except Moved as error:
+                self.moved(file, error)
                 continue
             if decided is not None and (old is not None or decided.position):
                 intact.add(decided)
@@ -235,6 +241,9 @@ class _Decision:
             self.found.unfinished.append(file)
             return None  # its beginning is still on its way
         head = head or b""
+        if self._may_be_moving(file, head):
+            del self._tracker.stamps[file.key]
+            return None  # whether that file ended is seen by the next look, and then what this one is
         originals, sources = intact.of(file, head), ended.of(file, head)
         found_some = bool(sources)
         if old is not None and old.copy_of is not None:
@@ -253,6 +262,13 @@ class _Decision:
         if source is not None:
             return self._continue(file, head, source, old)
         return self._begin(file, head)
+
+    def _may_be_moving(self, file: Seen, head: bytes) -> bool:
+        """Whether it may be a copy of a file that was read and moved while this look was made."""
+        if self._final or not self._moving:
+            return False
+        by_name = any(is_rotated_name(file.path, state.path) for state in self._moving)
+        return by_name or bool(Alike(self._moving).of(file, head))
 
     def _copied_end(self, file: Seen, head: bytes, original: Known) -> tuple[int, str, int] | None:
         short = min(len(head), original.fingerprint_bytes) < FINGERPRINT_BYTES

@@ -132,6 +132,30 @@ def test_a_copy_shorter_than_what_was_read_since_is_not_read_again(tmp_path: Pat
     assert set(lines) >= set(numbered(*range(140)))
 
 
+@pytest.mark.parametrize("before", [0, 1, 60], ids=["nothing was read", "one line was read", "3 KiB were read"])
+@pytest.mark.parametrize("more", [1, 100], ids=["one line", "5 KiB"])
+def test_a_log_written_rotated_and_packed_between_two_looks_is_read_once(
+    tmp_path: Path, before: int, more: int
+) -> None:
+    """Its last lines are still to be had from the file held open, and are in the packed one too."""
+
+    async def scenario() -> list[str]:
+        reader = Reader(tmp_path, **{"batch.bytes": 1_024, "max.line.bytes": 500})
+        write(tmp_path / "a.log", *numbered(*range(before)))
+        await reader.start(watching=False)
+        await reader.poll_to_end()
+        write(tmp_path / "a.log", *numbered(*range(before, before + more)))
+        with gzip.open(tmp_path / "a.log.1.gz", "wb") as packed:
+            packed.write((tmp_path / "a.log").read_bytes())
+        (tmp_path / "a.log").unlink()
+        write(tmp_path / "a.log", *numbered(1_000))
+        await reader.poll_to_end()
+        await reader.stop()
+        return reader.lines
+
+    assert sorted(asyncio.run(scenario())) == numbered(*range(before + more), 1_000)
+
+
 def test_offsets_of_files_that_are_gone_for_long_are_forgotten_unless_their_disk_is_away(tmp_path: Path) -> None:
     async def scenario() -> None:
         reader = Reader(tmp_path, **{"forget.after.ms": 60_000})

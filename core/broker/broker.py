@@ -22,6 +22,7 @@ from .failures import NO_ANSWER, answered
 from .handlers import handler, settle
 from .network.limits import ConnectionCounts, RequestMemory
 from .settings.config import BrokerConfig
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .coordination.groups import GroupsShell
@@ -54,6 +55,7 @@ class Broker:
         self.connection_counts = ConnectionCounts(
             config.max_connections, config.max_connections_per_ip, config.connection_overrides
         )
+        self.matching = Turns()
         self._address = IN_PROCESS_ADDRESS
 
     async def handle(self, request: Any, context: RequestContext) -> Any:

@@ -249,8 +249,8 @@ class LogDirectory:
         Raises StorageError.
         """
         with self._checkpointing:
+            self._remove_doomed()
             logs = {(log.topic, log.partition): log for log in self.logs()}
-            doomed, self._doomed = self._doomed, []
             files = {
                 RECOVERY_POINTS: {key: log.recovery_point for key, log in logs.items()},
                 LOG_START_OFFSETS: {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset},
@@ -262,8 +262,6 @@ class LogDirectory:
             try:
                 for name, offsets in files.items():
                     replace_file(self._disk, f"{self.path}/{name}", format_offsets(offsets))
-                for path in doomed:
-                    self._remove(path)
             except OSError as error:
                 self._cleaned_changed |= CLEANER_OFFSETS in files
                 raise StorageError(f"{self.path}: checkpoints cannot be written: {error}") from error
@@ -292,10 +290,18 @@ class LogDirectory:
         for log in self.logs():
             log.remove_deleted(now_ms)
 
-    def _remove(self, path: str) -> None:
-        for name in self._disk.list_directory(path):
-            self._disk.unlink(f"{path}/{name}")
-        self._disk.remove_directory(path)
+    def _remove_doomed(self) -> None:
+        """Remove the directories of deleted logs, before anything is written: a full disk may need their room."""
+        while self._doomed:
+            path = self._doomed[0]
+            try:
+                for name in self._disk.list_directory(path):
+                    self._disk.unlink(f"{path}/{name}")
+                self._disk.remove_directory(path)
+            except OSError as error:
+                logger.warning("%s cannot be removed yet: %s", path, error)
+                return
+            del self._doomed[0]
 
     def close(self) -> None:
         """Close every log, and mark the shutdown as clean if that went well for all. Raises StorageError otherwise."""

@@ -121,7 +121,11 @@ class Flusher:
         with self._one_at_a_time:
             if self.failure is not None:
                 raise self.failure
-            self._write_files()
+            try:
+                self._write_files()
+            except StorageError:
+                self._put_doomed_aside()
+                raise
             with self.lock:
                 end_offset, active = growing()
                 unsynced, self._unsynced = self._unsynced, []
@@ -160,33 +164,48 @@ class Flusher:
         with self._one_at_a_time:
             if self.failure is not None:
                 return
-            with self.lock:
-                unfinished, snapshots, doomed = list(self._unfinished), list(self._snapshots), list(self._doomed)
-                flushed_offset, active = self.flushed_offset, growing()[1]
-                between = self._between
             try:
-                for segment in unfinished:
-                    segment.seal()
-                    segment.sync_indexes()
-                for offset, snapshot in snapshots:
-                    replace_file(self._disk, f"{self._path}/{segment_file(offset, SNAPSHOT)}", snapshot)
-                active.write_indexes()
-                if between is not None and between[0] <= flushed_offset:
-                    self._write_between(*between, active)
-                for segment, _ in doomed:
-                    segment.hold()
-                    segment.move(DELETED, snapshot=True)
+                self._complete_files(growing)
             except OSError as error:
-                if self.failure is not None:
-                    return
-                logger.warning("%s: indexes and snapshots are not up to date: %s", self._path, error)
-                return
-            with self.lock:
-                self._unfinished = _without(self._unfinished, unfinished)
-                self._snapshots = self._snapshots[len(snapshots) :]
-                self._doomed = self._doomed[len(doomed) :]
-                self._deleted += doomed
-            self.recovery_point = flushed_offset
+                if self.failure is None:
+                    logger.warning("%s: indexes and snapshots are not up to date: %s", self._path, error)
+            self._put_doomed_aside()
+
+    def _complete_files(self, growing: Growing) -> None:
+        """Index entries and producer snapshots, and the recovery point that follows from them. Raises OSError."""
+        with self.lock:
+            unfinished, snapshots = list(self._unfinished), list(self._snapshots)
+            flushed_offset, active = self.flushed_offset, growing()[1]
+            between = self._between
+        for segment in unfinished:
+            segment.seal()
+            segment.sync_indexes()
+        for offset, snapshot in snapshots:
+            replace_file(self._disk, f"{self._path}/{segment_file(offset, SNAPSHOT)}", snapshot)
+        active.write_indexes()
+        if between is not None and between[0] <= flushed_offset:
+            self._write_between(*between, active)
+        with self.lock:
+            self._unfinished = _without(self._unfinished, unfinished)
+            self._snapshots = self._snapshots[len(snapshots) :]
+        self.recovery_point = flushed_offset
+
+    def _put_doomed_aside(self) -> None:
+        """Rename the files of segments that are to go. On a full disk too: that is how there comes to be room."""
+        with self.lock:
+            doomed = list(self._doomed)
+        moved = 0
+        try:
+            for segment, _ in doomed:
+                segment.hold()
+                segment.move(DELETED, snapshot=True)
+                moved += 1
+        except OSError as error:
+            if self.failure is None:
+                logger.warning("%s: old segments cannot be put aside yet: %s", self._path, error)
+        with self.lock:
+            self._doomed = self._doomed[moved:]
+            self._deleted += doomed[:moved]
 
     def _write_between(self, offset: int, snapshot: bytes, active: Segment) -> None:
         """The aborted transactions before it are on the medium first: a recovery looks for none there."""

@@ -25,7 +25,7 @@ from .log_reader import LogReader, ReadResult
 from .producers.producer_snapshot import encode_snapshot
 from .producers.producer_state import Producer
 from .producers.transaction_index import AbortedTransaction
-from .rules import SegmentState, deletable_segments, must_roll, roll_jitter_ms
+from .rules import deletable_segments, must_roll, roll_jitter_ms
 from .segments.segment import Segment
 from .segments.segment_list import SegmentList
 
@@ -299,7 +299,7 @@ class PartitionLog:
 
     def offset_of_max_timestamp(self) -> tuple[int, int] | None:
         """Offset and timestamp of the first of the newest records, None in an empty log."""
-        newest_ms = max(segment.newest()[0] for segment in self.segments.layout.segments)
+        newest_ms = max(state.largest_timestamp_ms for _, state in self.segments.states())
         return None if newest_ms < 0 else self.offset_for_timestamp(newest_ms)
 
     # Retention.
@@ -309,8 +309,7 @@ class PartitionLog:
 
         The next tidy() renames their files, and the first remove_deleted() after file.delete.delay.ms removes them.
         """
-        segments = self.segments.layout.segments
-        states = [SegmentState(one.base_offset, one.size_bytes, one.newest()[0]) for one in segments]
+        segments, states = zip(*self.segments.states(), strict=True)
         count = deletable_segments(
             self.config, states, log_start_offset=self.log_start_offset, high_watermark=self.high_watermark,
             end_offset=self.end_offset, now_ms=now_ms,

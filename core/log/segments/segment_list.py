@@ -11,6 +11,7 @@ from itertools import takewhile
 from ...errors import StorageError
 from ..flushing import Flusher
 from ..log_reader import Layout
+from ..rules import SegmentState
 from .segment import Segment
 
 
@@ -24,6 +25,15 @@ class SegmentList:
     @property
     def active(self) -> Segment:
         return self.layout.segments[-1]
+
+    def states(self) -> list[tuple[Segment, SegmentState]]:
+        """Each segment with what the rules look at. Raises StorageError where its newest time cannot be read."""
+        try:
+            return [
+                (one, SegmentState(one.base_offset, one.size_bytes, one.newest()[0])) for one in self.layout.segments
+            ]
+        except OSError as error:
+            raise StorageError(f"the newest times of the segments cannot be read: {error}") from error
 
     def add(self, segment: Segment, snapshot: bytes) -> None:
         """A new active segment, behind one that is complete now. snapshot: the producers' state between the two."""

@@ -1,5 +1,6 @@
 """A data directory: whose it is, who holds it, what is in it."""
 
+import errno
 import os
 from pathlib import Path
 from random import Random
@@ -74,6 +75,39 @@ def test_logs_are_made_found_and_deleted(disk: FaultyDisk) -> None:
     directory.checkpoint()
     assert [path for path in disk.files("data") if "a-0" in path] == []
     assert disk.list_directory("data").count("a-1") == 1
+
+
+def test_the_files_of_a_deleted_log_go_from_a_full_disk_too(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID)
+    log.append([BATCH], now_ms=0)
+    log.flush()
+    directory.delete("a", 0)
+    disk.free_bytes = 0
+
+    with pytest.raises(StorageError, match="checkpoints cannot be written"):
+        directory.checkpoint()
+
+    assert [name for name in disk.list_directory("data") if name.startswith("a-0")] == []
+
+
+def test_the_files_of_a_deleted_log_that_cannot_be_removed_now_are_removed_later(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    directory.create("a", 0, TOPIC_ID)
+    directory.delete("a", 0)
+    (left,) = [name for name in disk.list_directory("data") if name.startswith("a-0")]
+    disk.open(f"data/{left}/0", create=True)
+    unlink, disk.unlink = disk.unlink, refused
+
+    directory.checkpoint()
+    disk.unlink = unlink
+    directory.checkpoint()
+
+    assert [name for name in disk.list_directory("data") if name.startswith("a-0")] == []
+
+
+def refused(path: str) -> None:
+    raise OSError(errno.EACCES, "Permission denied", path)
 
 
 def test_a_topic_made_anew_under_the_same_name_begins_at_zero_after_a_crash_too(disk: FaultyDisk) -> None:

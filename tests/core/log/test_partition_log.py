@@ -311,6 +311,36 @@ def test_a_full_disk_refuses_the_append_and_the_log_goes_on_when_there_is_room(
     assert reopened(directory, disk, log.config).end_offset == 3
 
 
+def test_a_full_disk_keeps_no_old_segment_from_making_room(make_log: MakeLog, disk: FaultyDisk) -> None:
+    log = filled(make_log, retention_ms=5 * HOUR_MS)
+    log.append([batch(timestamp_ms=NOW_MS + 20 * HOUR_MS)], now_ms=NOW_MS)
+    disk.free_bytes = 0
+
+    assert log.delete_old_segments(NOW_MS + 19 * HOUR_MS) == 7
+    with pytest.raises(StorageError, match="leader-epoch-checkpoint cannot be written"):
+        log.flush()
+    log.remove_deleted(NOW_MS + 20 * HOUR_MS)
+
+    assert segment_bases(log, disk) == [14, 16, 18, 20]
+    assert not [path for path in disk.files(log.path) if path.endswith(".deleted")]
+    disk.free_bytes = None
+    assert log.flush() == 21
+
+
+def test_what_cannot_be_looked_at_is_told_as_an_error_of_the_disk(
+    make_log: MakeLog, disk: FaultyDisk, directory: LogDirectory
+) -> None:
+    log = reopened(directory, disk, filled(make_log, retention_ms=5 * HOUR_MS).config)
+    for path in disk.files(log.path):
+        if "/000" in path:
+            disk.unlink(path)
+
+    with pytest.raises(StorageError, match="newest times of the segments cannot be read"):
+        log.delete_old_segments(NOW_MS)
+    with pytest.raises(StorageError, match="newest times of the segments cannot be read"):
+        log.offset_of_max_timestamp()
+
+
 def test_a_failed_sync_takes_the_log_offline_for_good(make_log: MakeLog, disk: FaultyDisk) -> None:
     log = make_log()
     log.append([batch()], now_ms=NOW_MS)

@@ -79,6 +79,7 @@ class Consumer:
             {key: offset for key, offset in partitions.items() if offset is not None or key not in buffer.partitions}
         )
         self._client.watch({topic for topic, _ in partitions})
+        self._changed.give()
         self._fetcher.wake()
 
     def subscribe(
@@ -156,12 +157,19 @@ class Consumer:
             await self._changed.wait(left_ms)
 
     async def position(self, partition: TopicPartition) -> int:
-        """Offset of the next record that poll() will return; waits until it is known."""
+        """Offset of the next record that poll() will return; waits until it is known. Rebalance callbacks may ask, too.
+
+        Raises ProtocolError for a partition that is not assigned, or is taken away meanwhile.
+        """
         state = self._state(partition)
         while state.position is None:
             if state.error is not None:
                 raise state.error
+            if not state.wanted:
+                state.wanted = True
+                self._fetcher.wake()
             await self._changed.wait()
+            state = self._state(partition)
         return state.position
 
     # -- offsets

@@ -52,7 +52,10 @@ class Ready:
 
 @dataclass(slots=True, eq=False)
 class PartitionState:
-    """One assigned partition. Offsets are None until they are known."""
+    """One assigned partition. Offsets are None until they are known.
+
+    held: a rebalance callback has to run before anything is read. wanted: somebody waits for the position even so.
+    """
 
     topic: str
     partition: int
@@ -61,6 +64,7 @@ class PartitionState:
     fetch_bytes: int = 0
     paused: bool = False
     held: bool = False
+    wanted: bool = False
     reset: bool = False
     ticket: int = 0
     not_before_ms: int = 0
@@ -127,7 +131,10 @@ class FetchBuffer:
         return [
             state
             for state in self.partitions.values()
-            if state.position is None and not state.held and state.error is None and state.not_before_ms <= now_ms
+            if state.position is None
+            and (state.wanted or not state.held)
+            and state.error is None
+            and state.not_before_ms <= now_ms
         ]
 
     def take(self, max_bytes: int | None, max_records: int | None) -> list[Any]:

@@ -22,7 +22,7 @@ Callback = Callable[[Sequence[TopicPartition]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """What the application wants to be told; `before_revoke` is the consumer's own commit."""
+    """What the application wants to be told."""
 
     assigned: Callback | None = None
     revoked: Callback | None = None
@@ -168,6 +168,10 @@ class Rebalancer:
         except asyncio.CancelledError:
             raise
         except BaseException:
-            self._fetcher.buffer.remove(partitions)
+            self._remove(partitions)
             raise
+        self._remove(partitions)
+
+    def _remove(self, partitions: Sequence[TopicPartition]) -> None:
         self._fetcher.buffer.remove(partitions)
+        self._changed.give()

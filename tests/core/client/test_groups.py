@@ -97,6 +97,38 @@ async def test_members_share_and_take_over(cluster: Target, strategy: str):
             await until(lambda: shares(first) == [6], first)
 
 
+async def test_a_callback_can_ask_where_its_new_partitions_begin(cluster: Target):
+    async with cluster.client() as client:
+        topic = await new_topic(client, cluster.name())
+        await write(client, topic, numbered(5))
+        async with consumer(client, group_id=cluster.name("group"), **QUICK) as reader:
+            found: list[int] = []
+
+            async def assigned(partitions: Sequence[TopicPartition]) -> None:
+                async with asyncio.timeout(30):
+                    found.extend([await reader.position(partition) for partition in partitions])
+                reader.seek((topic, 0), 3)
+
+            reader.subscribe([topic], assigned)
+            rows = await read_rows(reader, 2)
+
+    assert found == [0]
+    assert [row.value for row in rows[0]] == numbered(5)[3:]
+
+
+async def test_who_waits_for_the_position_of_a_partition_that_is_taken_away_is_told(cluster: Target):
+    async with cluster.client() as client:
+        topic = await new_topic(client, cluster.name())
+        async with consumer(client) as reader:
+            reader.assign({("no-such-topic", 0): None, (topic, 0): 0})
+            waiting = asyncio.ensure_future(reader.position(("no-such-topic", 0)))
+            await asyncio.sleep(0)
+            reader.assign({(topic, 0): 0})
+
+            with pytest.raises(ProtocolError, match="no-such-topic-0 is not assigned to this consumer"):
+                await asyncio.wait_for(waiting, 30)
+
+
 async def test_cooperative_members_keep_what_does_not_move(cluster: Target):
     async with cluster.client() as client:
         topic, group = await new_topic(client, cluster.name(), partitions=4), cluster.name("group")

@@ -11,11 +11,13 @@ from typing import Any
 
 from ..errors import ErrorCode, ProtocolError, StorageError
 from ..wire.apis import response_class
+from ..wire.message import Message
 from .context import RequestContext
 
 LOG = logging.getLogger(__name__)
+LAST_VERSION = 2**15 - 1
 NO_ANSWER = object()
-"""Nothing can be said in the response of this API: the connection is closed, and the client tries again."""
+"""Nothing can be said in this version of the response: the connection is closed, and the client tries again."""
 
 
 async def answered(work: Awaitable[Any], context: RequestContext) -> Any:
@@ -27,7 +29,7 @@ async def answered(work: Awaitable[Any], context: RequestContext) -> Any:
 
 
 def failure_response(error: BaseException, context: RequestContext) -> Any:
-    """A response with the code of `error`; NO_ANSWER where the response has no place for one."""
+    """A response with the code of `error`; NO_ANSWER where this version of it has no place for one."""
     if isinstance(error, ProtocolError):
         code = error.code
     elif isinstance(error, StorageError):
@@ -37,9 +39,14 @@ def failure_response(error: BaseException, context: RequestContext) -> Any:
         LOG.error("API key %d from %s failed", context.api_key, context.client_host, exc_info=error)
         code = ErrorCode.UNKNOWN_SERVER_ERROR
     response = response_class(context.api_key)()
-    if not hasattr(response, "error_code"):
+    if not _has(response, "error_code", context.api_version):
         return NO_ANSWER
     response.error_code = int(code)
-    if hasattr(response, "error_message"):
+    if _has(response, "error_message", context.api_version):
         response.error_message = str(error)
     return response
+
+
+def _has(response: Message, field: str, version: int) -> bool:
+    first, last = response.VERSIONS.get(field, (0, LAST_VERSION))
+    return field in response.FIELDS and first <= version <= last

@@ -38,6 +38,17 @@ def test_a_response_without_a_place_for_an_error_is_not_sent() -> None:
     assert failure_response(RuntimeError("bug"), RequestContext(19, 5)) is NO_ANSWER
 
 
+@pytest.mark.parametrize(("api_key", "without", "with_code"), [(3, 12, 13), (9, 8, 7), (10, 4, 3)])
+def test_a_version_without_a_place_for_an_error_is_not_answered_as_if_all_were_well(
+    api_key: int, without: int, with_code: int
+) -> None:
+    """Such as Metadata 12 without brokers, or OffsetFetch 8 without groups."""
+    error = StorageError("disk on fire")
+
+    assert failure_response(error, RequestContext(api_key, without)) is NO_ANSWER
+    assert failure_response(error, RequestContext(api_key, with_code)).error_code == ErrorCode.KAFKA_STORAGE_ERROR
+
+
 async def test_a_bug_is_logged_with_its_traceback_and_answered(caplog: pytest.LogCaptureFixture) -> None:
     async def crash() -> None:
         raise ZeroDivisionError("a bug")

@@ -5,10 +5,11 @@ for and allowed. Shell.
 Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 from ...coordinators.topic_rules import name_fault
-from ...errors import ErrorCode, ProtocolError
+from ...errors import ErrorCode, ProtocolError, StorageError
 from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import RequestContext
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..broker import Broker
     from ..topics.cluster import TopicInfo
 
+LOG = logging.getLogger(__name__)
 VERSIONS = (0, 13)
 TOPIC_IDS_SINCE = 12
 ZERO_UUID = bytes(16)
@@ -65,6 +67,9 @@ async def _one(
             topic = await _create(broker, wanted.name)
         except ProtocolError as error:
             return TopicAnswer(error_code=int(error.code), name=wanted.name)
+        except StorageError as error:
+            LOG.error("topic %s cannot be made: %s", wanted.name, error)
+            return TopicAnswer(error_code=int(ErrorCode.KAFKA_STORAGE_ERROR), name=wanted.name)
     if topic is None:
         fault = name_fault(wanted.name)
         code = fault.code if fault is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

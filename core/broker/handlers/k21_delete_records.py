@@ -4,15 +4,17 @@ Source: ReplicaManager.deleteRecordsOnLocalLog of Kafka 4.3.1. Tested in tests/c
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
-from ...errors import ErrorCode, ProtocolError
+from ...errors import ErrorCode, ProtocolError, StorageError
 from ...wire.messages.k21_delete_records import DeleteRecordsRequest, DeleteRecordsResponse
 from ..context import RequestContext
 
 if TYPE_CHECKING:
     from ..broker import Broker
 
+LOG = logging.getLogger(__name__)
 VERSIONS = (0, 2)
 Result = DeleteRecordsResponse.DeleteRecordsPartitionResult
 
@@ -29,8 +31,14 @@ async def handle(
         )
         for topic in request.topics
     ]
-    if any(result.error_code == ErrorCode.NONE for topic in topics for result in topic.partitions):
-        await asyncio.to_thread(broker.logs.checkpoint)
+    deleted = [result for topic in topics for result in topic.partitions if result.error_code == ErrorCode.NONE]
+    if deleted:
+        try:
+            await asyncio.to_thread(broker.logs.checkpoint)
+        except StorageError as error:
+            LOG.error("records are not sure to stay deleted: %s", error)
+            for result in deleted:
+                result.error_code, result.low_watermark = int(ErrorCode.KAFKA_STORAGE_ERROR), -1
     return DeleteRecordsResponse(topics=topics)
 
 

@@ -26,8 +26,10 @@ from services.small_disk import SmallDisk, small_disk
 from millstream.core.errors import ErrorCode
 from millstream.core.wire.messages.k00_produce import ProduceResponse
 from millstream.core.wire.messages.k01_fetch import FetchResponse
+from millstream.core.wire.messages.k03_metadata import MetadataRequest
 from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest, CreateTopicsResponse
 from millstream.core.wire.messages.k20_delete_topics import DeleteTopicsRequest
+from millstream.core.wire.messages.k21_delete_records import DeleteRecordsRequest
 from millstream.core.wire.messages.k37_create_partitions import CreatePartitionsRequest
 from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
@@ -96,6 +98,39 @@ async def test_a_full_disk_refuses_each_change_of_the_metadata_by_its_name(tmp_p
         assert "the disk is full" in altered.responses[0].error_message
         assert [topic.name for topic in broker.cluster.topics() if not topic.internal] == ["t"]
         assert [one.error_code for one in (await ask(broker, create("u"), 5)).topics] == [0]
+
+
+async def test_a_topic_that_a_full_disk_keeps_from_being_made_spoils_no_other_in_the_metadata(tmp_path: Path) -> None:
+    disk = FailingDisk("__cluster_metadata-0")
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.full = True
+        wanted = [MetadataRequest.MetadataRequestTopic(name=name) for name in ("t", "new")]
+        answer = await ask(broker, MetadataRequest(topics=wanted), 9)
+        disk.full = False
+
+    assert [(topic.name, topic.error_code) for topic in answer.topics] == [("t", 0), ("new", FULL)]
+    assert len(answer.brokers) == 1
+
+
+async def test_records_whose_deletion_cannot_be_written_down_are_not_said_to_be_deleted(tmp_path: Path) -> None:
+    disk = FailingDisk(tmp_path.name)
+    partition = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=1)
+    missing = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=7, offset=1)
+    request = DeleteRecordsRequest(
+        topics=[DeleteRecordsRequest.DeleteRecordsTopic(name="t", partitions=[partition, missing])]
+    )
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, produce("t", batch_of(b"a"), acks=-1), 9)
+        disk.full = True
+        refused = await ask(broker, request, 2)
+        disk.full = False
+        done = await ask(broker, request, 2)
+
+    unknown = int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    assert [(one.error_code, one.low_watermark) for one in refused.topics[0].partitions] == [(FULL, -1), (unknown, -1)]
+    assert [(one.error_code, one.low_watermark) for one in done.topics[0].partitions] == [(0, 1), (unknown, -1)]
 
 
 async def test_the_logs_of_a_new_topic_are_made_once_there_is_room(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ...errors import ConfigError
 from ..network.listeners import DEFAULT_PROTOCOL_MAP, Listener, ListenerSettings, parse_listeners
 from .foreign_settings import NAMES as FOREIGN_NAMES
 from .foreign_settings import refusal, why_without_meaning
+from .idle_settings import IDLE_SETTINGS
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -143,9 +144,9 @@ class BrokerConfig:
         "num.recovery.threads.per.data.dir", 8, "Logs that are opened at a time when the broker starts", minimum=1
     )
     log_cleaner_enable: bool = setting("log.cleaner.enable", True, "Whether compacted topics are cleaned")
-    log_cleaner_threads: int = setting("log.cleaner.threads", 1, "Accepted; one thread cleans here", minimum=0)
+    log_cleaner_threads: int = setting("log.cleaner.threads", 1, "Threads that clean, each with a process", minimum=0)
     log_cleaner_dedupe_buffer_size: int = setting(
-        "log.cleaner.dedupe.buffer.size", 134_217_728, "Memory for keys while a log is cleaned, 24 bytes each",
+        "log.cleaner.dedupe.buffer.size", 134_217_728, "Memory for keys of all cleaning threads, 24 bytes each",
         unit="bytes", minimum=1024,
     )  # fmt: skip
     log_cleaner_io_buffer_size: int = setting(
@@ -155,7 +156,7 @@ class BrokerConfig:
         "log.cleaner.io.buffer.load.factor", 0.9, "How full the memory for keys may become", minimum=0.01, maximum=1
     )
     log_cleaner_io_max_bytes_per_second: float = setting(
-        "log.cleaner.io.max.bytes.per.second", 1.7976931348623157e308, "The cleaner reads no faster", unit="bytes",
+        "log.cleaner.io.max.bytes.per.second", 1.7976931348623157e308, "Cleaning threads read no faster", unit="bytes",
         minimum=1,
     )  # fmt: skip
     log_cleaner_backoff_ms: int = setting(
@@ -165,10 +166,10 @@ class BrokerConfig:
         "max.incremental.fetch.session.cache.slots", 1_000, "Fetch sessions that are kept at a time", minimum=0
     )
     group_min_session_timeout_ms: int = setting(
-        "group.min.session.timeout.ms", 6_000, "Shortest session of a group member", unit="ms", minimum=1
+        "group.min.session.timeout.ms", 6_000, "Shortest session of a group member", unit="ms", minimum=0
     )
     group_max_session_timeout_ms: int = setting(
-        "group.max.session.timeout.ms", 1_800_000, "Longest session of a group member", unit="ms", minimum=1
+        "group.max.session.timeout.ms", 1_800_000, "Longest session of a group member", unit="ms", minimum=0
     )
     group_initial_rebalance_delay_ms: int = setting(
         "group.initial.rebalance.delay.ms", 3_000, "How long a new group waits for more members", unit="ms", minimum=0
@@ -330,7 +331,11 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
         config,
         topic_defaults=TOPIC_CONFIG.parse(topic_values),
         given_topic_defaults={name: str(value) for name, value in topic_values.items()},
-        given={ALIASES.get(name, name): str(value) for name, value in values.items() if is_setting(name)},
+        given={
+            ALIASES.get(name, name): str(value)
+            for name, value in values.items()
+            if is_setting(name) or name in IDLE_SETTINGS
+        },
         notes=tuple(f"not used: {', '.join(names)} ({why})" for why, names in unused.items()),
     )
 

@@ -47,6 +47,13 @@ def test_all_faults_are_reported_together() -> None:
     ]
 
 
+def test_sessions_of_groups_may_be_as_short_as_kafka_lets_them() -> None:
+    """Kafka Streams' own tests begin their brokers with this."""
+    config = parse_broker_config({"log.dirs": "/data", "group.min.session.timeout.ms": "0"})
+
+    assert config.group_min_session_timeout_ms == 0
+
+
 @pytest.mark.parametrize(
     ("listener", "address"),
     [

@@ -24,7 +24,7 @@ from .segments.segment import Segment
 
 logger = logging.getLogger(__name__)
 
-POSITIONS_KEPT = 64
+POSITIONS_KEPT = 256
 SEALED_KEPT_OPEN = 4
 
 
@@ -127,7 +127,7 @@ class LogReader:
         positions = self._positions
         positions[taken.next_offset] = (segment, position + taken.end)
         if len(positions) > POSITIONS_KEPT:
-            positions.clear()
+            self._positions = dict(list(positions.items())[POSITIONS_KEPT // 2 :])
         size_bytes = taken.end - taken.start
         return ReadResult([data[taken.start : taken.end]], taken.first_offset, taken.next_offset, size_bytes, [])
 

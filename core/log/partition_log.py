@@ -25,7 +25,7 @@ from .log_reader import LogReader, ReadResult
 from .producers.producer_snapshot import encode_snapshot
 from .producers.producer_state import Producer
 from .producers.transaction_index import AbortedTransaction
-from .rules import deletable_segments, must_roll, roll_jitter_ms
+from .rules import deletable_segments
 from .segments.segment import Segment
 from .segments.segment_list import SegmentList
 
@@ -237,16 +237,10 @@ class PartitionLog:
     def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int) -> Segment:
         """The active segment, after a roll when the append does not fit into it."""
         active = self.segments.active
-        first_ms = active.first_timestamp() if active.size_bytes else NO_TIMESTAMP
-        waited_ms = newest_ms - first_ms if first_ms >= 0 and newest_ms >= 0 else 0
-        waited_ms += roll_jitter_ms(self.config, self.path, active.base_offset)
-        if must_roll(
-            self.config, size_bytes=active.size_bytes, base_offset=active.base_offset,
-            index_entries=active.index_entries, waited_ms=waited_ms, append_bytes=append_bytes,
-            append_last_offset=last_offset,
-        ):  # fmt: skip
+        if not active.takes(self.config, append_bytes, last_offset, newest_ms):
             self.roll()
-        return self.segments.active
+            active = self.segments.active
+        return active
 
     def roll(self) -> None:
         """Begin a new segment at the log's end. Raises StorageError when it cannot be made."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from crc32c import crc32c
 
-from ..config import INT_MAX, LogConfig
+from ..config import INT_MAX, LONG_MAX, LogConfig
 
 INDEX_ENTRY_BYTES = 8
 TIME_ENTRY_BYTES = 12
@@ -23,28 +23,38 @@ class SegmentState:
     largest_timestamp_ms: int
 
 
-def must_roll(
-    config: LogConfig,
-    *,
-    size_bytes: int,
-    base_offset: int,
-    index_entries: int,
-    waited_ms: int,
-    append_bytes: int,
-    append_last_offset: int,
-) -> bool:
-    """Whether an append goes to a new segment. An empty segment takes one of any size.
+@dataclass(frozen=True, slots=True)
+class SegmentRoom:
+    """What a segment takes before it is followed by a new one; the same for as long as the log's settings are."""
 
-    waited_ms: record time from the segment's first batch to the new one, and the jitter of the segment.
-    """
-    if not size_bytes:
-        return append_last_offset - base_offset > INT_MAX
-    return (
-        size_bytes + append_bytes > config.segment_bytes
-        or waited_ms > config.segment_ms
-        or index_entries >= config.segment_index_bytes // TIME_ENTRY_BYTES
-        or append_last_offset - base_offset > INT_MAX
+    size_bytes: int
+    last_offset: int
+    newest_ms: int
+    index_entries: int
+
+    def takes(self, size_bytes: int, last_offset: int, newest_ms: int, index_entries: int) -> bool:
+        """Whether an append still goes to it. size_bytes: with the append; index_entries: before it."""
+        return (
+            size_bytes <= self.size_bytes
+            and newest_ms <= self.newest_ms
+            and index_entries < self.index_entries
+            and last_offset <= self.last_offset
+        )
+
+
+def segment_room(config: LogConfig, base_offset: int, *, first_ms: int, jitter_ms: int) -> SegmentRoom:
+    """Of a segment that is not empty. first_ms: the time of its first batch, -1 when that has none."""
+    return SegmentRoom(
+        size_bytes=config.segment_bytes,
+        last_offset=base_offset + INT_MAX,
+        newest_ms=first_ms + config.segment_ms - jitter_ms if first_ms >= 0 else LONG_MAX,
+        index_entries=config.segment_index_bytes // TIME_ENTRY_BYTES,
     )
+
+
+def empty_segment_room(base_offset: int) -> SegmentRoom:
+    """An empty segment takes an append of any size."""
+    return SegmentRoom(LONG_MAX, base_offset + INT_MAX, LONG_MAX, LONG_MAX)
 
 
 def roll_jitter_ms(config: LogConfig, directory: str, base_offset: int) -> int:

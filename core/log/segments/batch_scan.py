@@ -19,6 +19,9 @@ FRONT = struct.Struct(">qiibIhi")
 CHECKED_AT = 21
 MAGIC_AT = 16
 WINDOW_BYTES = 1 << 20
+"""The most that is read at once on the way through a segment."""
+FIRST_WINDOW_BYTES = 16 << 10
+"""What is read first: of a search that begins at an index entry, this is as a rule all."""
 
 Read = Callable[[int, int], bytes]
 
@@ -201,6 +204,7 @@ def scan_batches(
     search_below: no good batch is looked for behind damage that begins at this offset or a later one.
     """
     window, window_at = memoryview(b""), position
+    window_bytes = FIRST_WINDOW_BYTES
     while position < end:
         verdict = judge_batch(
             window, position - window_at, segment_end=end - window_at, expected=expected, bound=bound, epochs=epochs
@@ -213,7 +217,8 @@ def scan_batches(
             position, expected = found, next_offset
         elif verdict.end > len(window):
             wanted = verdict.end - (position - window_at)
-            window, window_at = memoryview(read(position, min(max(wanted, WINDOW_BYTES), end - position))), position
+            window, window_at = memoryview(read(position, min(max(wanted, window_bytes), end - position))), position
+            window_bytes = min(4 * window_bytes, WINDOW_BYTES)
             if not window:
                 yield Damage(position, end, expected, -1, "the file ends before the segment does")
                 return

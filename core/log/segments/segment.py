@@ -12,12 +12,14 @@ import threading
 from collections.abc import Iterator
 from itertools import takewhile
 
+from ...config import LogConfig
 from ...ports import Buffer, Disk, File
 from ..file_names import LOG, OFFSET_INDEX, SNAPSHOT, TIME_INDEX, TRANSACTION_INDEX, segment_file
 from ..files import EntryFile, read_file
 from ..leader_epochs import LeaderEpochs
 from ..producers.transaction_index import ENTRY as ABORTED_ENTRY
 from ..producers.transaction_index import AbortedTransaction, decode_entries, encode_entries
+from ..rules import SegmentRoom, empty_segment_room, roll_jitter_ms, segment_room
 from .batch_scan import HEADER, Damage, ScannedBatch, scan_batches
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
 
@@ -54,6 +56,7 @@ class Segment:
         self._bytes_since_index = 0
         self._newest = (-1, 0)
         self._first_timestamp: int | None = None
+        self._room: tuple[LogConfig, SegmentRoom] | None = None
         self.has_aborted = True
 
     @classmethod
@@ -100,6 +103,19 @@ class Segment:
         )
 
     # Growing: only the active segment, only on the log's own thread.
+
+    def takes(self, config: LogConfig, append_bytes: int, last_offset: int, newest_ms: int) -> bool:
+        """Whether an append still goes to this segment; newest_ms: the newest of its times, -1 when there is none."""
+        known = self._room
+        if known is not None and known[0] is config:
+            room = known[1]
+        elif self.size_bytes:
+            jitter_ms = roll_jitter_ms(config, self._directory, self.base_offset)
+            room = segment_room(config, self.base_offset, first_ms=self.first_timestamp(), jitter_ms=jitter_ms)
+            self._room = (config, room)
+        else:
+            room = empty_segment_room(self.base_offset)
+        return room.takes(self.size_bytes + append_bytes, last_offset, newest_ms, self.index_entries)
 
     def append(self, buffers: list[Buffer], size_bytes: int) -> int:
         """Write to the end; returns the position. Call note_batch for each batch after that. Raises OSError."""

@@ -3,17 +3,22 @@
 import pytest
 
 from millstream.core.config import LogConfig
-from millstream.core.log.rules import SegmentState, deletable_segments, must_roll, roll_jitter_ms
+from millstream.core.log.rules import SegmentState, deletable_segments, empty_segment_room, roll_jitter_ms, segment_room
 
 HOUR_MS = 3_600_000
 
 
 def rolls(config: LogConfig, **changed: int) -> bool:
+    """Whether an append of 100 bytes begins a new segment, behind one whose first record is of the year 1970."""
     state = {
-        "size_bytes": 500, "base_offset": 0, "index_entries": 0, "waited_ms": 0, "append_bytes": 100,
-        "append_last_offset": 10,
-    }  # fmt: skip
-    return must_roll(config, **(state | changed))
+        "size_bytes": 500, "base_offset": 0, "first_ms": 0, "jitter_ms": 0, "index_entries": 0, "newest_ms": 0,
+        "append_bytes": 100, "append_last_offset": 10,
+    } | changed  # fmt: skip
+    room = empty_segment_room(state["base_offset"])
+    if state["size_bytes"]:
+        room = segment_room(config, state["base_offset"], first_ms=state["first_ms"], jitter_ms=state["jitter_ms"])
+    size_bytes = state["size_bytes"] + state["append_bytes"]
+    return not room.takes(size_bytes, state["append_last_offset"], state["newest_ms"], state["index_entries"])
 
 
 def test_a_segment_is_followed_when_the_append_would_make_it_too_large() -> None:
@@ -30,9 +35,13 @@ def test_an_empty_segment_takes_an_append_larger_than_segment_bytes() -> None:
 def test_a_segment_is_followed_after_its_span_of_record_time() -> None:
     config = LogConfig(segment_ms=HOUR_MS)
 
-    assert not rolls(config, waited_ms=HOUR_MS)
-    assert rolls(config, waited_ms=HOUR_MS + 1)
-    assert not rolls(config, waited_ms=HOUR_MS + 1, size_bytes=0)
+    assert not rolls(config, newest_ms=HOUR_MS)
+    assert rolls(config, newest_ms=HOUR_MS + 1)
+    assert not rolls(config, newest_ms=HOUR_MS + 1, size_bytes=0)
+    assert not rolls(config, newest_ms=2 * HOUR_MS, first_ms=HOUR_MS)
+    assert rolls(config, newest_ms=HOUR_MS, jitter_ms=1)
+    assert not rolls(config, newest_ms=2 * HOUR_MS, first_ms=-1), "records without times never make a segment old"
+    assert not rolls(config, newest_ms=-1, first_ms=HOUR_MS)
 
 
 def test_a_segment_is_followed_when_its_index_is_full_or_offsets_no_longer_fit_into_it() -> None:

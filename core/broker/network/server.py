@@ -117,11 +117,17 @@ class Server:
         self._port = sockets[0].getsockname()[1]
         self.broker.listening(self.address)
         await self._tasks.__aenter__()
+        try:
+            for opened in sockets:
+                self._listeners.append(
+                    await self.loop.create_server(lambda: Connection(self), sock=opened, backlog=BACKLOG)
+                )
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            if isinstance(error, OSError):  # Another process has begun to listen since the address was taken.
+                raise ConfigError(_listen_fault(self._host, self._port, error)) from error
+            raise
         self.run(self._close_idle())
-        for opened in sockets:
-            self._listeners.append(
-                await self.loop.create_server(lambda: Connection(self), sock=opened, backlog=BACKLOG)
-            )
         return self
 
     async def drain(self, limit_s: float) -> None:

@@ -52,11 +52,17 @@ class ScramExchange:
         return f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
 
     def verify(self, server_final: bytes) -> None:
-        """Raises ProtocolError when the server reports an error or cannot prove that it knows the password."""
+        """Raises ProtocolError when the server reports an error or cannot prove that it knows the password.
+
+        WireError for a malformed answer.
+        """
         attributes = _attributes(server_final)
         if "e" in attributes:
             raise ProtocolError(ErrorCode.SASL_AUTHENTICATION_FAILED, attributes["e"])
-        given = base64.b64decode(attributes.get("v", ""))
+        try:
+            given = base64.b64decode(attributes.get("v", ""), validate=True)
+        except ValueError as error:
+            raise WireError(f"SCRAM: malformed proof of the server: {error}") from error
         if not hmac.compare_digest(given, self._server_signature):
             raise ProtocolError(
                 ErrorCode.SASL_AUTHENTICATION_FAILED, "the server did not prove that it knows the password"

@@ -9,7 +9,7 @@ import pytest
 from core.broker.running import fetch, running_broker, running_server, until
 from core.broker.wire_client import WireClient
 
-from millstream.core.broker.network.server import Server
+from millstream.core.broker.network.server import Server, bind
 from millstream.core.errors import ConfigError
 from millstream.core.wire.frames import encode_request
 from millstream.core.wire.messages.k03_metadata import MetadataRequest, MetadataResponse
@@ -31,6 +31,21 @@ async def test_an_address_of_another_machine_is_said_with_the_remedy(tmp_path: P
         with pytest.raises(ConfigError, match=r"cannot listen on .*--listen HOST:PORT"):
             async with Server(broker, host, 0):
                 pass
+
+
+async def test_two_brokers_that_start_at_once_on_one_port_are_told_apart(tmp_path: Path) -> None:
+    """Until one of them listens, both may have the address."""
+    first, second = bind("127.0.0.1", 0), []
+    port = first[0].getsockname()[1]
+    try:
+        second = bind("127.0.0.1", port)
+        async with running_broker(tmp_path) as broker, Server(broker, "127.0.0.1", port, first):
+            with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port} is in use by another process"):
+                async with Server(broker, "127.0.0.1", port, second):
+                    raise AssertionError("it must not open")
+    finally:
+        for opened in (*first, *second):
+            opened.close()
 
 
 async def test_silent_peers_are_cut_off_and_busy_ones_are_not(tmp_path: Path) -> None:

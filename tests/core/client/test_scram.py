@@ -33,6 +33,15 @@ def test_a_server_that_does_not_know_the_password_is_refused():
         login.verify(b"v=" + base64.b64encode(b"x" * 32))
 
 
+@pytest.mark.parametrize("answer", [b"v=a", b"v=6rriTRBi23WpRR"])
+def test_a_malformed_proof_of_the_server_is_a_malformed_answer(answer: bytes):
+    login = exchange()
+    login.final(SERVER_FIRST)
+
+    with pytest.raises(WireError, match="malformed proof"):
+        login.verify(answer)
+
+
 def test_the_servers_error_is_shown():
     with pytest.raises(ProtocolError, match="invalid-proof"):
         exchange().verify(b"e=invalid-proof")

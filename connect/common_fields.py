@@ -89,9 +89,9 @@ SINK_FIELDS = (
     Field("topics.regex", text(), "Read every topic whose name matches this pattern; instead of topics.", default=None),
     Field(
         "errors.deadletterqueue.topic.name",
-        text(),
-        "The topic for rows that cannot be converted; with errors.tolerance=all.",
-        default=None,
+        text(may_be_empty=True),
+        "The topic for rows that cannot be converted, each once; with errors.tolerance=all. Empty: none.",
+        default="",
     ),
     Field(
         "errors.deadletterqueue.topic.replication.factor",

@@ -97,8 +97,8 @@ class Overrides:
         own: dict[str, Any] = {"group.id": group_id} | CONSUMER_DEFAULTS | self.consumer
         return consumer_config(own | {"group.instance.id": group_instance_id})
 
-    def producer_config(self, *, transactional_id: str | None = None) -> ProducerConfig:
-        """For a source's task, or without a transactional id for dead letters."""
+    def producer_config(self, *, transactional_id: str) -> ProducerConfig:
+        """For a source's task, or for the dead letters of a sink's."""
         return producer_config(PRODUCER_DEFAULTS | self.producer | {"transactional.id": transactional_id})
 
 

@@ -49,6 +49,18 @@ A source creates the topics that it writes to; `topic.creation.default.<topic se
 `topic.creation.default.retention.ms`, gives their settings.
 """
 
+DEAD_LETTERS = """## Dead letters
+
+With `errors.tolerance=all` and `errors.deadletterqueue.topic.name` a sink writes each record whose value cannot be
+converted to that topic, once: the letters of a batch and a note of how far they are written, kept beside the group's
+offset, are one transaction (`connect-<name>-<task>-dead-letters`), so that a reader with
+`isolation.level=read_committed` sees no letter twice after a kill, a restart or a rebalance. Kafka Connect itself, and
+a reader of uncommitted records here, may see letters of rows that were read again. A letter keeps its record's key,
+value, time and headers; `__connect.errors.*` headers say where it is from and why it failed. They are written before
+the good rows of their batch reach the destination, so none is lost. Resetting the group's offsets writes them again
+from there.
+"""
+
 KAFKA_KEYS = """## Keys of Kafka Connect that have no effect here
 
 They are accepted, and a warning says why:
@@ -100,6 +112,7 @@ def page(connectors: Sequence[Connector]) -> str:
         f"## Every connector\n\n{_table(options(COMMON_FIELDS))}",
         f"## Every source\n\n{_table(options(SOURCE_FIELDS))}",
         f"## Every sink\n\n{_table(options(SINK_FIELDS))}",
+        DEAD_LETTERS,
         OVERRIDES.format(kept=kept),
         KAFKA_KEYS.format(rows=reasons),
     ]
@@ -139,7 +152,7 @@ def _values(schema: Schema) -> str:
 def _default(field: Field) -> str:
     if field.default is REQUIRED:
         return "required"
-    if field.default is None or field.default == []:
+    if field.default in (None, [], ""):
         return ""
     return str(field.default).lower() if isinstance(field.default, bool) else _shown(field.default)
 

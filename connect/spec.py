@@ -23,8 +23,9 @@ SECRET_SHOWN_AS = "[hidden]"
 Schema = Mapping[str, Any]
 
 
-def text(*, pattern: str | None = None) -> Schema:
-    return {"type": "string", "minLength": 1} | ({"pattern": pattern} if pattern else {})
+def text(*, pattern: str | None = None, may_be_empty: bool = False) -> Schema:
+    length = {} if may_be_empty else {"minLength": 1}
+    return {"type": "string"} | length | ({"pattern": pattern} if pattern else {})
 
 
 def whole_number(minimum: int | None = None, maximum: int | None = None) -> Schema:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from typing import Any, TypeVar
 
 from ...core.client.client import Client
+from ...core.client.consuming.offsets import CommittedOffset
 from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
 from ...core.records import Records
 from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
@@ -60,14 +61,12 @@ class SinkRunner:
         group = f"connect-{self._deployment.name}"
         # A static member: the successor of a killed process takes its place at once, not after its session has ended.
         settings = overrides.consumer_config(group_id=group, group_instance_id=f"{group}-{self._progress.task}")
-        async with (
-            self._client.consumer(settings) as consumer,
-            self._client.producer(overrides.producer_config()) as producer,
-        ):
+        letters = DeadLetters(self._deployment, self._progress, self._client)
+        async with self._client.consumer(settings) as consumer, letters:
             self._consumer = consumer
             self._stop = stop
-            self._dead_letters = DeadLetters(self._deployment, self._progress, producer)
-            await self._unless_stopped(self._dead_letters.make_topic(self._client), "the dead-letter topic")
+            self._letters = letters
+            await letters.start(stop)
             await self._task.start(
                 SinkContext(self._deployment.name, self._progress.task, self._client.clock, self._bounded)
             )
@@ -151,11 +150,25 @@ class SinkRunner:
             polled = [(number, _before(one, ends[one.topic, one.partition])) for number, one in polled]
         polled = [(number, one) for number, one in polled if one.num_rows]
         if polled:
-            batches = [(number, await self._convert(one)) for number, one in polled]
-            taken = await self._until_ready(lambda: self._put(batches))
+            converted = [(number, *await self._convert(one)) for number, one in polled]
+            await self._until_it_works(
+                lambda: self._set_aside(converted), "dead letters cannot be written", self._wait_in_group
+            )
+            taken = await self._until_ready(lambda: self._put([(number, batch) for number, batch, _ in converted]))
             self._progress.rows += sum(batch.records.num_rows for batch in taken)
             self._progress.bytes += sum(batch.records.columns.nbytes for batch in taken)
         await self._commit(await self._until_ready(self._task.pre_commit))
+
+    async def _set_aside(self, batches: Sequence[tuple[int, SinkBatch, Sequence[Failure]]]) -> None:
+        """Before the good rows are put: once those are durable the bad ones are not read again."""
+        for number, batch, failures in batches:
+            if failures and self._is_current(number, batch):
+                records = batch.records
+                durable = self._committed.get((records.topic, records.partition), records.first_offset)
+                try:
+                    await self._letters.take(records, failures, self._consumer.group_metadata, durable)
+                except Fenced as error:
+                    raise TakenOver(str(error)) from error
 
     async def _put(self, batches: Sequence[tuple[int, SinkBatch]]) -> list[SinkBatch]:
         """Hand over those whose partition was not closed since they were read; returns them."""
@@ -176,10 +189,8 @@ class SinkRunner:
         """Whether its partition is still in the same opening: after a new one the batch is read again."""
         return self._opened.get((batch.records.topic, batch.records.partition)) == number
 
-    async def _convert(self, records: Records) -> SinkBatch:
-        batch, failures = await self._client.run_in_thread(_converted, self._converter, records)
-        await self._dead_letters.take(records, failures)
-        return batch
+    async def _convert(self, records: Records) -> tuple[SinkBatch, Sequence[Failure]]:
+        return await self._client.run_in_thread(_converted, self._converter, records)
 
     async def _until_ready(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's result, however long the destination is down; the group keeps its member meanwhile."""
@@ -228,10 +239,13 @@ class SinkRunner:
             self._openings += 1
             self._opened[partition] = self._openings
         committed = await self._unless_stopped(self._consumer.committed(partitions), "the group's offsets")
-        for partition, offset in resume.items():
-            known = committed[partition]
-            if known is None or known.offset < offset:
-                self._consumer.seek(partition, offset)
+        for partition in partitions:
+            known, position = committed[partition], resume.get(partition, 0)
+            if known is not None:
+                self._committed[partition] = known.offset
+            if partition in resume and (known is None or known.offset < position):
+                self._consumer.seek(partition, position)
+            self._letters.opened(partition, known, max(position, known.offset if known is not None else 0))
 
     async def _until_open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Within a rebalance, so that the group cannot be polled meanwhile."""
@@ -243,6 +257,7 @@ class SinkRunner:
         for partition in partitions:
             self._opened.pop(partition, None)
             self._committed.pop(partition, None)
+        self._letters.closed(partitions)
         await self._task.close(sorted(partitions))
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -253,7 +268,9 @@ class SinkRunner:
         if not new:
             return
         try:
-            await self._consumer.commit(new)
+            await self._consumer.commit(
+                {key: CommittedOffset(offset, metadata=self._letters.note(key)) for key, offset in new.items()}
+            )
         except Fenced as error:
             raise TakenOver(str(error)) from error
         except ProtocolError as error:

@@ -16,6 +16,7 @@ from ...core.client.tasks import TaskScope
 from ...core.errors import BackOff, Retriable
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
 from ..kafka_keys import topic_settings
+from .committing import commit_until_known
 from .deployment import Deployment
 from .offsets import OffsetsTopic, StoredOffsets, offset_rows
 from .progress import TaskProgress
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 TRANSACTION_BYTES = 32 * 1024 * 1024
 TRANSACTION_MS = 200
 QUIET_MS = 10
-COMMIT_ATTEMPTS_MAX = 20
 
 
 class SourceRunner:
@@ -107,7 +107,7 @@ class SourceRunner:
             columns = offset_rows(self._deployment.name, handed_over)
             if columns is not None:
                 await producer.send(self._offsets_topic.name, columns)
-            await self._commit(producer)
+            await commit_until_known(producer, self._deployment.name)
         except Retriable:
             await producer.abort()
             raise
@@ -119,20 +119,6 @@ class SourceRunner:
             assert isinstance(connector, SourceConnector)
             self._progress.position = connector.told(*reached[-1])
         return handed_over
-
-    async def _commit(self, producer: Producer) -> None:
-        """The outcome of a commit that got no answer is open: ask again until it is known."""
-        attempt = 0
-        while True:
-            try:
-                await producer.commit()
-                return
-            except Retriable as error:
-                attempt += 1
-                if attempt > COMMIT_ATTEMPTS_MAX:
-                    raise
-                log.warning("%s: commit is tried again: %s", self._deployment.name, error)
-                await asyncio.sleep(backoff_ms(attempt, 100, 2_000) / 1000)
 
     async def _poll(self, ahead: "_PollAhead", stop: asyncio.Event) -> Sequence[SourceBatch]:
         attempt = 0

@@ -104,13 +104,15 @@ class ListSource:
 class Destination:
     """Where a ListSink writes: rows and position of each partition change together, or not at all.
 
-    events: what the sink's task was asked to do. before_put: called before rows are taken.
+    events: what the sink's task was asked to do. before_put: called before rows are taken. holds_back: nothing is
+    committed, so that the next life reads everything again.
     """
 
     rows: dict[TopicPartition, list[int]] = field(default_factory=dict)
     position: dict[TopicPartition, int] = field(default_factory=dict)
     events: list[tuple[str, tuple[TopicPartition, ...]]] = field(default_factory=list)
     before_put: Callable[[], Awaitable[None]] | None = None
+    holds_back: bool = False
 
     @property
     def count(self) -> int:
@@ -136,9 +138,12 @@ class ListSink:
             await self._destination.before_put()
         for batch in batches:
             kept = self._kept[batch.records.topic, batch.records.partition]
-            kept += batch.records.columns.column("offset").to_pylist()
+            offsets = batch.records.columns.column("offset")
+            kept += (offsets if batch.rows is None else offsets.take(pa.array(batch.rows))).to_pylist()
 
     async def pre_commit(self) -> Mapping[TopicPartition, int]:
+        if self._destination.holds_back:
+            return {}
         for key, rows in self._kept.items():
             self._destination.rows.setdefault(key, []).extend(rows)
             if rows:
@@ -163,8 +168,9 @@ def source(name: str, rows: Sequence[str], topic: str, **settings: Any) -> Deplo
     return Deployment(name, connector, values, Overrides({}, {}), (), name)
 
 
-def sink(name: str, destination: Destination, topics: str, **settings: Any) -> Deployment:
-    connector = SinkConnector(SINK_SPEC, lambda _: ListSink(destination), wants_columns=False)
+def sink(name: str, destination: Destination, topics: str, *, converted: bool = False, **settings: Any) -> Deployment:
+    """converted: values are JSON, and rows that are none do not come to the destination."""
+    connector = SinkConnector(SINK_SPEC, lambda _: ListSink(destination), wants_columns=converted)
     config = {"name": name, "connector.class": "list", "topics": topics} | settings
     values = SINK_SPEC.validate(config).values
     # Rebalances are noticed at the next heartbeat.

@@ -40,7 +40,7 @@ SOURCE = (
     Step(SEND, "'access-logs'"),
     Step(SEND, "'access-logs'", 3),
     Step(SEND, "'connect-offsets'"),
-    Step("millstream.connect.worker.source_runner:SourceRunner._commit", number=2),
+    Step("millstream.connect.worker.source_runner:commit_until_known", number=2),
     Step(DECIDED, "-access-files-0"),
     Step(MARKER, "-access-files-0"),
     Step(MARKER, "-access-files-0", 2),

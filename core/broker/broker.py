@@ -58,6 +58,12 @@ class Broker:
         self.matching = Turns()
         self._address = IN_PROCESS_ADDRESS
 
+    def configured(self, config: BrokerConfig) -> None:
+        """Settings have changed while the broker runs."""
+        self.config = config
+        self.connection_counts.limit(config.max_connections, config.max_connections_per_ip, config.connection_overrides)
+        self.transactions.configured(config)
+
     async def handle(self, request: Any, context: RequestContext) -> Any:
         """The response to a request; None where the protocol has none. For clients in this process; records stay views.
 

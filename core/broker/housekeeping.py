@@ -35,6 +35,7 @@ def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
         load_factor=config.log_cleaner_io_buffer_load_factor,
         backoff_ms=config.log_cleaner_backoff_ms,
         bytes_per_second=limit if limit < 1 << 62 else None,
+        threads=config.log_cleaner_threads,
     )
 
 
@@ -42,9 +43,10 @@ def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
 async def cleaning(broker: Broker, disk: Disk) -> AsyncIterator[LogCleaner]:
     """A running cleaner, unless log.cleaner.enable is false."""
     settings = cleaner_settings(broker.config)
-    cleaner = LogCleaner(broker.logs, broker.clock, settings, runner_for(disk, settings))
+    cleaner = LogCleaner(broker.logs, broker.clock, settings, lambda settings: runner_for(disk, settings))
     if broker.config.log_cleaner_enable:
         cleaner.start()
+    broker.cluster.when_configured(lambda config: cleaner.configure(cleaner_settings(config)))
     try:
         yield cleaner
     finally:

@@ -104,3 +104,4 @@ async def _load(broker: Broker, journal: Journal) -> None:
         broker.groups.forget_topic(topic.name)
 
     broker.cluster.deleted.append(deleted)
+    broker.cluster.when_configured(broker.configured)

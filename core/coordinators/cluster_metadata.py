@@ -7,6 +7,7 @@ Tested in tests/core/coordinators/test_cluster_metadata.py.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..config import TOPIC_CONFIG
@@ -33,7 +34,7 @@ from .cluster_commands import (
     ResourceType,
     TopicInfo,
 )
-from .config_changes import changed, not_dynamic_fault, values_fault
+from .config_changes import BrokerSettings, changed, values_fault
 from .topic_rules import INTERNAL_TOPICS, collision_key, internal_fault, more_partitions_fault, new_topic_fault
 
 NO_SETTINGS: Mapping[str, str] = {}
@@ -43,13 +44,13 @@ LAST_PRODUCER_ID = 2**63 - 1
 class ClusterMetadata:
     """The state of a cluster of one broker, `node_id`, which has every partition's only replica.
 
-    default_partitions: of a topic that names no number. dynamic: broker settings that may change while it runs.
+    default_partitions: of a topic that names no number. broker_settings: those that may change while it runs.
     """
 
-    def __init__(self, *, node_id: int, default_partitions: int, dynamic: Mapping[str, str] = NO_SETTINGS) -> None:
+    def __init__(self, *, node_id: int, default_partitions: int, broker_settings: BrokerSettings) -> None:
         self._node_id = node_id
         self._default_partitions = default_partitions
-        self._dynamic = dynamic
+        self._broker_settings = broker_settings
         self._topics: dict[str, TopicInfo] = {}
         self._by_id: dict[bytes, TopicInfo] = {}
         self._removed: set[bytes] = set()
@@ -77,6 +78,11 @@ class ClusterMetadata:
         """Settings given while the broker ran: for this one, by its number, or for all, by ''."""
         return self._broker_configs.get(resource_name, NO_SETTINGS)
 
+    @property
+    def all_broker_configs(self) -> Mapping[str, Mapping[str, str]]:
+        """By the broker's number, or ''."""
+        return self._broker_configs
+
     # Deciding.
 
     def decide(self, command: ClusterCommand) -> ClusterDecision:
@@ -97,9 +103,9 @@ class ClusterMetadata:
         records: list[Message] = []
         answers: list[Answer] = []
         new: dict[str, str] = {}
-        names = [topic.name for topic, _ in topics]
+        counts = Counter(topic.name for topic, _ in topics)
         for topic, topic_id in topics:
-            if names.count(topic.name) > 1:
+            if counts[topic.name] > 1:
                 answers.append(_named_twice(topic.name))
                 continue
             key = collision_key(topic.name)
@@ -146,11 +152,12 @@ class ClusterMetadata:
     def _delete_topics(self, names: Sequence[str]) -> ClusterDecision:
         records: list[Message] = []
         answers: list[Answer] = []
+        counts = Counter(names)
         for name in names:
             info = self._topics.get(name)
             if info is None:
                 answers.append(_no_topic(name))
-            elif names.count(name) > 1:
+            elif counts[name] > 1:
                 answers.append(_named_twice(name))
             elif info.internal:
                 answers.append(internal_fault(info))
@@ -162,11 +169,11 @@ class ClusterMetadata:
     def _create_partitions(self, topics: Sequence[MorePartitions]) -> ClusterDecision:
         records: list[Message] = []
         answers: list[Answer] = []
-        names = [wanted.name for wanted in topics]
+        counts = Counter(wanted.name for wanted in topics)
         for wanted in topics:
             info = self._topics.get(wanted.name)
             fault = more_partitions_fault(wanted, info, self._node_id)
-            if names.count(wanted.name) > 1:
+            if counts[wanted.name] > 1:
                 fault = _named_twice(wanted.name)
             if fault is not None or info is None:
                 answers.append(fault)
@@ -176,20 +183,21 @@ class ClusterMetadata:
         return ClusterDecision(tuple(records), tuple(answers))
 
     def _alter_configs(self, command: AlterConfigs) -> ClusterDecision:
-        """A broker's settings are those that the table `dynamic` maps to the topic settings that they stand for."""
         name = command.resource_name
         is_topic = command.resource_type == ResourceType.TOPIC
         info = self._topics.get(name)
         if is_topic and info is None:
             return _refused(_no_topic(name))
         current = self.broker_configs(name) if info is None or not is_topic else info.configs
-        fields = TOPIC_CONFIG.fields
-        if not is_topic:
-            fields = {key: fields[topic_key] for key, topic_key in self._dynamic.items()}
+        fields = TOPIC_CONFIG.fields if is_topic else self._broker_settings.fields
         after = changed(current, command.changes, fields, replace=command.replace)
         if isinstance(after, Fault):
             return _refused(after)
-        fault = values_fault(TOPIC_CONFIG, after) if is_topic else self._broker_fault(after)
+        if is_topic:
+            fault = values_fault(TOPIC_CONFIG, after)
+        else:
+            given = self.all_broker_configs
+            fault = self._broker_settings.fault(name, given, {**given, name: after})
         if fault is not None:
             return _refused(fault)
         kind = int(command.resource_type)
@@ -199,18 +207,6 @@ class ClusterMetadata:
             for key in dict.fromkeys(differing)
         )
         return ClusterDecision(records, (None,))
-
-    def _broker_fault(self, settings: Mapping[str, str]) -> Fault | None:
-        fault = not_dynamic_fault(settings, self._dynamic)
-        if fault is not None:
-            return fault
-        fields = {key: TOPIC_CONFIG.fields[self._dynamic[key]] for key in settings}
-        wrong = [
-            f"broker: {key}={value!r}: must be {fields[key].allowed()}"
-            for key, value in settings.items()
-            if not fields[key].takes(value)
-        ]
-        return Fault(ErrorCode.INVALID_REQUEST, "; ".join(wrong)) if wrong else None
 
     def _allocate(self, count: int) -> ClusterDecision:
         first = self.next_producer_id

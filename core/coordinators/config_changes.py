@@ -5,20 +5,34 @@ Source: ConfigurationControlManager and ConfigAdminManager of Kafka 4.3.1.
 Tested in tests/core/coordinators/test_config_changes.py.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from ..config import ConfigDef, Field, LogConfig
 from ..errors import ConfigError, ErrorCode
 from .cluster_commands import ConfigChange, ConfigOperation, Fault
 
 
+class BrokerSettings(Protocol):
+    """The broker's settings that may change while it runs, under their names, and the rules for them."""
+
+    @property
+    def fields(self) -> Mapping[str, Field]: ...
+
+    def fault(
+        self, resource_name: str, before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
+    ) -> Fault | None:
+        """Why what was given for a resource may not change so; both are all that is given, by resource."""
+        ...
+
+
 def changed(
     current: Mapping[str, str], changes: Sequence[ConfigChange], fields: Mapping[str, Field], *, replace: bool
 ) -> dict[str, str] | Fault:
     """The settings after the changes, not yet checked for their values; or why the changes make no sense."""
-    names = [change.name for change in changes]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(change.name for change in changes)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         return Fault(ErrorCode.INVALID_REQUEST, f"these settings are named twice: {', '.join(twice)}")
     after = {} if replace else dict(current)
@@ -68,14 +82,3 @@ def values_fault(definition: ConfigDef[Any], settings: Mapping[str, str | None])
             ErrorCode.INVALID_CONFIG, "topic: remote.storage.enable=true: there is no tiered storage; leave it false"
         )
     return None
-
-
-def not_dynamic_fault(names: Collection[str], dynamic: Collection[str]) -> Fault | None:
-    """Whether all of these broker settings may change while it runs."""
-    fixed = sorted(name for name in names if name not in dynamic)
-    if not fixed:
-        return None
-    return Fault(
-        ErrorCode.INVALID_REQUEST,
-        f"Cannot update these configs dynamically: [{', '.join(fixed)}]; set them in the broker's file and restart",
-    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from core.broker.running import running_server
 from interop.admin_answers import about_admin, about_places
+from interop.broker_setting_answers import about_broker_settings
 from interop.conversation import conversation
 from interop.topic_answers import about_configs, about_deleted_records, about_topics
 from interop.transaction_answers import about_transactions
@@ -24,7 +25,7 @@ QUICK = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 100}
 async def answers(bootstrap: str) -> list[str]:
     """Of a broker that has no topics yet."""
     async with conversation(bootstrap) as talk:
-        admin = (about_admin, about_places)
+        admin = (about_admin, about_places, about_broker_settings)
         for about in (about_topics, about_configs, about_deleted_records, about_transactions, *admin):
             await about(talk)
         return talk.lines

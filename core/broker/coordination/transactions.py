@@ -75,6 +75,10 @@ class TransactionsShell:
         self._expiry_due_ms = self._clock.monotonic_ms() + self._unused_interval_ms
         self._sweep_later()
 
+    def configured(self, config: BrokerConfig) -> None:
+        """Settings have changed; of those of transactions, transaction.partition.verification.enable may."""
+        self._config = config
+
     def close(self) -> None:
         """Ends all waits and timers. Transactions that are not finished are when the broker opens again."""
         if self._timer is not None:

@@ -56,7 +56,7 @@ def _result(broker: "Broker", topic: TopicInfo, api_version: int) -> Result:
             CreateTopicsResponse.CreatableTopicConfigs(
                 name=view.name, value=view.value, read_only=view.read_only, config_source=view.source
             )
-            for view in topic_views(broker.cluster, broker.config, topic)
+            for view in topic_views(broker.cluster, broker.cluster.static_config, topic)
         ]
     if api_version >= TOPIC_IDS_SINCE:
         result.topic_id = topic.topic_id

@@ -55,15 +55,15 @@ def _result(
 
 def _views(broker: "Broker", resource: DescribeConfigsRequest.DescribeConfigsResource) -> Iterable[ConfigView]:
     check_served(resource.resource_type)
-    name = resource.resource_name
+    name, static = resource.resource_name, broker.cluster.static_config
     if resource.resource_type == ResourceType.BROKER:
         check_broker_name(name, broker.cluster.node_id)
-        return cluster_views(broker.cluster) if name == EVERY_BROKER else broker_views(broker.cluster, broker.config)
+        return cluster_views(broker.cluster) if name == EVERY_BROKER else broker_views(broker.cluster, static)
     topic = broker.cluster.topic(name)
     if topic is None:
         fault = name_fault(name)
         raise fault.error() if fault else ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no topic {name!r}")
-    return topic_views(broker.cluster, broker.config, topic)
+    return topic_views(broker.cluster, static, topic)
 
 
 def _levels(keys: Collection[str] | None) -> list[DescribeConfigsResponse.DescribeConfigsResourceResult]:

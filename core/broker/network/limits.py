@@ -71,6 +71,12 @@ class ConnectionCounts:
         self._by_address: dict[str, int] = {}
         self.total = 0
 
+    def limit(self, most: int, most_per_address: int, overrides: Mapping[str, int]) -> None:
+        """From now on. Connections that are open stay."""
+        self._most = most
+        self._most_per_address = most_per_address
+        self._overrides = dict(overrides)
+
     def admit(self, address: str) -> str | None:
         """Counts a connection, or says why there may not be one more."""
         if self.total >= self._most:

@@ -4,21 +4,21 @@ Source: ConfigHelper, ConfigSource and ConfigType of Kafka 4.3.1; numbers as on 
 Tested in tests/interop/test_answers_like_kafka.py.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ...config import INT_MAX, REQUIRED, TOPIC_CONFIG, Field
 from ...coordinators.cluster_commands import TopicInfo
 from ..topics.cluster import ClusterShell
 from .config import BROKER_CONFIG, TOPIC_DEFAULTS, BrokerConfig
+from .dynamic_settings import DYNAMIC_FIELDS
+from .idle_settings import IDLE_SETTINGS
+from .setting_types import setting_type, shown_value
 from .topic_settings import DYNAMIC_BROKER_CONFIGS, EVERY_BROKER
 
 TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT, BROKER_LOGGER = 1, 2, 3, 4, 5, 6
 """Where a value comes from."""
-
-BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
-"""Types of values."""
 
 BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
 """Topic setting -> the broker setting in the same unit that is its default."""
@@ -26,8 +26,8 @@ BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.
 GONE = frozenset({"message.downconversion.enable"})
 """Topic settings that Kafka 4.3 takes no more, but topics may have from before."""
 
-WITHOUT_DEFAULT = frozenset({"flush.ms"})
-"""Topic settings whose broker setting has no default of its own."""
+DEFAULT_NAMES = {"flush.ms": "log.flush.scheduler.interval.ms"}
+"""Topic setting -> the broker setting that its broker setting falls back to, where that has no default of its own."""
 
 COARSE_NAMES = {topic_name: name for name, (topic_name, unit) in reversed(TOPIC_DEFAULTS.items()) if unit != 1}
 """Topic setting -> the broker setting in a coarser unit that has Kafka's default."""
@@ -78,7 +78,8 @@ class ConfigView:
         """In the setting's own unit, though its default may be shown as that of a setting in a coarser one."""
         if self.field.secret:
             return None
-        return self.field.text(self.field.default) if self.source == DEFAULT else self.sources[0].value
+        text = self.field.text(self.field.default) if self.source == DEFAULT else self.sources[0].value
+        return shown_value(self.field, text)
 
     @property
     def synonyms(self) -> tuple[Source, ...]:
@@ -88,18 +89,16 @@ class ConfigView:
         if self.name in TOPIC_CONFIG.fields and self.name not in BROKER_NAMES:
             return own
         shown = BROKER_NAMES.get(self.name, self.name)
-        if self.name in WITHOUT_DEFAULT:
-            others = tuple(source for source in others if source.source != DEFAULT)
         first = next((index for index, source in enumerate(others) if source.name == shown), len(others))
         return own + others[first:]
 
     @property
     def source(self) -> int:
-        return self.sources[0].source
+        return self.sources[0].source if self.sources else DEFAULT
 
     @property
     def kind(self) -> int:
-        return _kind(self.field)
+        return setting_type(self.field)
 
 
 def topic_views(cluster: ClusterShell, config: BrokerConfig, topic: TopicInfo) -> Iterator[ConfigView]:
@@ -113,34 +112,41 @@ def topic_views(cluster: ClusterShell, config: BrokerConfig, topic: TopicInfo) -
 
 
 def broker_views(cluster: ClusterShell, config: BrokerConfig) -> Iterator[ConfigView]:
-    """All settings of this broker; those that are defaults of topics may change while it runs."""
-    layers = _broker_layers(cluster, config)
+    """All settings of this broker; some may change while it runs."""
+    every, own = cluster.broker_configs(EVERY_BROKER), cluster.broker_configs(str(config.node_id))
     texts = config.texts()
-    for name, field in BROKER_CONFIG.fields.items():
+    for name, field in (IDLE_SETTINGS | BROKER_CONFIG.fields | COARSE_FIELDS).items():
         default = field.text(field.default) if field.default is not REQUIRED else None
-        is_given = name in config.given or texts[name] != default
-        given = [Source(name, texts[name], STATIC_BROKER)] if is_given else []
-        fallback = [Source(name, default, DEFAULT)] if field.default is not REQUIRED else []
-        yield ConfigView(field, name, (*given, *fallback), True)
-    for name, field in COARSE_FIELDS.items():
-        given = [Source(name, config.given[name], STATIC_BROKER)] if name in config.given else []
-        yield ConfigView(field, name, (*given, Source(name, field.text(field.default), DEFAULT)), True)
+        dynamic = [
+            Source(name, layer[name], source)
+            for source, layer in ((DYNAMIC_BROKER, own), (DYNAMIC_DEFAULT_BROKER, every))
+            if name in layer
+        ]
+        is_given = name in config.given or (name in BROKER_CONFIG.fields and texts[name] != default)
+        given = [Source(name, texts.get(name, config.given.get(name)), STATIC_BROKER)] if is_given else []
+        fallback = [Source(name, _default(field), DEFAULT)] if field.default is not REQUIRED else []
+        if not (name in IDLE_SETTINGS and default is None) or dynamic:
+            yield ConfigView(field, name, (*dynamic, *given, *fallback), name not in DYNAMIC_FIELDS)
+    layers = _broker_layers(cluster, config)
     for name, topic_name in DYNAMIC_BROKER_CONFIGS.items():
-        field = TOPIC_CONFIG.fields[topic_name]
-        yield ConfigView(field, name, tuple(_sources(topic_name, name, field, layers)), False)
+        sources = tuple(_sources(topic_name, name, TOPIC_CONFIG.fields[topic_name], layers))
+        field = DYNAMIC_FIELDS[name]
+        if topic_name in COARSE_NAMES or topic_name in DEFAULT_NAMES:
+            field = dataclasses.replace(field, default=None)
+        yield ConfigView(field, name, sources, False)
 
 
 def cluster_views(cluster: ClusterShell) -> Iterator[ConfigView]:
     """The settings that were given for all brokers while they ran."""
     for name, value in cluster.broker_configs(EVERY_BROKER).items():
-        field = TOPIC_CONFIG.fields[TOPIC_DEFAULTS[name][0]]
-        yield ConfigView(field, name, (Source(name, value, DYNAMIC_DEFAULT_BROKER),), False)
+        if name in DYNAMIC_FIELDS:
+            yield ConfigView(DYNAMIC_FIELDS[name], name, (Source(name, value, DYNAMIC_DEFAULT_BROKER),), False)
 
 
 def setting_rows() -> list[tuple[str, str, str, str]]:
     """Name, default, unit and meaning of every setting of a broker, for people."""
     fields = dict(BROKER_CONFIG.fields) | COARSE_FIELDS
-    fields |= {name: TOPIC_CONFIG.fields[topic_name] for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
+    fields |= {name: DYNAMIC_FIELDS[name] for name in DYNAMIC_BROKER_CONFIGS}
     return [
         (name, "" if field.default is REQUIRED else field.text(field.default) or "", field.unit, field.doc)
         for name, field in sorted(fields.items())
@@ -167,15 +173,10 @@ def _sources(
             yield Source(shown_name, values[topic_name], source)
     coarse = COARSE_NAMES.get(topic_name)
     if coarse is None:
-        yield Source(shown_name, field.text(field.default), DEFAULT)
+        yield Source(DEFAULT_NAMES.get(topic_name, shown_name), _default(field), DEFAULT)
     else:
         yield Source(coarse, str(field.default // TOPIC_DEFAULTS[coarse][1]), DEFAULT)
 
 
-def _kind(field: Field) -> int:
-    if field.secret:
-        return PASSWORD
-    if field.kind is int:
-        return INT if not field.unit or (field.maximum is not None and field.maximum <= INT_MAX) else LONG
-    kinds: dict[Any, int] = {bool: BOOLEAN, str: STRING, float: DOUBLE, tuple: LIST}
-    return kinds[field.kind]
+def _default(field: Field) -> str | None:
+    return shown_value(field, field.text(field.default))

@@ -26,6 +26,7 @@ from ...coordinators.cluster_commands import (
     Fault,
     MorePartitions,
     NewTopic,
+    ResourceType,
     TopicInfo,
 )
 from ...coordinators.cluster_metadata import ClusterMetadata
@@ -41,8 +42,8 @@ from ..coordination.internal_topics import InternalTopic
 from ..data_plane.journal import Journal
 from ..data_plane.waiting import Waiting
 from ..settings.config import BrokerConfig
+from ..settings.dynamic_settings import DynamicSettings, idle_changes
 from ..settings.topic_settings import (
-    DYNAMIC_BROKER_CONFIGS,
     EVERY_BROKER,
     METADATA_LOG_CONFIG,
     dynamic_defaults,
@@ -88,6 +89,8 @@ class ClusterShell:
         self.cluster_id = logs.cluster_id
         self.deleted: list[Callable[[TopicInfo, Sequence[PartitionLog]], None]] = []
         self._config = config
+        self._dynamic = DynamicSettings(config)
+        self._configured: list[Callable[[BrokerConfig], None]] = []
         self._logs = logs
         self._topic_logs = TopicLogs(logs)
         self._journal = journal
@@ -96,7 +99,9 @@ class ClusterShell:
         self._rng = rng or SystemRng()
         self._loop = asyncio.get_running_loop()
         self._metadata = ClusterMetadata(
-            node_id=config.node_id, default_partitions=config.num_partitions, dynamic=DYNAMIC_BROKER_CONFIGS
+            node_id=config.node_id,
+            default_partitions=config.num_partitions,
+            broker_settings=self._dynamic,
         )
         self._changes: deque[_Change] = deque()
         self._on_its_way: _Change | None = None
@@ -146,6 +151,16 @@ class ClusterShell:
         """The topic settings given for all topics: at the start, for all brokers while they ran, for this one."""
         every, own = self.broker_configs(EVERY_BROKER), self.broker_configs(str(self.node_id))
         return self._config.given_topic_defaults, dynamic_defaults(every), dynamic_defaults(own)
+
+    @property
+    def static_config(self) -> BrokerConfig:
+        """As the broker was started."""
+        return self._config
+
+    def when_configured(self, callback: Callable[[BrokerConfig], None]) -> None:
+        """Calls back with the config as it is, now and whenever settings of the broker have changed."""
+        self._configured.append(callback)
+        callback(self._dynamic.config(self._metadata.all_broker_configs))
 
     def broker_configs(self, resource_name: str) -> Mapping[str, str]:
         """Settings given while the broker ran: for this one, by its number, or for all, by ''."""
@@ -265,9 +280,18 @@ class ClusterShell:
             return
         self._apply(decision)
         if isinstance(change.command, AlterConfigs):
-            for topic in self.topics():
-                self._topic_logs.configure(topic, self._settings_of(topic))
+            self._reconfigure(change.command)
         self._end(change, decision.answers)
+
+    def _reconfigure(self, command: AlterConfigs) -> None:
+        for topic in self.topics():
+            self._topic_logs.configure(topic, self._settings_of(topic))
+        if command.resource_type == ResourceType.BROKER:
+            config = self._dynamic.config(self._metadata.all_broker_configs)
+            for callback in self._configured:
+                callback(config)
+            for name, why in idle_changes([one.name for one in command.changes]):
+                LOG.info("%s is kept, and has no effect: %s", name, why)
 
     def _make_missing(self) -> None:
         """The logs that a full disk has kept from being made, or a crash; again later where it still does."""

@@ -15,12 +15,24 @@ from .compaction_rules import CleaningPlan, SegmentFacts, plan_cleaning
 
 @dataclass(frozen=True, slots=True)
 class CleanerSettings:
-    """Of all logs of a broker. dedupe_bytes: memory for keys while a log is cleaned; bytes_per_second: None for any."""
+    """Of all logs of a broker, shared by its threads.
+
+    dedupe_bytes: memory for keys while logs are cleaned; bytes_per_second: None for any.
+    """
 
     dedupe_bytes: int = 134_217_728
     load_factor: float = 0.9
     backoff_ms: int = 15_000
     bytes_per_second: float | None = None
+    threads: int = 1
+
+    @property
+    def thread_dedupe_bytes(self) -> int:
+        return self.dedupe_bytes // max(self.threads, 1)
+
+    @property
+    def thread_bytes_per_second(self) -> float | None:
+        return None if self.bytes_per_second is None else self.bytes_per_second / max(self.threads, 1)
 
 
 def plan_for(log: PartitionLog, *, cleaned_to: int, now_ms: int) -> CleaningPlan:
@@ -60,7 +72,7 @@ def job_for(log: PartitionLog, plan: CleaningPlan, settings: CleanerSettings, *,
         segment_bytes=config.segment_bytes,
         segment_index_bytes=config.segment_index_bytes,
         index_interval_bytes=config.index_interval_bytes,
-        dedupe_bytes=settings.dedupe_bytes,
+        dedupe_bytes=settings.thread_dedupe_bytes,
         load_factor=settings.load_factor,
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from core.broker.running import ask, running_broker
 
 from millstream.core.broker.broker import Broker
+from millstream.core.errors import ProtocolError
 from millstream.core.wire.messages.k32_describe_configs import DescribeConfigsRequest
 from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
@@ -86,3 +87,41 @@ async def test_what_is_fixed_or_wrong_is_refused_and_changes_nothing(tmp_path: P
 
     assert codes == [42, 42, 42]
     assert [source for _, _, source in shown] == [4, 5]
+
+
+async def test_settings_of_the_broker_itself_are_in_force_at_once_and_after_a_restart(tmp_path: Path) -> None:
+    changes = [
+        ("max.connections", "3"),
+        ("producer.id.expiration.ms", "70000"),
+        ("transaction.partition.verification.enable", "false"),
+    ]
+    async with running_broker(tmp_path) as broker:
+        for name, value in changes:
+            assert await alter(broker, name, value, "") == 0
+        now = broker.config
+        admitted = [broker.connection_counts.admit("10.0.0.1") is None for _ in range(4)]
+        assert await alter(broker, "max.connections", None, "") == 0
+        admitted.append(broker.connection_counts.admit("10.0.0.1") is None)
+
+    async with running_broker(tmp_path) as broker:
+        later = broker.config
+        shown = await sources(broker, "producer.id.expiration.ms")
+
+    assert admitted == [True, True, True, False, True]
+    assert (now.producer_id_expiration_ms, later.producer_id_expiration_ms) == (70_000, 70_000)
+    assert (now.transaction_partition_verification_enable, now.max_connections) == (False, 3)
+    assert (later.transaction_partition_verification_enable, later.max_connections) == (False, 2**31 - 1)
+    assert shown == [("producer.id.expiration.ms", "70000", 3), ("producer.id.expiration.ms", "86400000", 5)]
+
+
+async def test_of_a_transaction_without_its_partition_the_verification_decides_at_once(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        seen = []
+        for value in ("false", "true"):
+            assert await alter(broker, "transaction.partition.verification.enable", value, "1") == 0
+            try:
+                seen.append(broker.transactions.may_append("t", 5, 0, ("topic", 0), 9))
+            except ProtocolError as error:
+                seen.append(error.code.name)
+
+    assert seen == [True, "INVALID_PRODUCER_ID_MAPPING"]

@@ -4,6 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from millstream.core.broker.settings.config import BrokerConfig
+from millstream.core.broker.settings.dynamic_settings import DynamicSettings
 from millstream.core.coordinators.cluster_codec import decode_record, encode_record
 from millstream.core.coordinators.cluster_commands import (
     AllocateProducerIds,
@@ -26,11 +28,11 @@ from millstream.core.errors import ErrorCode
 from millstream.core.wire.message import Message
 from millstream.core.wire.messages.data_config_record import ConfigRecord
 
-DYNAMIC = {"log.retention.ms": "retention.ms"}
+SETTINGS = DynamicSettings(BrokerConfig(log_dirs="/data"))
 
 
 def new_metadata() -> ClusterMetadata:
-    return ClusterMetadata(node_id=1, default_partitions=3, dynamic=DYNAMIC)
+    return ClusterMetadata(node_id=1, default_partitions=3, broker_settings=SETTINGS)
 
 
 def run(metadata: ClusterMetadata, command: ClusterCommand) -> ClusterDecision:

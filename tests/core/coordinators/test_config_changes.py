@@ -4,7 +4,7 @@ import pytest
 
 from millstream.core.config import TOPIC_CONFIG
 from millstream.core.coordinators.cluster_commands import ConfigChange, ConfigOperation, Fault
-from millstream.core.coordinators.config_changes import changed, not_dynamic_fault, values_fault
+from millstream.core.coordinators.config_changes import changed, values_fault
 from millstream.core.errors import ErrorCode
 
 SET, DELETE, APPEND, SUBTRACT = ConfigOperation
@@ -70,16 +70,6 @@ def test_a_setting_without_a_value_is_refused() -> None:
 
     assert fault is not None
     assert RETENTION in fault.message
-
-
-def test_only_some_of_the_brokers_settings_may_change_while_it_runs() -> None:
-    dynamic = {"log.retention.ms": RETENTION}
-
-    assert not_dynamic_fault(["log.retention.ms"], dynamic) is None
-    fault = not_dynamic_fault(["log.retention.ms", "node.id"], dynamic)
-    assert fault is not None
-    assert "node.id" in fault.message
-    assert "log.retention.ms" not in fault.message
 
 
 def test_tiered_storage_is_refused_and_not_promised() -> None:

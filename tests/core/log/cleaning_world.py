@@ -98,7 +98,7 @@ class CleaningWorld:
         config = DirectoryConfig(defaults=self.config)
         self.directory = LogDirectory.open("data", self.disk, self.clock, config, SeededRng(self.random))
         self.log = self.directory.get((TOPIC, 0)) or self.directory.create(TOPIC, 0, bytes(range(16)))
-        self.cleaner = LogCleaner(self.directory, self.clock, self.settings, CleaningHere(self.disk))
+        self.cleaner = LogCleaner(self.directory, self.clock, self.settings, lambda _: CleaningHere(self.disk))
 
     def open_with_crashes(self) -> None:
         """Open after a crash, at times only after the opening itself was cut short."""
@@ -170,7 +170,7 @@ class CleaningWorld:
         if self.cleaner.run_once():
             end_offset = self.directory.cleaned_to(self.log)
             self.model.clean(plan.first_dirty_offset, end_offset, self.clock.time_ms)
-        assert self.cleaner.uncleanable == {}
+        assert self.cleaner.queue.uncleanable == {}
         return before - self.log.size_bytes
 
     # What the log holds.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def records_of(log: PartitionLog) -> list[SimpleRecord]:
 
 
 def cleaner_of(directory: LogDirectory) -> LogCleaner:
-    return LogCleaner(directory, FixedClock(), SETTINGS, runner_for(RealDisk(), SETTINGS))
+    return LogCleaner(directory, FixedClock(), SETTINGS, partial(runner_for, RealDisk()))
 
 
 def test_a_process_of_its_own_cleans_a_log_and_the_next_start_finds_it_so(directory: LogDirectory) -> None:
@@ -145,7 +146,7 @@ def test_a_damaged_log_is_not_touched_and_the_others_are_cleaned(
     assert not cleaner.run_once()
     cleaner.close()
 
-    assert list(cleaner.uncleanable) == [log]
+    assert list(cleaner.queue.uncleanable) == [log]
     assert "is not cleaned any more" in caplog.text
     assert directory.cleaned_to(sound) > 0
     assert path.read_bytes() == data
@@ -260,7 +261,7 @@ def test_readers_in_other_threads_never_see_a_half_exchanged_log(directory: LogD
                 return
 
     threads = [threading.Thread(target=read_on) for _ in range(2)]
-    cleaner = LogCleaner(directory, FixedClock(), SETTINGS, CleaningHere(RealDisk()))
+    cleaner = LogCleaner(directory, FixedClock(), SETTINGS, lambda _: CleaningHere(RealDisk()))
     for number in range(6_000):
         record = SimpleRecord(0, number, b"k%d" % (number % 10), b"v" * 100)
         log.append([build_batch([record], timestamp_ms=0)], now_ms=0)

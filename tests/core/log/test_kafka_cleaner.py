@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -137,8 +138,7 @@ def test_both_cleaners_leave_the_same_batches_and_kafka_serves_ours(kafka_of_our
     log = directory.get((TOPIC, 0))
     assert log is not None
     log.config = LogConfig.from_topic_config(settings | {"min.cleanable.dirty.ratio": "0.0"})
-    cleaner_settings = CleanerSettings()
-    cleaner = LogCleaner(directory, SystemClock(), cleaner_settings, runner_for(RealDisk(), cleaner_settings))
+    cleaner = LogCleaner(directory, SystemClock(), CleanerSettings(), partial(runner_for, RealDisk()))
     assert cleaner.run_once()
     cleaner.close()
     assert directory.cleaned_to(log) == cleaned_to

@@ -225,9 +225,13 @@ def client_config(values: Mapping[str, Any]) -> ClientConfig:
         faults += error.faults
     try:
         config = CLIENT_CONFIG.parse(ours)
-        assert config.bootstrap_servers is not None
     except ConfigError as error:
         faults += error.faults
+    for server in config.servers:
+        try:
+            parse_address(server)
+        except ConfigError as error:
+            faults += error.faults
     if faults:
         raise ConfigError(faults)
     settings = {declared.attribute: getattr(config, declared.attribute) for declared in CLIENT_CONFIG.fields.values()}

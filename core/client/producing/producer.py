@@ -71,13 +71,15 @@ class Producer:
             kind, error, trace = type(failure), failure, failure.__traceback__
             raise
         finally:
-            await self._scope.__aexit__(kind, error, trace)
-            self._drop_rows()
-            for tracker in list(self._trackers):
-                tracker.failed(Retriable("the producer was closed before these records were acknowledged"))
-            await self._sender.close()
-            if self._transactions is not None:
-                await self._transactions.close()
+            try:
+                await self._scope.__aexit__(kind, error, trace)
+            finally:  # A task that failed says so; nobody waits any longer all the same.
+                self._drop_rows()
+                for tracker in list(self._trackers):
+                    tracker.failed(Retriable("the producer was closed before these records were acknowledged"))
+                await self._sender.close()
+                if self._transactions is not None:
+                    await self._transactions.close()
 
     # -- writing
 

@@ -27,6 +27,16 @@ def test_all_faults_of_client_and_security_come_together():
     assert "security.protocol='TLS'" in str(caught.value)
 
 
+def test_each_wrong_address_is_named():
+    with pytest.raises(ConfigError) as caught:
+        client_config({"bootstrap.servers": "a:1,h:x,:2"})
+
+    assert [fault.partition(": must be")[0] for fault in caught.value.faults] == [
+        "client: bootstrap.servers='h:x'",
+        "client: bootstrap.servers=':2'",
+    ]
+
+
 def test_security_settings_stand_beside_the_others():
     config = client_config({"bootstrap.servers": "a:1,b:2", "security.protocol": "SASL_PLAINTEXT"})
 

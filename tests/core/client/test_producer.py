@@ -1,16 +1,22 @@
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from core.broker.running import running_broker
 from core.client.conftest import Target
 from core.client.reading import columns, new_topic, numbered, producer, read_all, values_of
 
+from millstream.core.broker.context import RequestContext
 from millstream.core.client.client import Client
+from millstream.core.client.config import client_config
+from millstream.core.client.network.in_process import InProcessTransport
 from millstream.core.client.producing.delivery import DeliveredRange, RowDelivery
 from millstream.core.errors import ErrorCode, PlanError, ProtocolError, Retriable
 from millstream.core.records import HEADER_TYPE
+from millstream.core.wire.apis import ApiKey
 
 
 async def test_rows_come_back_as_they_were_sent(cluster: Target):
@@ -212,3 +218,22 @@ async def test_a_send_that_is_cancelled_leaves_the_producer_usable(cluster: Targ
             await writer.flush()
 
         assert (await values_of(client, topic))[-1] == b"end"
+
+
+async def test_who_waits_for_rows_is_told_when_the_producer_breaks_down(tmp_path: Path):
+    async with running_broker(tmp_path) as broker:
+
+        async def handle(request: Any, version: int, client_id: str) -> Any:
+            if request.API_KEY == ApiKey.PRODUCE:
+                raise ZeroDivisionError("a bug")
+            return await broker.handle(request, RequestContext(request.API_KEY, version, client_id))
+
+        async with Client(client_config({}), InProcessTransport(handle)) as client:
+            topic = await new_topic(client, "t")
+            with pytest.raises(ZeroDivisionError):
+                async with producer(client, linger_ms=0) as writer:
+                    row = await writer.produce(topic, b"v")
+                    await writer.flush()
+
+            with pytest.raises(Retriable, match="the producer was closed"):
+                await asyncio.wait_for(row, 30)

@@ -230,10 +230,14 @@ async def test_who_waits_for_rows_is_told_when_the_producer_breaks_down(tmp_path
 
         async with Client(client_config({}), InProcessTransport(handle)) as client:
             topic = await new_topic(client, "t")
-            with pytest.raises(ZeroDivisionError):
+            rows: list[Any] = []
+
+            async def write_one() -> None:
                 async with producer(client, linger_ms=0) as writer:
-                    row = await writer.produce(topic, b"v")
+                    rows.append(await writer.produce(topic, b"v"))
                     await writer.flush()
 
+            with pytest.raises(ZeroDivisionError):
+                await write_one()
             with pytest.raises(Retriable, match="the producer was closed"):
-                await asyncio.wait_for(row, 30)
+                await asyncio.wait_for(rows[0], 30)

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from core.log.log_world import FixedClock
@@ -231,6 +233,85 @@ def test_a_throttle_lets_through_what_it_may(monkeypatch: pytest.MonkeyPatch) ->
     throttle(1000)
 
     assert slept == [0.5, 0.5]
+
+
+class GatedRunner:
+    """Notes the jobs that have begun, each of which goes on when it is let go."""
+
+    def __init__(self) -> None:
+        self.begun: SimpleQueue[CleaningJob] = SimpleQueue()
+        self.go = threading.Semaphore(0)
+        self.limits: list[float | None] = []
+
+    def of(self, settings: CleanerSettings) -> "GatedRunner":
+        self.limits.append(settings.thread_bytes_per_second)
+        return self
+
+    def run(self, job: CleaningJob) -> Iterator[CleanedGroup | CleaningDone]:
+        self.begun.put(job)
+        self.go.acquire()
+        yield CleaningDone(job.upper_offset, 0, 0, 0, 0, 0)
+
+    def close(self) -> None:
+        self.go.release()
+
+
+def names_of(*jobs: CleaningJob) -> set[str]:
+    return {os.path.basename(job.directory) for job in jobs}
+
+
+def test_several_threads_clean_several_logs_at_once_and_share_memory_and_speed(directory: LogDirectory) -> None:
+    for topic in ("a", "b", "c"):
+        filled(directory, topic, records=500)
+    runner = GatedRunner()
+    settings = replace(SETTINGS, threads=2, dedupe_bytes=1 << 20, bytes_per_second=5000.0)
+    cleaner = LogCleaner(directory, FixedClock(), settings, runner.of)
+    cleaner.start()
+
+    first, second = runner.begun.get(timeout=30), runner.begun.get(timeout=30)
+    runner.go.release()
+    third = runner.begun.get(timeout=30)
+    cleaner.close()
+
+    assert names_of(first, second, third) == {"a-0", "b-0", "c-0"}
+    assert {first.dedupe_bytes, second.dedupe_bytes} == {1 << 19}
+    assert set(runner.limits) == {2500.0}
+
+
+def test_the_number_of_threads_and_the_speed_change_while_it_runs(directory: LogDirectory) -> None:
+    for topic in ("a", "b", "c"):
+        filled(directory, topic, records=500)
+    runner = GatedRunner()
+    cleaner = LogCleaner(directory, FixedClock(), SETTINGS, runner.of)
+    cleaner.start()
+    begun = [runner.begun.get(timeout=30)]
+
+    cleaner.configure(replace(SETTINGS, threads=2))
+    begun.append(runner.begun.get(timeout=30))
+    cleaner.configure(replace(SETTINGS, bytes_per_second=100.0))
+    runner.go.release(2)
+    begun.append(runner.begun.get(timeout=30))
+    cleaner.close()
+
+    assert names_of(*begun) == {"a-0", "b-0", "c-0"}
+    assert runner.limits[-1] == 100.0
+    assert begun[2].dedupe_bytes == SETTINGS.dedupe_bytes
+
+
+def test_of_logs_that_are_overdue_too_the_dirtiest_comes_first_as_in_kafka(directory: LogDirectory) -> None:
+    """A record that is older than max.compaction.lag.ms makes its log due, whatever the ratio, and no more."""
+    overdue = replace(COMPACTED, min_cleanable_dirty_ratio=1.0, max_compaction_lag_ms=1)
+    for topic, cleaned_to in (("old", 1000), ("dirty", 0), ("waits", 0)):
+        log = filled(directory, topic)
+        log.config = replace(overdue, max_compaction_lag_ms=2**62) if topic == "waits" else overdue
+        directory.note_cleaned(log, cleaned_to)
+    cleaner = LogCleaner(directory, FixedClock(), SETTINGS, lambda _: CleaningHere(RealDisk()))
+
+    order = []
+    while (found := cleaner.queue.take()) is not None:
+        order.append(found[0].topic)
+
+    assert order == ["dirty", "old"]
 
 
 def test_readers_in_other_threads_never_see_a_half_exchanged_log(directory: LogDirectory) -> None:

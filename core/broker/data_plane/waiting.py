@@ -5,12 +5,16 @@ looks only at those who wait for these logs. Tested in tests/core/broker/test_wa
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ...errors import StorageError
+
+
+LOG = logging.getLogger(__name__)
 
 
 class WatchedLog(Protocol):
@@ -93,13 +97,19 @@ class Waiting:
             flushed_offset = log.flushed_offset
             while waits and (failure is not None or waits[0][0] <= flushed_offset):
                 offset, callback = waits.popleft()
-                callback(None if offset <= flushed_offset else failure)
+                try:
+                    callback(None if offset <= flushed_offset else failure)
+                except Exception:  # The outermost loop of who is told: a fault of one keeps no other waiting.
+                    LOG.exception("what waited for offset %d of %r failed", offset, log)
             if not waits:
                 del self._flush_waits[log]
         watches = self._watches.get(log)
         if watches is not None:
             for watch in list(watches):
-                watch.tell(log)
+                try:
+                    watch.tell(log)
+                except Exception:  # As above.
+                    LOG.exception("what watched %r failed", log)
 
     def when_flushed(self, log: WatchedLog, end_offset: int, callback: FlushCallback) -> None:
         """Calls back once everything below `end_offset` is on disk. End offsets of one log come in rising order."""

@@ -54,6 +54,31 @@ async def test_a_failed_disk_ends_every_wait_with_the_error_except_for_what_was_
         await waiting.until_flushed(log, 9)
 
 
+async def test_one_who_fails_when_told_keeps_nobody_else_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    waiting, one, other = Waiting(asyncio.get_running_loop()), Log(), Log()
+    told: list[str] = []
+
+    def fail(_: object) -> None:
+        told.append("failed")
+        raise ZeroDivisionError("a bug")
+
+    waiting.when_flushed(one, 1, fail)
+    waiting.when_flushed(one, 1, lambda _: told.append("the next one"))
+    watches = [waiting.watch([one], fail), waiting.watch([one], lambda _: told.append("a watch"))]
+    waiting.when_flushed(other, 1, lambda _: told.append("of another log"))
+
+    one.flushed_offset = other.flushed_offset = 1
+    waiting.flushed(one)
+    waiting.flushed(other)
+    await asyncio.sleep(0)
+    for watch in watches:
+        watch.cancel()
+
+    assert told == ["failed", "the next one", "failed", "a watch", "of another log"]
+    assert caplog.text.count("ZeroDivisionError: a bug") == 2
+    assert waiting.waiting_count() == 0
+
+
 async def test_many_flushes_from_another_thread_wake_the_loop_once_for_each_log() -> None:
     waiting, one, other = Waiting(asyncio.get_running_loop()), Log(), Log()
     moved: list[WatchedLog] = []

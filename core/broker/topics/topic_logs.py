@@ -36,10 +36,19 @@ class TopicLogs:
         return [log for log in found if log is not None]
 
     def remove(self, topic: TopicInfo) -> list[PartitionLog]:
-        """Takes a topic's logs away; gives those that were there. Raises StorageError."""
+        """Takes a topic's logs away; gives those that were there.
+
+        Raises the first StorageError; all of the logs are gone then too, and the directories go at the next start.
+        """
         logs = self.of(topic)
+        failures: list[StorageError] = []
         for log in logs:
-            self._logs.delete(log.topic, log.partition)
+            try:
+                self._logs.delete(log.topic, log.partition)
+            except StorageError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return logs
 
     def configure(self, topic: TopicInfo, config: LogConfig) -> None:

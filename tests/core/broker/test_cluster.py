@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import errno
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from millstream.core.coordinators.cluster_commands import (
     ResourceType,
 )
 from millstream.core.errors import ErrorCode, ProtocolError, StorageError
+from millstream.core.log.real_disk import RealDisk
 
 
 def directories(path: Path) -> list[str]:
@@ -196,6 +198,32 @@ async def test_settings_of_the_broker_hold_for_topics_that_do_not_set_them(tmp_p
 
         after = [cluster._logs.get((name, 0)).config.retention_ms for name in ("plain", "own")]
         assert (before, after) == ([7, 9], [8, 9])
+
+
+class StubbornDisk(RealDisk):
+    """Directories of one name cannot be renamed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = f"/{name}"
+
+    def rename(self, source: str, target: str) -> None:
+        if source.endswith(self._name):
+            raise OSError(errno.EIO, "Input/output error", source)
+        super().rename(source, target)
+
+
+async def test_no_log_of_a_deleted_topic_is_served_though_a_directory_cannot_be_taken_away(tmp_path):
+    config = broker_config(tmp_path)
+    async with cluster_shell(config, disk=StubbornDisk("t-0")) as cluster:
+        await cluster.create_topic("t", 3, {})
+
+        with pytest.raises(StorageError, match="t-0 cannot be deleted"):
+            await cluster.delete_topic("t")
+
+        assert [cluster._logs.get(("t", partition)) for partition in range(3)] == [None, None, None]
+    async with cluster_shell(config) as cluster:
+        assert cluster.topic("t") is None
+    assert directories(tmp_path) == ["__cluster_metadata-0"]
 
 
 async def test_who_asked_to_be_told_of_deleted_topics_is_told(tmp_path):

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from ...errors import StorageError
 
-
 LOG = logging.getLogger(__name__)
 
 

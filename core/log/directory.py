@@ -82,6 +82,8 @@ class LogDirectory:
         self._cleaned: dict[TopicPartition, int] = {}
         self._cleaned_changed = False
         self._doomed: list[str] = []
+        self._left: set[str] = set()
+        """Directories of deleted logs that could not be renamed."""
         self._checkpointing = threading.Lock()
 
     @classmethod
@@ -138,6 +140,9 @@ class LogDirectory:
         metadata = format_partition_metadata(topic_id)
         try:
             self._disk.make_directory(path)
+            if path in self._left:
+                self._empty(path)
+                self._left.discard(path)
             write_new_file(self._disk, f"{path}/{PARTITION_METADATA}", metadata).close()
             segment = Segment.create(self._disk, path, 0, index_interval=config.index_interval_bytes)
         except OSError as error:
@@ -159,6 +164,7 @@ class LogDirectory:
         try:
             self._disk.rename(log.path, doomed)
         except OSError as error:
+            self._left.add(log.path)
             raise StorageError(f"{log.path} cannot be deleted: {error}") from error
         self._doomed.append(doomed)
 
@@ -295,13 +301,16 @@ class LogDirectory:
         while self._doomed:
             path = self._doomed[0]
             try:
-                for name in self._disk.list_directory(path):
-                    self._disk.unlink(f"{path}/{name}")
+                self._empty(path)
                 self._disk.remove_directory(path)
             except OSError as error:
                 logger.warning("%s cannot be removed yet: %s", path, error)
                 return
             del self._doomed[0]
+
+    def _empty(self, path: str) -> None:
+        for name in self._disk.list_directory(path):
+            self._disk.unlink(f"{path}/{name}")
 
     def close(self) -> None:
         """Close every log, and mark the shutdown as clean if that went well for all. Raises StorageError otherwise."""

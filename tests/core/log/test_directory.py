@@ -106,6 +106,27 @@ def test_the_files_of_a_deleted_log_that_cannot_be_removed_now_are_removed_later
     assert [name for name in disk.list_directory("data") if name.startswith("a-0")] == []
 
 
+def test_a_log_made_anew_where_one_could_not_be_taken_away_has_nothing_of_it(disk: FaultyDisk) -> None:
+    directory = opened(disk)
+    log = directory.create("a", 0, TOPIC_ID, LogConfig(segment_bytes=1))
+    for _ in range(3):
+        log.append([BATCH], now_ms=0)
+    log.flush()
+    rename, disk.rename = disk.rename, lambda source, _: refused(source)
+    with pytest.raises(StorageError, match="a-0 cannot be deleted"):
+        directory.delete("a", 0)
+    disk.rename = rename
+
+    again = directory.create("a", 0, bytes(16))
+    again.append([BATCH], now_ms=0)
+    again.flush()
+    disk.restart(power_cut=False)
+    log = opened(disk).get(("a", 0))
+
+    assert log is not None
+    assert (log.log_start_offset, log.end_offset, log.topic_id) == (0, 1, bytes(16))
+
+
 def refused(path: str) -> None:
     raise OSError(errno.EACCES, "Permission denied", path)
 

@@ -1,7 +1,7 @@
 """Broker, client and workloads in one process, or the same workloads on a cluster: only the address differs. Shell.
 
 `embedded:DIR` starts the log and the broker on a data directory inside this process and connects to it without a
-socket; `host:port` connects to any Kafka. Tested in tests/cli/test_up.py.
+socket; `host:port` connects to any Kafka. Tested in tests/cli/test_errors.py and tests/examples/test_demo.py.
 """
 
 import asyncio

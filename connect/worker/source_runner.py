@@ -1,7 +1,8 @@
 """One life of a source task: rows and the offsets that they cover go into one transaction. Shell.
 
 The task's transactional id is Kafka Connect's, `<group>-<connector>-<task>`: a newer life fences an older one before it
-reads the offsets, so that they cannot move any more. Tested in tests/connect/test_source_runner.py.
+reads the offsets, so that they cannot move any more.
+Tested in tests/connect/test_restart.py and tests/faults/test_kill_steps.py.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Topics, settings and producer id blocks of a cluster, as a state machine over Kafka's metadata records. Pure.
 
 decide() changes nothing: it gives the records of one batch, which stands in the log as a whole or not at all, and the
-answers. apply() is the only writer of state, for new records and for replay alike. Shell: broker/cluster.py.
+answers. apply() is the only writer of state, for new records and for replay alike. Shell: broker/topics/cluster.py.
 Source: ReplicationControlManager, ConfigurationControlManager and ProducerIdControlManager of Kafka 4.3.1.
 Tested in tests/core/coordinators/test_cluster_metadata.py.
 """

@@ -1,8 +1,9 @@
-"""Groups and offsets of one partition of the offsets topic, as a state machine. Pure; shell: broker/groups.py.
+"""Groups and offsets of one partition of the offsets topic, as a state machine. Pure.
 
 decide() returns the records to append and the replies to send after commit. It writes no hard state; it keeps the soft
 state: who waits, and which generation is being formed. apply() is the only writer of hard state, for new records and
-for replay alike; loaded() gives the timers once all is replayed. Sim: tests/sim/test_group_sim.py.
+for replay alike; loaded() gives the timers once all is replayed. Shell: broker/coordination/groups.py.
+Sim: tests/sim/test_group_sim.py.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -2,9 +2,9 @@
 
 decide() changes nothing: it gives at most one record, the reply, and the outcome to write into the partitions once the
 record is on disk. apply() is the only writer of state, for new records and for replay alike. Shell:
-broker/transactions.py; rules: transaction_producers.py, transaction_endings.py. Source: KIP-98, 360, 447 and 890;
-TransactionCoordinator of Kafka 4.3.1. Tested in tests/core/coordinators/test_transactions.py,
-test_second_generation.py and by simulation in tests/sim/test_transaction_sim.py.
+broker/coordination/transactions.py; rules: transaction_producers.py, transaction_endings.py.
+Source: KIP-98, 360, 447 and 890; TransactionCoordinator of Kafka 4.3.1. Tested in
+tests/core/coordinators/test_transactions.py, test_second_generation.py and in tests/sim/test_transaction_sim.py.
 """
 
 from collections.abc import Iterator

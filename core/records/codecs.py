@@ -2,7 +2,7 @@
 
 Decompression goes into one growing array shared by the batches of a fetch, never past a limit, so that a small hostile
 batch cannot take the memory. Snappy is written in xerial's framing and lz4 in independent blocks, as Java's client
-reads them. Source: org.apache.kafka.common.compress. Tests: tests/core/records/test_codecs.py.
+reads them. Source: org.apache.kafka.common.compress. Tests: tests/core/records/test_decode.py.
 """
 
 import struct

@@ -149,6 +149,20 @@ def test_every_module_says_what_it_is() -> None:
     assert silent == []
 
 
+def test_the_files_that_docstrings_name_are_there() -> None:
+    known = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.py")]
+    ours = re.compile(r"(?<![\w/.{*-])(?:[\w-]+/)*[\w-]+\.py\b")
+    wrong = []
+    for path in source_files():
+        if is_generated(path):
+            continue
+        for name in ours.findall(ast.get_docstring(parsed(path)) or ""):
+            ends = f"/{name}"
+            if not any(f"/{one}".endswith(ends) and (not name.startswith("tests/") or one == name) for one in known):
+                wrong.append(f"{relative(path)} names {name}")
+    assert wrong == []
+
+
 @pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX", "HACK", "NotImplementedError"])
 def test_nothing_is_left_unfinished_in_the_code(word: str) -> None:
     pattern = re.compile(rf"\b{word}\b")

@@ -1,7 +1,7 @@
 """When an open range of one topic-partition is closed: by rows, bytes, record time, the clock, or silence. Pure.
 
 Rows, bytes and record time cut at the same row however the input was cut into batches; the clock and silence do not.
-Tested in tests/connect/sinks/test_rotation.py.
+Tested in tests/connect/sinks/test_buffer.py.
 """
 
 from dataclasses import dataclass

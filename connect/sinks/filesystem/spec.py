@@ -1,6 +1,7 @@
 """The filesystem sink's config: Kafka Connect's storage keys, and those that only this sink has. Pure.
 
-Source: key names and defaults of the HDFS and S3 sinks for Kafka Connect. Tested in tests/connect/sinks/test_spec.py.
+Source: key names and defaults of the HDFS and S3 sinks for Kafka Connect.
+Tested in tests/connect/sinks/test_sink_spec.py.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The files source's config. Pure. Tested in tests/connect/sources/test_files_spec.py."""
+"""The files source's config. Pure. Tested in tests/connect/test_spec.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

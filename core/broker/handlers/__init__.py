@@ -1,4 +1,4 @@
-"""The table of what this broker answers: one entry per API key. Pure; a handler's module is imported when it is
+"""The table of what this broker answers: one entry per API key. Shell; a handler's module is imported when it is
 first asked.
 
 A handler's module exports `VERSIONS`, the (lowest, highest) version that it answers, equal to the table's, and

@@ -4,7 +4,7 @@ A record stays if it is the last one of its key, or lies behind what was looked 
 delete horizon, which is set when the cleaner first keeps it. The last batch of each producer, and the last one that is
 cleaned, stay without records, so that sequence numbers and offsets go on.
 Source: Cleaner.cleanInto and MemoryRecords.filterTo of Kafka 4.3.1, KIP-534.
-Tested in tests/core/log/test_batch_cleaning.py.
+Tested in tests/core/log/test_cleaning.py.
 """
 
 import logging

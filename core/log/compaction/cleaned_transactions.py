@@ -2,7 +2,7 @@
 
 A marker stays while a batch of its transaction was still there when the cleaner came by, and an aborted transaction
 stays in the index of the segment with its marker as long.
-Source: CleanedTransactionMetadata of Kafka 4.3.1. Tested in tests/core/log/test_batch_cleaning.py.
+Source: CleanedTransactionMetadata of Kafka 4.3.1. Tested in tests/core/log/test_cleaning.py.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 Reads the log's files and touches none of them, so that it may run anywhere: in the cleaner's thread, or in a process
 of its own (compaction_process.py). What comes out is put in place by segment_swap.py, group by group.
-Source: Cleaner of Kafka 4.3.1. Tested in tests/core/log/test_compaction.py and test_cleaning_crashes.py.
+Source: Cleaner of Kafka 4.3.1. Tested in tests/core/log/test_cleaning.py and test_cleaning_crashes.py.
 """
 
 from collections.abc import Callable, Iterator

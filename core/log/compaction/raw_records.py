@@ -2,7 +2,7 @@
 
 A record that is kept is copied as it stands: batches keep their base offset, so that its offset stays right. Only a
 delete horizon, which takes the place of the base timestamp, means that the times of its records are written anew.
-Source: DefaultRecord and DefaultRecordBatch of Kafka 4.3.1, KIP-534. Tested in tests/core/log/test_batch_cleaning.py.
+Source: DefaultRecord and DefaultRecordBatch of Kafka 4.3.1, KIP-534. Tested in tests/core/log/test_cleaning.py.
 """
 
 import struct

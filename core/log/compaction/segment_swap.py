@@ -3,7 +3,7 @@
 The steps are Kafka's, each on the medium before the next: .cleaned becomes .swap; the old files get .deleted; .swap
 goes from the new ones. Without a .swap file nothing has happened; with all of them the rest is done at the next start,
 also of what Kafka itself left half done. Source: LocalLog.replaceSegments and LogLoader of Kafka 4.3.1.
-Tested in tests/core/log/test_segment_swap.py and by simulation in test_cleaning_crashes.py.
+Tested in tests/core/log/test_cleaning.py and by simulation in test_cleaning_crashes.py.
 """
 
 import logging

@@ -4,6 +4,7 @@ Made by opening.open_broker(). Requests come to handle() from clients in this pr
 TCP. Tested in tests/core/broker/test_opening.py.
 """
 
+import asyncio
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from .failures import NO_ANSWER, answered
 from .handlers import handler, settle
 from .network.limits import ConnectionCounts, RequestMemory
 from .settings.config import BrokerConfig
-from .turns import Turns
 
 if TYPE_CHECKING:
     from .coordination.groups import GroupsShell
@@ -55,7 +55,8 @@ class Broker:
         self.connection_counts = ConnectionCounts(
             config.max_connections, config.max_connections_per_ip, config.connection_overrides
         )
-        self.matching = Turns()
+        self.matching = asyncio.Lock()
+        self.large_request = asyncio.Lock()
         self._address = IN_PROCESS_ADDRESS
 
     def configured(self, config: BrokerConfig) -> None:

@@ -4,6 +4,7 @@ Version 1 added the age (KIP-994), 2 the pattern (KIP-1152). Source: Transaction
 Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py and tests/core/broker/test_id_patterns.py.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ...coordinators.transaction_records import TransactionState, TransactionStored
@@ -26,12 +27,13 @@ async def handle(
 ) -> ListTransactionsResponse:
     """Those that pass all filters that are given."""
     states = {STATES[name] for name in request.state_filters if name in STATES}
+    producers = frozenset(request.producer_id_filters)
     now_ms = broker.clock.now_ms()
 
     def passes(one: TransactionStored) -> bool:
         if request.state_filters and one.state not in states:
             return False
-        if request.producer_id_filters and one.producer_id not in request.producer_id_filters:
+        if producers and one.producer_id not in producers:
             return False
         # An id that had no transaction yet has none that began late enough: it passes, as in Kafka.
         return request.duration_filter < 0 or now_ms - one.started_ms > request.duration_filter
@@ -40,7 +42,9 @@ async def handle(
     pattern = request.transactional_id_pattern
     if pattern:
         try:
-            named = await broker.matching.run(matching, pattern, [one.transactional_id for one in found])
+            # One at a time: what RE2 takes for a long pattern and many ids must not take all threads.
+            async with broker.matching:
+                named = await asyncio.to_thread(matching, pattern, [one.transactional_id for one in found])
         except ProtocolError as error:
             return ListTransactionsResponse(error_code=int(error.code))
         found = [one for one, is_named in zip(found, named, strict=True) if is_named]

@@ -12,21 +12,21 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import ErrorCode, ProtocolError, WireError
-from ...wire.frames import decode_request, encode_response
+from ...wire.frames import encode_response
 from ..context import RequestContext
 from ..failures import NO_ANSWER, answered, failure_response
 from ..handlers import Handler, handler
 from ..handlers.k18_api_versions import api_versions_response
 from .frame_reader import FrameReader
+from .large_requests import PRODUCE, WAIT_FOR_OTHERS, decoded_unless_large
 
 if TYPE_CHECKING:
     from ..monitoring.metrics import Observed
     from .server import Server
 
 LOG = logging.getLogger(__name__)
-PRODUCE, API_VERSIONS = 0, 18
-WAIT_FOR_OTHERS = frozenset({1, 11, 14})
-"""Fetch, JoinGroup and SyncGroup may take as long as nobody produces or joins."""
+API_VERSIONS = 18
+LARGE = -1  # Stands for the API key of a large request that does not wait for others.
 MAX_WAITING_FRAMES = 32
 MAX_WAITING_FRAME_BYTES = 4 * 1024 * 1024
 """What a client may have sent ahead of the request that is worked on; beyond that its socket is not read."""
@@ -134,6 +134,9 @@ class Connection(asyncio.BufferedProtocol):
         if reader.fault is not None:
             self._refuse(reader.fault)
 
+    def _is_open(self) -> bool:
+        return self._transport is not None
+
     def _has_memory(self) -> None:
         """It is this connection's turn to take the memory that it lacked."""
         self._server.loop.call_soon(self._read_on)
@@ -219,12 +222,17 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse_version(api_key, api_version, correlation_id, len(frame))
             return
         try:
-            header, message = decode_request(frame)
+            header, message = decoded_unless_large(api_key, frame)
         except WireError as error:
             self._memory.give(len(frame))
             self._refuse(error)
             return
         context = self._context(api_key, api_version, header.client_id or "")
+        if message is None:
+            slot = self._slot(api_key if api_key in WAIT_FOR_OTHERS else LARGE, 0)
+            large = self._server.large_requests.answer(frame, served, context, correlation_id, self._is_open)
+            self._wait(self._server.run(large), slot, context, correlation_id)
+            return
         metrics = self._server.metrics
         observed = metrics.begin(context, message) if metrics is not None else None
         outcome = self._outcome(served, message, context)
@@ -233,8 +241,7 @@ class Connection(asyncio.BufferedProtocol):
             if api_key in WAIT_FOR_OTHERS:
                 # Others could not send what it waits for, were all the memory held by such.
                 self._give_back(slot)
-            self._waiting.add(outcome)
-            outcome.add_done_callback(lambda done: self._waited(done, slot, context, correlation_id))
+            self._wait(outcome, slot, context, correlation_id)
         elif self._slots:
             self._answer(self._slot(api_key, len(frame), observed), outcome, context, correlation_id)
         else:
@@ -269,6 +276,10 @@ class Connection(asyncio.BufferedProtocol):
         return found
 
     # Responses.
+
+    def _wait(self, outcome: "asyncio.Future[Any]", slot: _Slot, context: RequestContext, correlation_id: int) -> None:
+        self._waiting.add(outcome)
+        outcome.add_done_callback(lambda done: self._waited(done, slot, context, correlation_id))
 
     def _waited(self, done: "asyncio.Future[Any]", slot: _Slot, context: RequestContext, correlation_id: int) -> None:
         self._waiting.discard(done)
@@ -315,8 +326,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _encoded(self, outcome: Any, context: RequestContext, correlation_id: int) -> list[Any] | None:
         """The bytes of an answer, none where the protocol has none; None where the connection had to be ended."""
-        if outcome is None:
-            return []
+        if outcome is None or type(outcome) is list:
+            return outcome or []  # The answer to a large request is written already.
+        if isinstance(outcome, WireError):
+            self._refuse(outcome)
+            return None
         if outcome is not NO_ANSWER:
             try:
                 return cast(list[Any], encode_response(outcome, context.api_key, context.api_version, correlation_id))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ConfigError
 from ..tasks import Tasks
 from .connection import Connection
+from .large_requests import LargeRequests
 from .listeners import ANY_ADDRESS, Listener
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Server:
     ) -> None:
         self.broker = broker
         self.metrics = metrics
+        self.large_requests = LargeRequests(broker, metrics)
         self.listener = listener or broker.config.bound_listeners[0]
         self.loop = asyncio.get_running_loop()
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))

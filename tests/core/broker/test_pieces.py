@@ -1,0 +1,112 @@
+"""Requests cut into pieces: the pieces hold what the request held, in order, and their answers join to one."""
+
+import random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millstream.core.broker.network.pieces import Cut, cut_of, join, pieces, take_apart
+from millstream.core.wire.messages.k03_metadata import MetadataRequest
+from millstream.core.wire.messages.k09_offset_fetch import OffsetFetchRequest, OffsetFetchResponse
+
+LEVELS = (("groups", "groups"), ("topics", "topics"), ("partition_indexes", "partitions"))
+Groups = list[tuple[str, list[tuple[str, list[int]]] | None]]
+groups = st.lists(
+    st.tuples(
+        st.text("gh", min_size=1, max_size=2),
+        st.none()
+        | st.lists(st.tuples(st.text("tu", max_size=1), st.lists(st.integers(0, 9), max_size=12)), max_size=4),
+    ),
+    max_size=4,
+)
+
+
+def request_of(wanted: Groups) -> OffsetFetchRequest:
+    return OffsetFetchRequest(
+        groups=[
+            OffsetFetchRequest.OffsetFetchRequestGroup(
+                group_id=group,
+                topics=None
+                if topics is None
+                else [
+                    OffsetFetchRequest.OffsetFetchRequestTopics(name=name, partition_indexes=list(partitions))
+                    for name, partitions in topics
+                ],
+            )
+            for group, topics in wanted
+        ]
+    )
+
+
+def answer_of(request: OffsetFetchRequest) -> OffsetFetchResponse:
+    """One answer for each thing, and none for groups without topics, as where a group has an error."""
+    return OffsetFetchResponse(
+        groups=[
+            OffsetFetchResponse.OffsetFetchResponseGroup(
+                group_id=group.group_id,
+                topics=[
+                    OffsetFetchResponse.OffsetFetchResponseTopics(
+                        name=topic.name,
+                        partitions=[
+                            OffsetFetchResponse.OffsetFetchResponsePartitions(partition_index=index)
+                            for index in topic.partition_indexes
+                        ],
+                    )
+                    for topic in group.topics or ()
+                ],
+            )
+            for group in request.groups
+        ]
+    )
+
+
+def leaves_of(request: Any) -> int:
+    return sum(
+        max(sum(max(len(topic.partition_indexes), 1) for topic in group.topics or ()), 1) for group in request.groups
+    )
+
+
+@given(wanted=groups, leaves=st.integers(1, 7))
+def test_answers_to_the_pieces_join_to_the_answer_to_the_whole(wanted: Groups, leaves: int) -> None:
+    cut = Cut(LEVELS, leaves)
+    joined: Any = None
+    for piece, depth in pieces(request_of(wanted), cut):
+        assert leaves_of(piece) < len(LEVELS) * leaves
+        answer = answer_of(piece)  # type: ignore[arg-type]
+        if joined is None:
+            joined = answer
+        else:
+            join(joined, answer, LEVELS, depth)
+
+    assert joined == answer_of(request_of(wanted))
+
+
+def test_what_is_named_again_is_left_out_of_a_request_about_very_many_things_only() -> None:
+    names = [f"t{number}" for number in range(1_500)]
+    random.Random(1).shuffle(names)
+    many = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name=name) for name in names + names[::-1]])
+    few = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name="t")] * 3)
+
+    cut = cut_of(3, many)
+    assert cut is not None
+    found = list(pieces(many, cut))
+    assert [topic.name for piece, _ in found for topic in piece.topics] == names  # type: ignore[attr-defined]
+    assert [(len(piece.topics), depth) for piece, depth in found] == [(1_000, 0), (500, 1)]  # type: ignore[attr-defined]
+    assert cut_of(3, few) is None
+    assert [len(piece.topics) for piece, _ in pieces(few, cut)] == [3]  # type: ignore[attr-defined]
+
+
+def test_a_request_that_is_changed_as_a_whole_or_asks_for_all_is_not_cut() -> None:
+    assert cut_of(19, MetadataRequest()) is None
+    assert cut_of(3, MetadataRequest(topics=None)) is None
+    assert cut_of(9, OffsetFetchRequest(group_id="g", topics=None)) is None
+
+
+def test_what_was_answered_is_taken_apart_to_the_innermost_lists() -> None:
+    request = request_of([("g", [("t", list(range(2_500)))]), ("h", None)])
+    (group, other), (topic,) = request.groups, request.groups[0].topics or ()
+
+    take_apart(request, [asked for asked, _ in LEVELS])
+
+    assert (request.groups, group.topics, topic.partition_indexes, other.topics) == ([], [], [], None)

@@ -12,6 +12,7 @@ from ..errors import StorageError
 from ..log.compaction.cleaner import LogCleaner, runner_for
 from ..log.compaction.log_cleaning import CleanerSettings
 from ..log.group_commit import GroupCommit
+from ..log.rules import roll_span_ms
 from ..ports import Disk
 from .broker import Broker
 from .settings.config import BrokerConfig
@@ -96,10 +97,16 @@ async def delete_old_segments(broker: Broker, commits: GroupCommit) -> None:
     """What retention.ms, retention.bytes and DeleteRecords leave no room for, in every log."""
     for log in broker.logs.logs():
         try:
-            if log.failure is None and log.delete_old_segments(broker.clock.now_ms()):
+            if log.failure is not None:
+                continue
+            now_ms = broker.clock.now_ms()
+            if log.segments.timeless_ms(now_ms) > roll_span_ms(log.config):
+                log.roll()
+                commits.kick(log)
+            if log.delete_old_segments(now_ms):
                 commits.kick(log)
                 broker.waiting.moved(log)
-        except StorageError as error:
+        except (OSError, StorageError) as error:
             LOG.error("old segments stay for now: %s", error)
         await asyncio.sleep(0)
 

@@ -292,9 +292,10 @@ class PartitionLog:
             raise StorageError(f"{self.path}: time {timestamp_ms} cannot be looked up: {error}") from error
 
     def offset_of_max_timestamp(self) -> tuple[int, int] | None:
-        """Offset and timestamp of the first of the newest records, None in an empty log."""
-        newest_ms = max(state.largest_timestamp_ms for _, state in self.segments.states())
-        return None if newest_ms < 0 else self.offset_for_timestamp(newest_ms)
+        """Offset and timestamp of the first of the newest records, None in an empty log; without times the first."""
+        newest_ms, start = self.segments.newest_ms(), self.log_start_offset
+        timeless = (start, -1) if start < self.end_offset else None
+        return timeless if newest_ms < 0 else self.offset_for_timestamp(newest_ms)
 
     # Retention.
 

@@ -47,7 +47,7 @@ def segment_room(config: LogConfig, base_offset: int, *, first_ms: int, jitter_m
     return SegmentRoom(
         size_bytes=config.segment_bytes,
         last_offset=base_offset + INT_MAX,
-        newest_ms=first_ms + config.segment_ms - jitter_ms if first_ms >= 0 else LONG_MAX,
+        newest_ms=first_ms + roll_span_ms(config) - jitter_ms if first_ms >= 0 else LONG_MAX,
         index_entries=config.segment_index_bytes // TIME_ENTRY_BYTES,
     )
 
@@ -55,6 +55,11 @@ def segment_room(config: LogConfig, base_offset: int, *, first_ms: int, jitter_m
 def empty_segment_room(base_offset: int) -> SegmentRoom:
     """An empty segment takes an append of any size."""
     return SegmentRoom(LONG_MAX, base_offset + INT_MAX, LONG_MAX, LONG_MAX)
+
+
+def roll_span_ms(config: LogConfig) -> int:
+    """How much time a segment spans. Of a compacted topic no more than may pass before the cleaner gets it."""
+    return min(config.segment_ms, config.max_compaction_lag_ms) if config.compacted else config.segment_ms
 
 
 def roll_jitter_ms(config: LogConfig, directory: str, base_offset: int) -> int:

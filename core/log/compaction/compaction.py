@@ -180,6 +180,8 @@ class _GroupCleaner:
             target.sync()
             target.sync_indexes()
             target.unload()
+            last = _segment(job, group[-1], self._disk)
+            self._disk.set_modified_ms(target.path(LOG), last.modified_ms())
             self._disk.sync_directory(job.directory)
         except (OSError, CorruptRecords):
             target.unlink()
@@ -204,13 +206,17 @@ class _GroupCleaner:
         self._waiting, self._noted, self._waiting_bytes = [], [], 0
 
 
+def _segment(job: CleaningJob, facts: SegmentFacts, disk: Disk) -> Segment:
+    return Segment(
+        disk, job.directory, facts.base_offset, size_bytes=facts.size_bytes, index_interval=job.index_interval_bytes
+    )
+
+
 def _batches(
     job: CleaningJob, facts: SegmentFacts, disk: Disk, pause: Pause
 ) -> Iterator[tuple[ScannedBatch, memoryview]]:
     """The batches of a segment with their bytes. Raises CorruptRecords at the first damage, OSError."""
-    segment = Segment(
-        disk, job.directory, facts.base_offset, size_bytes=facts.size_bytes, index_interval=job.index_interval_bytes
-    )
+    segment = _segment(job, facts, disk)
     window, window_at = memoryview(b""), 0
 
     def read(position: int, size: int) -> bytes:

@@ -42,7 +42,7 @@ def plan_for(log: PartitionLog, *, cleaned_to: int, now_ms: int) -> CleaningPlan
     dated = config.max_compaction_lag_ms < LONG_MAX
     sealed = [
         SegmentFacts(
-            one.base_offset, one.size_bytes, one.newest()[0] if config.min_compaction_lag_ms else -1,
+            one.base_offset, one.size_bytes, one.largest_timestamp_ms() if config.min_compaction_lag_ms else -1,
             one.first_timestamp() if dated else -1,
         )
         for one in segments[:-1]

@@ -208,7 +208,7 @@ class Segment:
         try:
             offsets = OffsetIndex.decode(read_file(self._disk, self.path(OFFSET_INDEX)), log_bytes=self.size_bytes)
             times = TimeIndex.decode(read_file(self._disk, self.path(TIME_INDEX)))
-            if self.size_bytes and not len(times):
+            if self.size_bytes and not len(times) and not self._is_timeless():
                 raise ValueError("the time index is empty")
         except ValueError as error:
             logger.warning("%s: indexes are made anew: %s", self.path(LOG), error)
@@ -218,6 +218,10 @@ class Segment:
         self._newest = times.last
         self._offsets, self._times = offsets, times
         return offsets, times
+
+    def _is_timeless(self) -> bool:
+        """Whether an empty time index may be all there is: no batch has a time, as far as the first one tells."""
+        return self._disk.exists(self.path(TIME_INDEX)) and self.first_timestamp() < 0
 
     @property
     def index_entries(self) -> int:
@@ -229,6 +233,14 @@ class Segment:
             self._newest = self._last_time_entry() or self.times().last
         return self._newest[0], self._newest[1] + self.base_offset
 
+    def largest_timestamp_ms(self) -> int:
+        """From which its age is reckoned: its newest time; when none of its batches has one, when it was written to."""
+        newest_ms = self.newest()[0]
+        return newest_ms if newest_ms >= 0 or not self.size_bytes else self.modified_ms()
+
+    def modified_ms(self) -> int:
+        return self._disk.modified_ms(self.path(LOG))
+
     def _last_time_entry(self) -> tuple[int, int] | None:
         """The end of the time index file, None when it has to be looked at as a whole."""
         if self._times is not None or not self._disk.exists(self.path(TIME_INDEX)):
@@ -239,6 +251,8 @@ class Segment:
             data = file.read_at(size_bytes - TIME_ENTRY.size, TIME_ENTRY.size) if size_bytes else b""
         finally:
             file.close()
+        if not size_bytes and self.first_timestamp() < 0:
+            return -1, 0
         if size_bytes % TIME_ENTRY.size or not any(data):
             return None
         timestamp_ms, relative_offset = TIME_ENTRY.unpack(data)

@@ -21,6 +21,7 @@ class SegmentList:
     def __init__(self, segments: Sequence[Segment], flusher: Flusher) -> None:
         self.layout = Layout.of(segments)
         self._flusher = flusher
+        self._timeless: tuple[Segment, int] | None = None
 
     @property
     def active(self) -> Segment:
@@ -30,10 +31,30 @@ class SegmentList:
         """Each segment with what the rules look at. Raises StorageError where its newest time cannot be read."""
         try:
             return [
-                (one, SegmentState(one.base_offset, one.size_bytes, one.newest()[0])) for one in self.layout.segments
+                (one, SegmentState(one.base_offset, one.size_bytes, one.largest_timestamp_ms()))
+                for one in self.layout.segments
             ]
         except OSError as error:
             raise StorageError(f"the newest times of the segments cannot be read: {error}") from error
+
+    def newest_ms(self) -> int:
+        """The newest time of a batch, -1 when none has one. Raises StorageError."""
+        try:
+            return max(segment.newest()[0] for segment in self.layout.segments)
+        except OSError as error:
+            raise StorageError(f"the newest times of the segments cannot be read: {error}") from error
+
+    def timeless_ms(self, now_ms: int) -> int:
+        """For how long the active segment is seen to begin with a batch that has no time; -1 when it does not.
+
+        Such a segment is not followed by the times of what is appended. Raises OSError.
+        """
+        active = self.active
+        if not active.size_bytes or active.first_timestamp() >= 0:
+            return -1
+        if self._timeless is None or self._timeless[0] is not active:
+            self._timeless = (active, now_ms)
+        return now_ms - self._timeless[1]
 
     def add(self, segment: Segment, snapshot: bytes) -> None:
         """A new active segment, behind one that is complete now. snapshot: the producers' state between the two."""

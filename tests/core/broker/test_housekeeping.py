@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 from core.broker.running import ask, batch_of, partitions_of, produce, produced, running_broker, until
+from core.log.log_world import FixedClock
 
 from millstream.core.broker.broker import Broker
 from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
-from millstream.core.broker.housekeeping import forget_producers
+from millstream.core.broker.housekeeping import delete_old_segments, forget_producers
+from millstream.core.log.group_commit import GroupCommit
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.wire.batches import SimpleRecord, build_batch
 from millstream.core.wire.messages.k01_fetch import FetchRequest
@@ -137,3 +139,23 @@ async def test_silent_producers_are_forgotten_unless_their_transaction_is_open(t
 
         assert sorted(producer.producer_id for producer in log.active_producers()) == [2, 3]
         log.append([batch_of(b"y", producer_id=1, producer_epoch=0, base_sequence=7)], now_ms=now_ms)
+
+
+async def test_a_segment_of_records_without_times_is_followed_once_it_is_seen_for_segment_ms(tmp_path: Path) -> None:
+    """As in Kafka 4.3.1, which was asked with the same records."""
+    clock, hour_ms = FixedClock(), 3_600_000
+    now_ms = clock.time_ms
+    async with running_broker(tmp_path, clock=clock) as broker:
+        await broker.cluster.create_topic("t", 1, {"segment.ms": str(hour_ms), "retention.ms": "-1"})
+        log = broker.partition("t", 0)
+        commits = GroupCommit(lambda _: None)
+        bases = []
+        for hours in (0, 1, 1.1, 2, 2.2):
+            clock.time_ms = int(now_ms + hours * hour_ms)
+            await delete_old_segments(broker, commits)
+            log.append([batch_of(b"x", timestamp_ms=-1)], now_ms=clock.time_ms)
+            await delete_old_segments(broker, commits)
+            bases.append(list(log.segments.layout.bases))
+        commits.close()
+
+    assert bases == [[0], [0], [0, 2], [0, 2], [0, 2, 4]]

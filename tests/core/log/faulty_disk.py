@@ -28,6 +28,7 @@ class Content:
     current: bytearray = field(default_factory=bytearray)
     durable: bytearray = field(default_factory=bytearray)
     unsynced: list[tuple[int, bytes | None]] = field(default_factory=list)
+    modified_ms: int = 0
 
 
 class FaultyFile:
@@ -45,6 +46,7 @@ class FaultyFile:
         room = self._disk.room_for(grows)
         written = data[: len(data) - (grows - room)]
         _apply(content.current, position, written)
+        content.modified_ms = self._disk.now_ms
         if written:
             content.unsynced.append((position, written))
         if room < grows:
@@ -93,6 +95,7 @@ class FaultyDisk:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.incarnation = 0
+        self.now_ms = 0
         self.locks: dict[str, str] = {}
         self.free_bytes: int | None = None
         self.failing_syncs = 0
@@ -267,6 +270,14 @@ class FaultyDisk:
         if path not in self._files:
             raise FileNotFoundError(path)
         del self._files[path]
+
+    def modified_ms(self, path: str) -> int:
+        self.step(reading=True)
+        return self._files[path].modified_ms
+
+    def set_modified_ms(self, path: str, time_ms: int) -> None:
+        self.step()
+        self._files[path].modified_ms = time_ms
 
     def sync_directory(self, path: str) -> None:
         self.step()

@@ -44,6 +44,14 @@ def test_a_segment_is_followed_after_its_span_of_record_time() -> None:
     assert not rolls(config, newest_ms=-1, first_ms=HOUR_MS)
 
 
+def test_a_compacted_segment_is_followed_before_the_cleaner_is_late_for_it() -> None:
+    lag = {"segment_ms": 9 * HOUR_MS, "max_compaction_lag_ms": HOUR_MS}
+
+    assert rolls(LogConfig(cleanup_policy=("compact",), **lag), newest_ms=HOUR_MS + 1)
+    assert not rolls(LogConfig(cleanup_policy=("compact",), **lag), newest_ms=HOUR_MS)
+    assert not rolls(LogConfig(cleanup_policy=("delete",), **lag), newest_ms=HOUR_MS + 1)
+
+
 def test_a_segment_is_followed_when_its_index_is_full_or_offsets_no_longer_fit_into_it() -> None:
     assert rolls(LogConfig(segment_index_bytes=120), index_entries=10)
     assert not rolls(LogConfig(segment_index_bytes=120), index_entries=9)

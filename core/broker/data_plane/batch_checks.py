@@ -32,6 +32,8 @@ ZSTD = 4
 NULL_LENGTH = 1
 """-1 as a zigzag varint."""
 ZSTD_SINCE_PRODUCE = 7
+LENGTH_BITS = 35
+"""Of a variable-length number of 32 bits, in groups of seven."""
 _LENGTH = struct.Struct(">i")
 
 
@@ -181,6 +183,8 @@ def _null_keys(data: bytes, count: int) -> list[int]:
             at += 1
             length |= (byte & 0x7F) << shift
             shift += 7
+            if shift > LENGTH_BITS:  # Numbers may not grow with the batch: each step would take longer than the last.
+                raise CorruptRecords(f"the length of record {index} has more than 32 bits")
         if length & 1:
             raise CorruptRecords(f"record {index} has a negative length")
         key_at = at + 1

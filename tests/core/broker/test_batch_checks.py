@@ -166,3 +166,15 @@ def test_bytes_that_are_no_records_are_corrupt_or_harmless(body: bytes, count: i
 
     assert codes <= {ErrorCode.CORRUPT_MESSAGE}
     assert all(0 <= index < count for index in found)
+
+
+def test_a_number_that_never_ends_is_refused_at_its_sixth_byte() -> None:
+    """Read on, each byte would take longer than the one before: a megabyte took a minute of the event loop."""
+    data = batch()
+    data[61:] = b"\xff" * 900_000
+    struct.pack_into(">i", data, 8, len(data) - 12)
+    patched(data, ">i", 57, 1)
+
+    assert code_of(data, LogConfig(cleanup_policy=("compact",))) is ErrorCode.CORRUPT_MESSAGE
+    with pytest.raises(ProtocolError, match="more than 32 bits"):
+        records_without_key(data, read_header(data))

@@ -1,6 +1,5 @@
 """Fixtures for servers. In CI a missing server fails the test; elsewhere the test is skipped and says why."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,25 +7,17 @@ from pathlib import Path
 
 import pytest
 from services.hdfs import Hdfs
-from services.java import ServiceUnavailable
 from services.kafka import Kafka
 from services.millstream import MillstreamBroker
-
-
-def _unavailable(error: ServiceUnavailable) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(f"CI must have this service: {error}")
-    pytest.skip(str(error))
+from services.needed import needed
 
 
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A real Apache Kafka, shared by the whole test run: use topic and group names of your own."""
     server = Kafka(tmp_path_factory.mktemp("kafka"))
-    try:
+    with needed():
         server.start()
-    except ServiceUnavailable as error:
-        _unavailable(error)
     yield server
     server.stop()
 
@@ -41,10 +32,8 @@ def kafka(kafka_server: Kafka) -> str:
 def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
     """A real HDFS, shared by the whole test run; a test that kills its NameNode brings it back."""
     server = Hdfs(tmp_path_factory.mktemp("hdfs"))
-    try:
+    with needed():
         server.start()
-    except ServiceUnavailable as error:
-        _unavailable(error)
     yield server
     server.stop()
 

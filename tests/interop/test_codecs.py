@@ -1,7 +1,6 @@
 """Stock clients write with each codec and read each other's records back, in groups, from `millstream broker`."""
 
 import asyncio
-import os
 import shutil
 import subprocess
 import uuid
@@ -12,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Consumer, Producer
 from kafka import KafkaConsumer, KafkaProducer
 from services.millstream import MillstreamBroker
+from services.needed import missing
 
 # kafka-python leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -20,12 +20,6 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 RECORDS = [(f"key-{number}".encode(), f"value {number} ".encode() * 20) for number in range(200)]
 
 Records = list[tuple[bytes, bytes]]
-
-
-def missing(what: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(f"CI must have this: {what}")
-    pytest.skip(what)
 
 
 def confluent_write(server: str, topic: str, codec: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from core.client.reading import new_topic, numbered, values_of, write
 from core.client.secure_kafka import SecureKafka
-from services.java import ServiceUnavailable
+from services.needed import needed
 
 from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
@@ -23,10 +23,8 @@ PASSWORD = "pass,word="
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     server = SecureKafka(tmp_path_factory.mktemp("secure"))
-    try:
+    with needed():
         server.start()
-    except ServiceUnavailable as error:
-        pytest.skip(str(error))
     yield server
     server.stop()
 

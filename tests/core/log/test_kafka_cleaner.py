@@ -9,8 +9,8 @@ from random import Random
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
-from services.java import ServiceUnavailable
 from services.kafka import Kafka
+from services.needed import needed
 
 from millstream.core.config import LogConfig
 from millstream.core.log.checkpoints import parse_offsets
@@ -31,10 +31,8 @@ NOW_MS = 1_700_000_000_000
 @pytest.fixture
 def kafka_of_our_own(tmp_path: Path) -> Iterator[Kafka]:
     server = Kafka(tmp_path / "kafka", heap="300m", properties="log.cleaner.backoff.ms=100\n")
-    try:
+    with needed():
         server.start()
-    except ServiceUnavailable as error:
-        pytest.skip(str(error))
     yield server
     server.stop()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from services.java import ServiceUnavailable, jars
+from services.java import jars
 from services.millstream import MillstreamBroker
+from services.needed import needed
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
@@ -61,10 +62,8 @@ def has_bytes(path: Path) -> bool:
 def test_the_dump_tool_of_kafka_reads_all_that_a_broker_leaves(
     tmp_path: Path, millstream: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
-    try:
+    with needed():
         jars("kafka")
-    except ServiceUnavailable as error:
-        pytest.skip(str(error))
     server = MillstreamBroker(tmp_path, options=["--set", "log.cleaner.backoff.ms=50"])
     server.start()
     data = tmp_path / "data"

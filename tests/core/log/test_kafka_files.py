@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from services.java import ServiceUnavailable, jars
+from services.java import jars
 from services.kafka import Kafka
+from services.needed import needed
 
 from millstream.core.config import LogConfig
 from millstream.core.log.directory import LogDirectory
@@ -32,10 +33,8 @@ def kafka_with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]
     folder = tmp_path_factory.mktemp("own-kafka")
     server = Kafka(folder, heap="300m")
     server.folder = folder
-    try:
+    with needed():
         server.start()
-    except ServiceUnavailable as error:
-        pytest.skip(str(error))
     admin = AdminClient({"bootstrap.servers": server.bootstrap})
     topic = NewTopic(TOPIC, 1, 1, config={"segment.bytes": "1048576", "index.interval.bytes": "500"})
     for future in admin.create_topics([topic]).values():
@@ -183,10 +182,8 @@ def dump(*arguments: str) -> str:
 
 
 def test_the_dump_tool_of_kafka_finds_our_files_sound(tmp_path: Path) -> None:
-    try:
+    with needed():
         jars("kafka")
-    except ServiceUnavailable as error:
-        pytest.skip(str(error))
     directory = LogDirectory.open(str(tmp_path), RealDisk(), SystemClock())
     log = directory.create(TOPIC, 0, bytes(range(16)), LogConfig(segment_bytes=4000, index_interval_bytes=300))
     for number in range(60):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from services.java import ServiceUnavailable, jars
+from services.java import jars
+from services.needed import needed
 
 from millstream.core.records import encode
 from millstream.core.wire.batches import assign_offset
@@ -18,10 +19,8 @@ RECORD = re.compile(r"offset: (\d+) CreateTime: (\d+) .*?headerKeys: \[(.*?)\](?
 
 @pytest.fixture(scope="module")
 def classpath() -> str:
-    try:
+    with needed():
         return f"{jars('kafka')}/*"
-    except ServiceUnavailable as error:
-        pytest.skip(str(error))
 
 
 def columns() -> pa.RecordBatch:

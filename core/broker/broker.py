@@ -25,6 +25,7 @@ from .network.limits import ConnectionCounts, RequestMemory
 from .settings.config import BrokerConfig
 
 if TYPE_CHECKING:
+    from ..log.compaction.cleaning_queue import CleaningQueue
     from .coordination.groups import GroupsShell
     from .coordination.transactions import TransactionsShell
     from .topics.cluster import ClusterShell
@@ -47,7 +48,7 @@ class Broker:
         self.logs = logs
         self.waiting = waiting
         self.journal = journal
-        self.recompressing = Recompressing()
+        self.recompressing = Recompressing(clock)
         self.fetch_sessions = FetchSessions(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 2**31)
         )
@@ -57,6 +58,7 @@ class Broker:
         )
         self.matching = asyncio.Lock()
         self.large_request = asyncio.Lock()
+        self.cleaning_queue: CleaningQueue | None = None
         self._address = IN_PROCESS_ADDRESS
 
     def configured(self, config: BrokerConfig) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import CorruptRecords
-from ..wire.batches import BatchHeader, SimpleRecord, read_header, read_records
+from ..wire.batches import BatchHeader, SimpleRecord, iter_records, read_header
 from .checkpoints import parse_epochs, parse_offsets, parse_partition_metadata
 from .compaction.raw_records import delete_horizon
 from .file_names import (
@@ -77,7 +77,7 @@ def _record_rows(data: bytes, header: BatchHeader, decode: Decode) -> Iterator[R
                 "outcome": "COMMIT" if marker.commit else "ABORT", "coordinator_epoch": marker.coordinator_epoch,
             }  # fmt: skip
             return
-        for record in read_records(data):
+        for record in iter_records(data):
             yield {
                 "kind": "record", "offset": record.offset, "timestamp_ms": record.timestamp_ms,
                 "headers": [name for name, _ in record.headers], **decode(record),

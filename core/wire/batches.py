@@ -271,6 +271,13 @@ def read_records(
     buf: Buffer, at: int = 0, *, max_decompressed_bytes: int = MAX_DECOMPRESSED_BYTES
 ) -> list[SimpleRecord]:
     """The records of the batch at `at`, control records too. Raises CorruptRecords; the checksum is not read."""
+    return list(iter_records(buf, at, max_decompressed_bytes=max_decompressed_bytes))
+
+
+def iter_records(
+    buf: Buffer, at: int = 0, *, max_decompressed_bytes: int = MAX_DECOMPRESSED_BYTES
+) -> Iterator[SimpleRecord]:
+    """read_records() one by one: a batch of few bytes may hold very many. What is wrong is raised when it is met."""
     header = _whole_header(buf, at)
     body = memoryview(buf)[at + HEADER_BYTES : at + header.size_bytes]
     codec = header.attributes & CODEC_MASK
@@ -279,23 +286,23 @@ def read_records(
     if not 0 <= header.count * _SMALLEST_RECORD <= len(body):
         raise CorruptRecords(f"the batch at byte {at} counts {header.count} records in {len(body)} bytes")
     data = bytes(body)
+    del body
     position = 0
-    records = []
-    try:
-        for _ in range(header.count):
+    for index in range(header.count):
+        try:
             length, position = _read_varint(data, position)
             end = position + length
             if length < 0 or end > len(data):
                 raise CorruptRecords(f"a record of {length} bytes where {len(data) - position} are left")
-            records.append(_decode_record(data, position, end, header))
-            position = end
-    except (IndexError, UnicodeDecodeError) as error:
-        raise CorruptRecords(f"record {len(records)} of the batch at byte {at} is malformed: {error}") from error
+            record = _decode_record(data, position, end, header)
+        except (IndexError, UnicodeDecodeError) as error:
+            raise CorruptRecords(f"record {index} of the batch at byte {at} is malformed: {error}") from error
+        yield record
+        position = end
     if position != len(data):
         raise CorruptRecords(
             f"{len(data) - position} bytes follow the {header.count} records of the batch at byte {at}"
         )
-    return records
 
 
 def _encode_record(record: SimpleRecord, offset_delta: int, timestamp_delta: int) -> bytearray:

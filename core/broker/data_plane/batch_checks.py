@@ -12,11 +12,10 @@ from ...config import LONG_MAX, LogConfig
 from ...errors import CorruptRecords, ErrorCode, ProtocolError
 from ...wire.batches import (
     CODEC_MASK,
-    MAX_DECOMPRESSED_BYTES,
     BatchHeader,
     SimpleRecord,
     check_batch,
-    read_records,
+    iter_records,
 )
 from ...wire.decompression import decompress
 from ...wire.message import Buffer
@@ -29,12 +28,20 @@ LENGTH_AT, MAGIC_AT = 8, 16
 OLD_MAGICS = (0, 1)
 NO_TIMESTAMP = -1
 ZSTD = 4
+CODEC_AT, MAX_TIMESTAMP_AT, COUNT_AT = 22, 35, 57
+"""Of a batch: of its attributes the byte with the codec; its newest time; how many records it has."""
+MANY_RECORDS = 5_000
+MOST_FAULTS = 1_000
+"""Records of a batch of which a producer is told why they are refused."""
+MAX_PLAIN_BYTES = 64 * 1024 * 1024
+"""What the records of one batch may take that have to be read, decompressed: the room is taken at once."""
 NULL_LENGTH = 1
 """-1 as a zigzag varint."""
 ZSTD_SINCE_PRODUCE = 7
 LENGTH_BITS = 35
 """Of a variable-length number of 32 bits, in groups of seven."""
 _LENGTH = struct.Struct(">i")
+_TIME = struct.Struct(">q")
 
 
 class BatchRefused(ProtocolError):
@@ -50,11 +57,22 @@ class RecordFaults(BatchRefused):
         super().__init__(code, self.faults[0][1])
 
 
+class ExaminedBatch(bytes):
+    """A batch that was checked before, in a thread; refused where `refusal` says why."""
+
+    header: BatchHeader
+    refusal: ProtocolError | None = None
+
+
 def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
     """The header of the one batch in `records`; what follows it is no whole batch.
 
     Raises ProtocolError, BatchRefused and RecordFaults among them, when it may not be appended.
     """
+    if isinstance(records, ExaminedBatch):
+        if records.refusal is not None:
+            raise records.refusal
+        return records.header
     header = _only_batch(records)
     if header.size_bytes > config.max_message_bytes:
         raise ProtocolError(
@@ -128,7 +146,7 @@ def _check_times(records: Buffer, header: BatchHeader, config: LogConfig, now_ms
     records read."""
     newest_ms = now_ms + config.message_timestamp_after_max_ms
     bounded_below = config.message_timestamp_before_max_ms < LONG_MAX
-    if header.max_timestamp <= newest_ms and not bounded_below:
+    if not _are_times_read(header.max_timestamp, config, now_ms):
         return
     oldest_ms = now_ms - config.message_timestamp_before_max_ms if bounded_below else None
 
@@ -144,9 +162,30 @@ def _check_times(records: Buffer, header: BatchHeader, config: LogConfig, now_ms
     _refuse(records, ErrorCode.INVALID_TIMESTAMP, fault)
 
 
+def is_long_to_check(batch: Buffer, config: LogConfig, now_ms: int) -> bool:
+    """Whether records have to be read that may be very many, or large beyond what their batch takes."""
+    if len(batch) < HEADER_BYTES:
+        return False
+    (max_timestamp,) = _TIME.unpack_from(batch, MAX_TIMESTAMP_AT)
+    if not config.compacted and not _are_times_read(max_timestamp, config, now_ms):
+        return False
+    return bool(batch[CODEC_AT] & CODEC_MASK) or _LENGTH.unpack_from(batch, COUNT_AT)[0] > MANY_RECORDS
+
+
+def _are_times_read(max_timestamp: int, config: LogConfig, now_ms: int) -> bool:
+    if config.message_timestamp_type != "CreateTime":
+        return False
+    bounded_below = config.message_timestamp_before_max_ms < LONG_MAX
+    return bounded_below or max_timestamp > now_ms + config.message_timestamp_after_max_ms
+
+
 def _refuse(records: Buffer, code: ErrorCode, fault_of: Callable[[SimpleRecord], str | None]) -> None:
+    faults = []
     try:
-        faults = [(index, fault) for index, record in enumerate(read_records(records)) if (fault := fault_of(record))]
+        for index, record in enumerate(iter_records(records, max_decompressed_bytes=MAX_PLAIN_BYTES)):
+            fault = fault_of(record)
+            if fault is not None and len(faults) < MOST_FAULTS:
+                faults.append((index, fault))
     except CorruptRecords as error:
         raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
     if faults:
@@ -162,7 +201,7 @@ def records_without_key(records: Buffer, header: BatchHeader) -> list[int]:
     try:
         body = memoryview(records)[HEADER_BYTES : header.size_bytes]
         codec = header.attributes & CODEC_MASK
-        data = decompress(codec, body, MAX_DECOMPRESSED_BYTES) if codec else body
+        data = decompress(codec, body, MAX_PLAIN_BYTES) if codec else body
         return _null_keys(bytes(data), header.count)
     except (CorruptRecords, IndexError) as error:
         raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, f"records that cannot be read: {error}") from error
@@ -194,6 +233,6 @@ def _null_keys(data: bytes, count: int) -> list[int]:
         key_at += 1
         while data[key_at] > 0x7F:
             key_at += 1
-        if data[key_at + 1] == NULL_LENGTH:
+        if data[key_at + 1] == NULL_LENGTH and len(found) < MOST_FAULTS:
             found.append(index)
     return found

@@ -1,4 +1,5 @@
-"""Produces whose batches have to be put into another codec: in a thread, one after the other, and then as usual. Shell.
+"""Produces whose batches have to be put into another codec, or whose records may be long to look at: in a thread, one
+after the other, and then as usual. Shell.
 
 Whoever produces to a log of such a request meanwhile waits behind it, so that each log gets its batches in the order in
 which they came. Tested in tests/core/broker/test_recompressing.py.
@@ -13,16 +14,15 @@ from typing import Any
 
 from ...errors import ProtocolError
 from ...log.partition_log import PartitionLog
+from ...ports import Clock
 from ...wire.batches import CODEC_MASK
 from ...wire.message import Buffer, joined
 from ...wire.messages.k00_produce import ProduceRequest
 from ..coordination.transaction_joins import follow
-from .batch_checks import checked_batch
+from .batch_checks import CODEC_AT, ExaminedBatch, checked_batch, is_long_to_check
 from .recompression import CODECS, recompressed
 
 LOG = logging.getLogger(__name__)
-CODEC_AT = 22
-"""Of a batch's attributes the byte with its codec."""
 
 Batch = tuple[PartitionLog, ProduceRequest.PartitionProduceData]
 
@@ -30,7 +30,8 @@ Batch = tuple[PartitionLog, ProduceRequest.PartitionProduceData]
 class Recompressing:
     """The requests that wait for a thread. Belongs to the event loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._queue: deque[tuple[Callable[[], None], Callable[[], None]]] = deque()
         self._logs: dict[PartitionLog, int] = {}
         self._running: asyncio.Future[None] | None = None
@@ -39,11 +40,12 @@ class Recompressing:
         """Whether a batch for this log has to go this way."""
         if log in self._logs:
             return True
-        codec = CODECS.get(log.config.compression_type)
-        if codec is None:
-            return False
+        config = log.config
+        codec = CODECS.get(config.compression_type)
         batch = records if isinstance(records, Buffer) else joined(records or ())
-        return len(batch) > CODEC_AT and batch[CODEC_AT] & CODEC_MASK != codec
+        if codec is not None and len(batch) > CODEC_AT and batch[CODEC_AT] & CODEC_MASK != codec:
+            return True
+        return is_long_to_check(batch, config, self._clock.now_ms())
 
     def run(
         self, batches: Sequence[Batch], api_version: int, now_ms: int, produce: Callable[[], Any]
@@ -95,6 +97,10 @@ def _recompress(batches: Sequence[Batch], api_version: int, now_ms: int) -> None
         records = data.records if isinstance(data.records, Buffer) else joined(data.records or ())
         try:
             header = checked_batch(records, log.config, api_version=api_version, now_ms=now_ms)
-            data.records = recompressed(records, header, log.config)[0]
-        except ProtocolError:
-            continue
+            records, header = recompressed(records, header, log.config)
+            examined = ExaminedBatch(records)
+            examined.header = header
+        except ProtocolError as error:
+            examined = ExaminedBatch(records)
+            examined.refusal = error
+        data.records = examined

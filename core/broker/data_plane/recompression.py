@@ -10,10 +10,11 @@ from crc32c import crc32c
 
 from ...config import LogConfig
 from ...errors import CorruptRecords, ErrorCode, ProtocolError
-from ...wire.batches import CODEC_MASK, HEADER_BYTES, LOG_OVERHEAD, MAX_DECOMPRESSED_BYTES, BatchHeader, read_header
+from ...wire.batches import CODEC_MASK, HEADER_BYTES, LOG_OVERHEAD, BatchHeader, read_header
 from ...wire.compression import compress
 from ...wire.decompression import decompress
 from ...wire.message import Buffer
+from .batch_checks import MAX_PLAIN_BYTES
 
 CODECS = {"uncompressed": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 LENGTH_AT, CRC_AT, ATTRIBUTES_AT = 8, 17, 21
@@ -30,7 +31,7 @@ def recompressed(batch: Buffer, header: BatchHeader, config: LogConfig) -> tuple
         return batch, header
     body = memoryview(batch)[HEADER_BYTES : header.size_bytes]
     try:
-        plain = decompress(codec, body, MAX_DECOMPRESSED_BYTES) if codec else body
+        plain = decompress(codec, body, MAX_PLAIN_BYTES) if codec else body
     except CorruptRecords as error:
         raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
     data = bytearray(memoryview(batch)[:HEADER_BYTES])

@@ -116,7 +116,9 @@ def _metrics(config: BrokerConfig, broker: Broker) -> "Metrics | None":
         topic = broker.cluster.topic_by_id(topic_id)
         return topic.name if topic is not None else None
 
-    return Metrics(time.perf_counter, topic_name, slow_s=config.slow_request_ms / 1000)
+    metrics = Metrics(time.perf_counter, topic_name, slow_s=config.slow_request_ms / 1000)
+    broker.cluster.deleted.append(lambda topic, _: metrics.forget(topic.name))
+    return metrics
 
 
 def run(config: BrokerConfig) -> None:

@@ -108,11 +108,16 @@ class Metrics:
         if 0 < self._slow_s < duration_s - observed.patience_s and api_key not in WAITING_BY_DESIGN:
             self._log_slow(context, duration_s)
 
-    def topic(self, name: str) -> TopicCounters:
-        """The counters of a topic, made when it is first counted. Topics that are not there share those of ''."""
+    def forget(self, topic: str) -> None:
+        """It is deleted."""
+        self.topics.pop(topic, None)
+
+    def _topic(self, name: str, *, there: bool) -> TopicCounters:
+        """The counters of a topic, made when it is first counted. Topics that may not be there share those of ''."""
         counters = self.topics.get(name)
         if counters is None:
-            counters = self.topics[name] = TopicCounters()
+            name = name if there else ""
+            counters = self.topics[name] = self.topics.get(name) or TopicCounters()
         return counters
 
     def _brought(self, request: ProduceRequest) -> list[tuple[str, int, int]]:
@@ -132,7 +137,7 @@ class Metrics:
             codes = [-1 if response is NO_ANSWER else 0] * len(observed.parts)
         for (name, count, size), code in zip(observed.parts, codes, strict=False):
             _add(errors, code)
-            topic = self.topics.get(name) or self.topic(name)
+            topic = self.topics.get(name) or self._topic(name, there=not code)
             topic.produces += 1
             if code:
                 topic.failed_produces += 1
@@ -149,7 +154,8 @@ class Metrics:
             _add(errors, response.error_code)
         for answered in response.responses:
             name = answered.topic or self._topic_name(answered.topic_id) or ""
-            topic = self.topics.get(name) or self.topic(name)
+            there = not all(part.error_code for part in answered.partitions)
+            topic = self.topics.get(name) or self._topic(name, there=there)
             for part in answered.partitions:
                 _add(errors, part.error_code)
                 topic.fetches += 1

@@ -58,6 +58,31 @@ def test_produces_are_counted_by_topic_and_what_was_refused_apart() -> None:
     assert metrics.requests[0].errors == {0: 2, 87: 1, -1: 1}
 
 
+def test_whoever_asks_for_topics_that_are_not_there_makes_no_counters_of_theirs() -> None:
+    watch = Stopwatch()
+    metrics = Metrics(watch, lambda _: None)
+    unknown = FetchResponse.PartitionData(error_code=3)
+    for number in range(50):
+        counted(metrics, watch, produce(f"none-{number}", batch_of(b"a")), produced(3), 9)
+        counted(metrics, watch, produce(f"none-{number}", batch_of(b"a"), acks=0), NO_ANSWER, 9)
+        answer = FetchResponse.FetchableTopicResponse(topic=f"none-{number}", partitions=[unknown])
+        counted(metrics, watch, fetch(f"none-{number}", 0), FetchResponse(responses=[answer]), 12)
+
+    assert list(metrics.topics) == [""]
+    assert (metrics.topics[""].failed_produces, metrics.topics[""].failed_fetches) == (100, 50)
+
+
+def test_a_deleted_topic_has_no_counters_any_more() -> None:
+    watch = Stopwatch()
+    metrics = Metrics(watch, lambda _: None)
+    counted(metrics, watch, produce("t", batch_of(b"a")), produced(0), 9)
+
+    metrics.forget("t")
+    metrics.forget("t")
+
+    assert metrics.topics == {}
+
+
 def test_fetches_count_the_bytes_that_go_out_under_the_name_of_the_topic_also_where_ids_are_used() -> None:
     watch = Stopwatch()
     metrics = Metrics(watch, {b"i" * 16: "t"}.get)

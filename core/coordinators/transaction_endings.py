@@ -55,8 +55,9 @@ def end_and_go_on(
 
     An abort is always in place, for the producer may not know whether anything of its transaction has arrived.
     """
-    # The last epoch of all is told to nobody. Kafka takes an end of the first protocol for a repeated one, too, by
-    # whoever has the epoch before: a zombie of the second would go on with the epoch of its successor.
+    # The last epoch of all is told to nobody; logs of older brokers may hold it. Kafka takes an end of the first
+    # protocol for a repeated one, too, by whoever has the epoch before: a zombie of the second would go on with the
+    # epoch of its successor.
     bumped = transaction.producer_epoch == command.producer_epoch + 1 != LAST_EPOCH
     bumped = bumped and transaction.client_version >= SECOND_PROTOCOL
     changed_id = (
@@ -90,35 +91,41 @@ def _told_again(transaction: TransactionStored) -> TransactionDecision:
 def _next_epoch(
     transaction: TransactionStored, command: EndTransaction, now_ms: int, new_producer_id: int | None
 ) -> TransactionDecision:
-    changes = transaction.epoch_exhausted
-    if changes and new_producer_id is None:
+    after = _with_next_epoch(transaction, new_producer_id)
+    if after is None:
         return TransactionDecision(TransactionReply(), needs_producer_id=True)
-    ongoing = transaction.state is State.ONGOING
-    after = transaction.next(
-        producer_epoch=transaction.producer_epoch + 1,
-        last_epoch=transaction.producer_epoch,
-        next_producer_id=new_producer_id if changes else NO_PRODUCER_ID,
-        client_version=command.protocol,
-        started_ms=transaction.started_ms if ongoing else now_ms,
-    )
+    if transaction.state is not State.ONGOING:
+        after = replace(after, started_ms=now_ms)
     decision = _prepared(after, commit=command.commit, now_ms=now_ms)
+    changes = after.next_producer_id != NO_PRODUCER_ID
     told = (after.next_producer_id, 0) if changes else (after.producer_id, after.producer_epoch)
     return replace(decision, reply=TransactionReply(ErrorCode.NONE, *told))
 
 
-def fence(transaction: TransactionStored, now_ms: int) -> TransactionDecision:
+def fence(transaction: TransactionStored, now_ms: int, new_producer_id: int | None) -> TransactionDecision:
     """Aborts an ongoing transaction with an epoch that no producer has: whoever writes on is refused by every partition
     that gets the marker.
 
-    The producer that had the epoch before may go on with this one, as long as no other has asked for the id.
+    The producer that had the epoch before may go on with this one, or with the new id where the epochs have run out, as
+    long as no other has asked for the transactional id.
     """
-    assert transaction.producer_epoch < LAST_EPOCH, f"no epoch is left to fence {transaction}"
-    fenced = transaction.next(
+    fenced = _with_next_epoch(transaction, new_producer_id)
+    if fenced is None:
+        return TransactionDecision(TransactionReply(), needs_producer_id=True)
+    return _prepared(fenced, commit=False, now_ms=now_ms)
+
+
+def _with_next_epoch(transaction: TransactionStored, new_producer_id: int | None) -> TransactionStored | None:
+    """As the second protocol goes on; None: it takes a new producer id, for the epochs have run out."""
+    assert transaction.producer_epoch < LAST_EPOCH, f"no epoch is left to end {transaction}"
+    if transaction.epoch_exhausted and new_producer_id is None:
+        return None
+    return transaction.next(
         producer_epoch=transaction.producer_epoch + 1,
         last_epoch=transaction.producer_epoch,
+        next_producer_id=new_producer_id if transaction.epoch_exhausted else NO_PRODUCER_ID,
         client_version=SECOND_PROTOCOL,
     )
-    return _prepared(fenced, commit=False, now_ms=now_ms)
 
 
 def complete(transaction: TransactionStored, now_ms: int) -> TransactionDecision:

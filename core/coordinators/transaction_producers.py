@@ -46,7 +46,8 @@ def initialise(
         return refused(ErrorCode.CONCURRENT_TRANSACTIONS)
     if transaction.state is State.ONGOING:
         # The epoch that fences is told to nobody: the producer asks again, and gets the one after it.
-        return replace(fence(transaction, now_ms), reply=TransactionReply(ErrorCode.CONCURRENT_TRANSACTIONS))
+        fenced = fence(transaction, now_ms, new_producer_id)
+        return replace(fenced, reply=TransactionReply(ErrorCode.CONCURRENT_TRANSACTIONS))
     return _next_producer(transaction, command, now_ms, new_producer_id)
 
 
@@ -78,7 +79,7 @@ def _next_producer(
         return refused(ErrorCode.PRODUCER_FENCED)
     if asks_again and transaction.producer_epoch != LAST_EPOCH:
         # The producer has not got the answer, and nobody else has begun meanwhile.
-        return _started(idle)
+        return _started(idle.next())
     last_epoch = NO_EPOCH if expected_epoch is None else expected_epoch
     if not transaction.epoch_exhausted:
         return _started(idle.next(producer_epoch=transaction.producer_epoch + 1, last_epoch=last_epoch))

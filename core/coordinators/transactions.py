@@ -105,7 +105,7 @@ class TransactionCoordinator:
                 transaction = self._ids.get(command.transactional_id)
                 if transaction is None or not _is_late(transaction, now_ms):
                     return NOTHING
-                return fence(transaction, now_ms)
+                return fence(transaction, now_ms, new_producer_id)
             case MarkersWritten():
                 return self._complete(command, now_ms)
             case ExpireId():

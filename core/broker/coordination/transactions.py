@@ -8,7 +8,7 @@ coordinators/transactions.py. Tested in tests/core/broker/test_transactions.py.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 from ...coordinators.transaction_commands import (
@@ -45,7 +45,7 @@ class TransactionsShell:
         waiting: Waiting,
         config: BrokerConfig,
         clock: Clock,
-        allocate_producer_id: Callable[[], Awaitable[int]],
+        allocate_producer_id: "Callable[[], asyncio.Future[int]]",
     ) -> None:
         self._log = log
         self._markers = markers
@@ -256,15 +256,25 @@ class TransactionsShell:
             LOG.exception("late transactions could not be ended")
         self._sweep_later()
 
-    def _run_unasked(self, command: TransactionCommand) -> None:
+    def _run_unasked(self, command: TransactionCommand, new_producer_id: int | None = None) -> None:
         try:
-            step = self._run(command)
+            step = self._run(command, new_producer_id)
         except (ProtocolError, StorageError) as error:
             LOG.error("%s failed: %s", command, error)
             return
-        if step is not None and step[1] is not None:
+        if step is None:
+            self._allocate().add_done_callback(partial(self._run_with, command))
+        elif step[1] is not None:
             # Nobody waits; a failure is noted in the logs of the disk.
             step[1].add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _run_with(self, command: TransactionCommand, allocated: "asyncio.Future[int]") -> None:
+        """With a new producer id; where there is none, the next sweep tries again."""
+        error = allocated.exception()
+        if error is None:
+            self._run_unasked(command, allocated.result())
+        else:
+            LOG.error("%s has no producer id: %s", command, error)
 
 
 def _code_for(error: ProtocolError | StorageError) -> ErrorCode:

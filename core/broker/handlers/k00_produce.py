@@ -130,6 +130,7 @@ def _append(
     if header.size_bytes < len(batch):
         batch = memoryview(batch)[: header.size_bytes]  # Kafka drops a batch that is cut off behind the first, too.
     if header.is_transactional:
+        _check_epoch(log, header)
         where = (topic, data.index)
         if not broker.transactions.may_append(
             request.transactional_id, header.producer_id, header.producer_epoch, where, context.api_version
@@ -210,6 +211,17 @@ def _check_joined(
             f"{header.producer_id}, epoch {header.producer_epoch}: {code.name}",
         )
     _check_first_sequence(log, header)
+
+
+def _check_epoch(log: PartitionLog, header: BatchHeader) -> None:
+    """A zombie is told that it is one, even when its transactional id has gone on to another producer id."""
+    known = log.producer(header.producer_id)
+    if known is not None and header.producer_epoch < known.epoch:
+        raise ProtocolError(
+            ErrorCode.INVALID_PRODUCER_EPOCH,
+            f"producer {header.producer_id} writes to {log.topic}-{log.partition} with epoch {header.producer_epoch}; "
+            f"the partition has seen {known.epoch}",
+        )
 
 
 def _check_first_sequence(log: PartitionLog, header: BatchHeader) -> None:

@@ -216,13 +216,28 @@ class ClusterShell:
         if isinstance(answer, Fault):
             raise answer.error()
 
-    async def allocate_producer_id(self) -> int:
-        """An id that no producer ever had or will have."""
-        while not self._producer_ids:
-            first = (await self._change(AllocateProducerIds(PRODUCER_IDS_IN_BLOCK)))[0]
+    def allocate_producer_id(self) -> "asyncio.Future[int]":
+        """An id that no producer ever had or will have; at once while there are some at hand."""
+        found: asyncio.Future[int] = self._loop.create_future()
+        if self._producer_ids:
+            found.set_result(self._producer_ids.popleft())
+        else:
+            block = self._submit(AllocateProducerIds(PRODUCER_IDS_IN_BLOCK))
+            block.add_done_callback(partial(self._take_block, found))
+        return found
+
+    def _take_block(self, found: "asyncio.Future[int]", block: "asyncio.Future[Sequence[Answer]]") -> None:
+        error = block.exception()
+        if error is None:
+            first = block.result()[0]
             assert isinstance(first, int)
             self._producer_ids.extend(range(first, first + PRODUCER_IDS_IN_BLOCK))
-        return self._producer_ids.popleft()
+        if found.done():  # Nobody waits any more.
+            return
+        if error is None:
+            found.set_result(self._producer_ids.popleft())
+        else:
+            found.set_exception(error)
 
     def _settings_of(self, topic: TopicInfo) -> LogConfig:
         return log_config(topic.name, (*self.default_layers(), topic.configs))
@@ -231,10 +246,13 @@ class ClusterShell:
 
     async def _change(self, command: ClusterCommand, validate_only: bool = False) -> Sequence[Answer]:
         """The answers, once the change is on disk and in force. It goes on when nobody waits for it any more."""
+        return await self._submit(command, validate_only)
+
+    def _submit(self, command: ClusterCommand, validate_only: bool = False) -> "asyncio.Future[Sequence[Answer]]":
         change = _Change(command, validate_only, self._loop.create_future())
         self._changes.append(change)
         self._begin_next()
-        return await change.done
+        return change.done
 
     def _begin_next(self) -> None:
         while self._changes and self._on_its_way is None:

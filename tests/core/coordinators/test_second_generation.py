@@ -15,7 +15,12 @@ from millstream.core.coordinators.transaction_commands import (
     Outcome,
     TransactionReply,
 )
-from millstream.core.coordinators.transaction_records import LAST_EPOCH, SECOND_PROTOCOL, TransactionState
+from millstream.core.coordinators.transaction_records import (
+    LAST_EPOCH,
+    NO_PRODUCER_ID,
+    SECOND_PROTOCOL,
+    TransactionState,
+)
 from millstream.core.errors import ErrorCode
 
 SECOND = SECOND_PROTOCOL
@@ -146,13 +151,58 @@ def test_when_the_epochs_have_run_out_the_producer_goes_on_with_a_new_id(restart
     assert driver.end_and_go_on(old).reply.code is ErrorCode.INVALID_PRODUCER_ID_MAPPING
 
 
-def test_nobody_gets_the_last_epoch_even_when_a_fence_takes_it() -> None:
-    driver = Driver()
-    old = at_epoch(driver, LAST_EPOCH - 1)
-    driver.add(old, protocol=SECOND)
+def timed_out(driver: Driver, producer: tuple[int, int]) -> None:
+    driver.add(producer, protocol=SECOND)
     driver.now_ms += 1_000_000
     driver.run(AbortTimedOut(ID))
+
+
+def test_a_fence_that_takes_the_last_epoch_gives_the_id_to_a_new_producer_whom_a_late_abort_is_told_of() -> None:
+    """As a Kafka 4.3.1 answered whose log had been given this epoch."""
+    driver = Driver()
+    old, new, last = at_epoch(driver, LAST_EPOCH - 1), (101, 0), (100, LAST_EPOCH)
+    driver.add(old, protocol=SECOND)
+    driver.now_ms += 1_000_000
+
+    decision = driver.run(AbortTimedOut(ID))
+    on_its_way = driver.end_and_go_on(old, commit=False).reply.code
     driver.written()
+
+    assert decision.outcome == Outcome(ID, *last, False, (("logs", 0), ("logs", 1)))
+    assert on_its_way is ErrorCode.CONCURRENT_TRANSACTIONS
+    assert (driver.stored.producer_id, driver.stored.producer_epoch) == new
+    assert driver.end_and_go_on(old).reply.code is ErrorCode.INVALID_TXN_STATE
+    assert driver.end_and_go_on(old, commit=False).reply == reply(new)
+    assert driver.end_and_go_on(last, commit=False).reply.code is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert driver.end(old, commit=False).reply.code is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert driver.add(last) is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert driver.coordinator.write_fault(ID, *last, ("logs", 0)) is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert driver.init(old) == new
+    assert driver.end_and_go_on(old, commit=False).reply.code is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert driver.init() == (101, 1)
+
+
+def test_a_producer_that_takes_over_at_the_last_epoch_follows_the_new_id() -> None:
+    """As on Kafka 4.3.1: the fence has taken epoch 0 of it."""
+    driver = Driver()
+    zombie = at_epoch(driver, LAST_EPOCH - 1)
+    driver.add(zombie, protocol=SECOND)
+
+    assert driver.run(InitProducerId(ID, 30_000)).reply.code is ErrorCode.CONCURRENT_TRANSACTIONS
+    driver.written()
+
+    assert driver.init() == (101, 1)
+    assert driver.end_and_go_on(zombie, commit=False).reply.code is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert driver.run(InitProducerId(ID, 30_000, zombie)).reply.code is ErrorCode.PRODUCER_FENCED
+
+
+def test_nobody_is_told_the_last_epoch_that_the_log_of_an_older_broker_holds() -> None:
+    driver = Driver()
+    old = at_epoch(driver, LAST_EPOCH - 1)
+    timed_out(driver, old)
+    driver.coordinator.apply(
+        replace(driver.stored, state=TransactionState.COMPLETE_ABORT, next_producer_id=NO_PRODUCER_ID)
+    )
     last = (100, LAST_EPOCH)
 
     answers = [
@@ -165,7 +215,7 @@ def test_nobody_gets_the_last_epoch_even_when_a_fence_takes_it() -> None:
 
     assert driver.stored.producer_epoch == LAST_EPOCH
     assert answers == [ErrorCode.PRODUCER_FENCED] * 5
-    assert driver.init(old) == (101, 0)
+    assert driver.init(old) == (102, 0)
 
 
 def test_a_producer_whose_transaction_was_timed_out_goes_on_after_its_abort() -> None:

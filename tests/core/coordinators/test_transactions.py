@@ -244,7 +244,7 @@ def test_the_last_epoch_of_all_is_left_to_fence_with() -> None:
 
     assert decision.outcome is not None
     assert decision.outcome.producer_epoch == LAST_EPOCH
-    assert driver.init() == (101, 0)
+    assert driver.init() == (101, 1)
 
 
 def test_ids_that_are_not_used_expire_and_those_in_a_transaction_do_not() -> None:

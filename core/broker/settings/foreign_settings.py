@@ -40,6 +40,11 @@ WITHOUT_MEANING: Mapping[str, str] = {
     """,
     "this group protocol is not served": "group.consumer. group.share. group.streams. share.",
     "compaction has settings of its own": "log.cleaner.",
+    "internal to Kafka, and in no manual of it": """
+        unstable.api.versions.enable unstable.feature.versions.enable controller.performance. server.max.startup.time.ms
+        internal. unclean.leader.election.interval.ms log.initial.task.delay.ms
+        producer.id.expiration.check.interval.ms
+    """,
     "Kafka itself no longer has it": """
         port host.name advertised.port advertised.host.name log.message.format.version
         log.message.downconversion.enable log.message.timestamp.difference.max.ms offsets.topic.compression.codec

@@ -47,6 +47,7 @@ async def cleaning(broker: Broker, disk: Disk) -> AsyncIterator[LogCleaner]:
     cleaner = LogCleaner(broker.logs, broker.clock, settings, lambda settings: runner_for(disk, settings))
     if broker.config.log_cleaner_enable:
         cleaner.start()
+    broker.cleaning_queue = cleaner.queue
     broker.cluster.when_configured(lambda config: cleaner.configure(cleaner_settings(config)))
     try:
         yield cleaner

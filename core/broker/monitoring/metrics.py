@@ -1,7 +1,7 @@
 """What a server counts of its requests, by kind and by topic. Pure: who calls says what time it is.
 
-begin() and end() frame each request; nothing is counted where there is no Metrics. Shown by metrics_page.py under the
-names that Kafka's have in Prometheus. Tested in tests/core/broker/test_metrics.py.
+begin(), end() and sent() follow each request; nothing is counted where there is no Metrics. Shown by metrics_page.py
+under the names that Kafka's have in Prometheus. Tested in tests/core/broker/test_metrics.py.
 """
 
 import logging
@@ -41,22 +41,29 @@ class TopicCounters:
 class RequestCounters:
     """Of one API key, since the start."""
 
-    __slots__ = ("errors", "times", "versions")
+    __slots__ = ("errors", "local", "queued", "remote", "response_queued", "sending", "times", "versions")
 
     def __init__(self) -> None:
         self.versions: dict[int, int] = {}
         self.errors: dict[int, int] = {}
-        self.times = Durations()
+        self.times, self.queued, self.local = Durations(), Durations(), Durations()
+        self.remote, self.response_queued, self.sending = Durations(), Durations(), Durations()
 
 
 class Observed:
-    """A request that is worked on. parts: what a produce brings to each partition, as (topic, records, bytes)."""
+    """A request that is worked on. parts: what a produce brings to each partition, as (topic, records, bytes).
 
-    __slots__ = ("context", "parts", "patience_s", "started_s")
+    Its frame was there at arrived_s, its handler began at started_s and ran for local_s; the answer was there at
+    handled_s.
+    """
 
-    def __init__(self, context: RequestContext, started_s: float) -> None:
+    __slots__ = ("arrived_s", "context", "handled_s", "local_s", "parts", "patience_s", "started_s")
+
+    def __init__(self, context: RequestContext, arrived_s: float, started_s: float) -> None:
         self.context = context
-        self.started_s = started_s
+        self.arrived_s = arrived_s
+        self.started_s = self.handled_s = started_s
+        self.local_s = 0.0
         self.patience_s = 0.0
         self.parts: Sequence[tuple[str, int, int]] = ()
 
@@ -74,14 +81,15 @@ class Metrics:
         self.topics: dict[str, TopicCounters] = {}
         self.rebalances = 0
         self.offset_commits = 0
-        self._now_s = now_s
+        self.now_s = now_s
         self._topic_name = topic_name
         self._slow_s = slow_s
 
-    def begin(self, context: RequestContext, request: Any) -> Observed:
-        """A request has come in."""
+    def begin(self, context: RequestContext, request: Any, arrived_s: float | None = None) -> Observed:
+        """A request is begun, which came in at arrived_s or just now."""
         api_key = context.api_key
-        observed = Observed(context, self._now_s())
+        now_s = self.now_s()
+        observed = Observed(context, now_s if arrived_s is None else arrived_s, now_s)
         if api_key == PRODUCE:
             observed.parts = self._brought(request)
         elif api_key == FETCH:
@@ -90,14 +98,17 @@ class Metrics:
 
     def end(self, observed: Observed, response: Any) -> None:
         """Its answer is there: a message, None where none is due, or NO_ANSWER."""
-        duration_s = self._now_s() - observed.started_s
+        observed.handled_s = self.now_s()
+        duration_s = observed.handled_s - observed.started_s
         context = observed.context
         api_key = context.api_key
         counters = self.requests.get(api_key)
         if counters is None:
             counters = self.requests[api_key] = RequestCounters()
         _add(counters.versions, context.api_version)
-        counters.times.note(duration_s)
+        counters.queued.note(observed.started_s - observed.arrived_s)
+        counters.local.note(observed.local_s)
+        counters.remote.note(max(duration_s - observed.local_s, 0.0))
         if api_key == PRODUCE:
             self._produced(observed, response, counters.errors)
         elif api_key == FETCH:
@@ -107,6 +118,13 @@ class Metrics:
             self._of_groups(api_key, response)
         if 0 < self._slow_s < duration_s - observed.patience_s and api_key not in WAITING_BY_DESIGN:
             self._log_slow(context, duration_s)
+
+    def sent(self, observed: Observed, begun_s: float, sent_s: float) -> None:
+        """The answer was handed to the socket, from begun_s to sent_s; or there is none to send."""
+        counters = self.requests[observed.context.api_key]
+        counters.response_queued.note(begun_s - observed.handled_s)
+        counters.sending.note(sent_s - begun_s)
+        counters.times.note(sent_s - observed.arrived_s)
 
     def forget(self, topic: str) -> None:
         """It is deleted."""

@@ -38,6 +38,14 @@ TOPIC_FAMILIES = (
     ("totalfetchrequests", "fetches", "Fetches, one for each partition in an answer"),
     ("failedfetchrequests", "failed_fetches", "Fetches that were refused"),
 )
+REQUEST_TIMES = (
+    ("total", "times", "from a request to its answer, waits that it asked for included"),
+    ("requestqueue", "queued", "that a request waits for those before it on its connection"),
+    ("local", "local", "that the event loop works on a request"),
+    ("remote", "remote", "that a request waits: for the disk, for data, for members of its group"),
+    ("responsequeue", "response_queued", "that an answer waits for those before it on its connection"),
+    ("responsesend", "sending", "in which an answer is handed to the socket; the client may take it later"),
+)
 
 
 async def metrics_page(
@@ -48,9 +56,11 @@ async def metrics_page(
     _topics(page, metrics)
     _requests(page, metrics)
     await _logs(page, broker)
+    _replication(page)
     _flushes(page, flushes)
     _groups(page, broker, metrics)
     _waits(page, broker, servers)
+    _cleaner(page, broker)
     _process(page, watch)
     return page.page()
 
@@ -82,10 +92,11 @@ def _requests(page: Exposition, metrics: Metrics) -> None:
     for name, counters in kinds:
         for code, count in sorted(counters.errors.items()):
             page.sample(family, count, {"request": name, "error": str(code)})
-    family = "kafka_network_requestmetrics_totaltimems"
-    page.family(family, "summary", "Milliseconds from a request to its answer, waits that it asked for included.")
-    for name, counters in kinds:
-        _summary(page, family, counters.times, {"request": name}, 1000)
+    for part, attribute, meaning in REQUEST_TIMES:
+        family = f"kafka_network_requestmetrics_{part}timems"
+        page.family(family, "summary", f"Milliseconds {meaning}.")
+        for name, counters in kinds:
+            _summary(page, family, getattr(counters, attribute), {"request": name}, 1000)
 
 
 def _request_name(api_key: int) -> str:
@@ -141,6 +152,7 @@ async def _logs(page: Exposition, broker: "Broker") -> None:
             (f"{manager}_underreplicatedpartitions", "Logs that are offline: there are no other replicas.", offline),
             (f"{manager}_underminisrpartitioncount", "Logs with min.insync.replicas above 1: acks=all fails.", under),
             (f"{manager}_atminisrpartitioncount", "Logs with min.insync.replicas 1.", at),
+            (f"{manager}_reassigningpartitions", "Partitions on their way to another broker: there is none.", 0),
             (f"{manager}_produceridcount", "Producers whose sequence is known, once for each log.", producers),
             (f"{controller}_activecontrollercount", "This broker is its own controller.", 1),
             (f"{controller}_activebrokercount", "Brokers.", 1),
@@ -151,6 +163,14 @@ async def _logs(page: Exposition, broker: "Broker") -> None:
             ("kafka_server_kafkaserver_brokerstate", "3: running.", 3),
         ]
     )
+
+
+def _replication(page: Exposition) -> None:
+    """Dashboards look for them, and alert when they move."""
+    for name in ("isrshrinks", "isrexpands"):
+        family = f"kafka_server_replicamanager_{name}_total"
+        page.family(family, "counter", "Replicas that fell behind, or caught up: each partition has one.")
+        page.sample(family, 0)
 
 
 def _flushes(page: Exposition, flushes: Durations) -> None:
@@ -174,6 +194,8 @@ def _groups(page: Exposition, broker: "Broker", metrics: Metrics) -> None:
     for name, meaning, value in counts:
         page.family(f"{family}_{name}", "counter", meaning)
         page.sample(f"{family}_{name}", value)
+    page.family(f"{family}_event_queue_size", "gauge", "Commands for groups that wait: each is run as it comes.")
+    page.sample(f"{family}_event_queue_size", 0)
     family = "kafka_coordinator_transaction_transactionalidcount"
     page.family(family, "gauge", "Transactional ids by state.")
     for state, count in sorted(Counter(one.state.name for one in broker.transactions.all()).items()):
@@ -190,9 +212,31 @@ def _waits(page: Exposition, broker: "Broker", servers: Sequence[Server]) -> Non
     page.family(family, "gauge", "Open connections.")
     for server in servers:
         page.sample(family, server.connection_count, {"listener": server.listener.name})
+    family = "kafka_network_requestchannel_requestqueuesize"
+    page.family(family, "gauge", "Requests that have come and wait for those before them on their connections.")
+    page.sample(family, sum(one.waiting_requests for server in servers for one in server.connections()))
     family = "millstream_unread_response_bytes"
     page.family(family, "gauge", "Bytes of answers that slow clients have not taken yet.")
     page.sample(family, sum(one.unread_bytes for server in servers for one in server.connections()))
+
+
+def _cleaner(page: Exposition, broker: "Broker") -> None:
+    queue = broker.cleaning_queue
+    if queue is None:
+        return
+    manager = "kafka_log_logcleanermanager"
+    idle_ms = max(0, broker.clock.now_ms() - queue.last_look_ms)
+    page.gauges(
+        [
+            (
+                f"{manager}_max_dirty_percent",
+                "Of the dirtiest compacted log at the last look.",
+                queue.dirty_ratio * 100,
+            ),
+            (f"{manager}_uncleanable_partitions_count", "Logs too damaged to be cleaned.", len(queue.uncleanable)),
+            (f"{manager}_time_since_last_run_ms", "Since the cleaner last looked for work.", idle_ms),
+        ]
+    )
 
 
 def _process(page: Exposition, watch: LoopWatch) -> None:

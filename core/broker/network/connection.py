@@ -21,7 +21,6 @@ from .frame_reader import FrameReader
 from .large_requests import PRODUCE, WAIT_FOR_OTHERS, decoded_unless_large
 
 if TYPE_CHECKING:
-    from ..monitoring.metrics import Observed
     from .server import Server
 
 LOG = logging.getLogger(__name__)
@@ -37,8 +36,8 @@ JOINED_RESPONSE_BYTES = 64 * 1024
 _PREFIX = struct.Struct(">hhi")
 
 
-class _Slot:
-    """A request whose response is not there yet, or waits for the ones before it."""
+class Slot:
+    """A request whose response is not there yet, or waits for the ones before it. observed: see TimedConnection."""
 
     __slots__ = ("api_key", "done", "observed", "parts", "request_bytes")
 
@@ -46,7 +45,7 @@ class _Slot:
         self.api_key = api_key
         self.request_bytes = request_bytes
         self.done = False
-        self.observed: Observed | None = None
+        self.observed: Any = None
         self.parts: list[Any] = []
 
 
@@ -60,7 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._frames: deque[memoryview | bytes] = deque()
         self._frame_bytes = 0
-        self._slots: deque[_Slot] = deque()
+        self._slots: deque[Slot] = deque()
         self._out: list[Any] = []
         self._out_bytes = 0
         self._waiting: set[asyncio.Future[Any]] = set()
@@ -183,6 +182,11 @@ class Connection(asyncio.BufferedProtocol):
         self._pace_reading()
 
     @property
+    def waiting_requests(self) -> int:
+        """Requests that have come and are not begun."""
+        return len(self._frames)
+
+    @property
     def settled(self) -> bool:
         """Whether all that was begun is answered and taken, but for what waits for others."""
         return not self.unread_bytes and all(slot.api_key in WAIT_FOR_OTHERS for slot in self._slots)
@@ -233,23 +237,20 @@ class Connection(asyncio.BufferedProtocol):
             large = self._server.large_requests.answer(frame, served, context, correlation_id, self._is_open)
             self._wait(self._server.run(large), slot, context, correlation_id)
             return
-        metrics = self._server.metrics
-        observed = metrics.begin(context, message) if metrics is not None else None
         outcome = self._outcome(served, message, context)
         if isinstance(outcome, asyncio.Future):
-            slot = self._slot(api_key, len(frame), observed)
+            slot = self._slot(api_key, len(frame))
             if api_key in WAIT_FOR_OTHERS:
                 # Others could not send what it waits for, were all the memory held by such.
                 self._give_back(slot)
             self._wait(outcome, slot, context, correlation_id)
         elif self._slots:
-            self._answer(self._slot(api_key, len(frame), observed), outcome, context, correlation_id)
+            self._answer(self._slot(api_key, len(frame)), outcome, context, correlation_id)
         else:
-            self._answer_at_once(len(frame), observed, outcome, context, correlation_id)
+            self._answer_at_once(len(frame), outcome, context, correlation_id)
 
-    def _slot(self, api_key: int, request_bytes: int, observed: "Observed | None" = None) -> _Slot:
-        slot = _Slot(api_key, request_bytes)
-        slot.observed = observed
+    def _slot(self, api_key: int, request_bytes: int) -> Slot:
+        slot = Slot(api_key, request_bytes)
         self._slots.append(slot)
         return slot
 
@@ -277,11 +278,11 @@ class Connection(asyncio.BufferedProtocol):
 
     # Responses.
 
-    def _wait(self, outcome: "asyncio.Future[Any]", slot: _Slot, context: RequestContext, correlation_id: int) -> None:
+    def _wait(self, outcome: "asyncio.Future[Any]", slot: Slot, context: RequestContext, correlation_id: int) -> None:
         self._waiting.add(outcome)
         outcome.add_done_callback(lambda done: self._waited(done, slot, context, correlation_id))
 
-    def _waited(self, done: "asyncio.Future[Any]", slot: _Slot, context: RequestContext, correlation_id: int) -> None:
+    def _waited(self, done: "asyncio.Future[Any]", slot: Slot, context: RequestContext, correlation_id: int) -> None:
         self._waiting.discard(done)
         if self._transport is None or done.cancelled():
             return
@@ -290,10 +291,7 @@ class Connection(asyncio.BufferedProtocol):
         self._answer(slot, outcome, context, correlation_id)
         self._advance()
 
-    def _answer(self, slot: _Slot, outcome: Any, context: RequestContext, correlation_id: int) -> None:
-        metrics = self._server.metrics
-        if metrics is not None and slot.observed is not None:
-            metrics.end(slot.observed, outcome)
+    def _answer(self, slot: Slot, outcome: Any, context: RequestContext, correlation_id: int) -> None:
         parts = self._encoded(outcome, context, correlation_id)
         if parts is None:
             return
@@ -302,22 +300,15 @@ class Connection(asyncio.BufferedProtocol):
         self._give_back(slot)
         slots = self._slots
         while slots and slots[0].done:
-            parts = slots.popleft().parts
-            self._out += parts
-            self._out_bytes += sum(map(len, parts))
+            self._release(slots.popleft())
 
-    def _answer_at_once(
-        self,
-        request_bytes: int,
-        observed: "Observed | None",
-        outcome: Any,
-        context: RequestContext,
-        correlation_id: int,
-    ) -> None:
+    def _release(self, slot: Slot) -> None:
+        """All answers before this one are on their way."""
+        self._out += slot.parts
+        self._out_bytes += sum(map(len, slot.parts))
+
+    def _answer_at_once(self, request_bytes: int, outcome: Any, context: RequestContext, correlation_id: int) -> None:
         """Nothing is ahead of this answer."""
-        metrics = self._server.metrics
-        if metrics is not None and observed is not None:
-            metrics.end(observed, outcome)
         self._memory.give(request_bytes)
         parts = self._encoded(outcome, context, correlation_id)
         if parts:
@@ -339,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
         self.abort()
         return None
 
-    def _give_back(self, slot: _Slot) -> None:
+    def _give_back(self, slot: Slot) -> None:
         size, slot.request_bytes = slot.request_bytes, 0
         self._memory.give(size)
 

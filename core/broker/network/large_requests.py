@@ -94,6 +94,7 @@ class LargeRequests:
         outcome = await answered(work, context)
         if metrics is not None and observed is not None:
             metrics.end(observed, outcome)
+            metrics.sent(observed, observed.handled_s, observed.handled_s)
         if outcome is None or outcome is NO_ANSWER:
             return outcome
         try:

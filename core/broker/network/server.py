@@ -121,9 +121,7 @@ class Server:
         await self._tasks.__aenter__()
         try:
             for opened in sockets:
-                self._listeners.append(
-                    await self.loop.create_server(lambda: Connection(self), sock=opened, backlog=BACKLOG)
-                )
+                self._listeners.append(await self.loop.create_server(self._connection, sock=opened, backlog=BACKLOG))
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             if isinstance(error, OSError):  # Another process has begun to listen since the address was taken.
@@ -131,6 +129,13 @@ class Server:
             raise
         self.run(self._close_idle())
         return self
+
+    def _connection(self) -> Connection:
+        if self.metrics is None:
+            return Connection(self)
+        from ..monitoring.timed_connection import TimedConnection
+
+        return TimedConnection(self, self.metrics)
 
     async def drain(self, limit_s: float) -> None:
         """Takes no more connections and requests; returns when what was asked for is answered, or after `limit_s`.

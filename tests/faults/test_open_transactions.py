@@ -27,6 +27,6 @@ def test_rows_whose_commit_is_on_its_way_are_not_left_out_of_a_bounded_run(tmp_p
         up.process.wait(8)
     producer.commit_transaction(20)
 
-    assert up.wait(30) == 0
+    assert up.wait(90) == 0
     assert archived_lines(pipeline.lake) == lines
     assert windows_in(tables(pipeline.lake)) == expected_windows(lines)

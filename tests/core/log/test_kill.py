@@ -35,6 +35,7 @@ def run_and_kill(path: Path, random: Random) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_nothing_synced_is_lost_when_the_process_is_killed_again_and_again(tmp_path: Path) -> None:
     random = Random(11)
     synced = 0

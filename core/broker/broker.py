@@ -91,6 +91,14 @@ class Broker:
             raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition}")
         return log
 
+    def online_partition(self, topic: str, partition: int) -> PartitionLog:
+        """The log of a partition that can answer. Raises ProtocolError also for one whose disk has failed, in Kafka's
+        code for that."""
+        log = self.partition(topic, partition)
+        if log.failure is not None:
+            raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(log.failure))
+        return log
+
     async def append(self, topic: str, partition: int, batches: Sequence[Buffer], *, acks: int = -1) -> Appended:
         """Appends whole batches of the broker's own; with acks=-1 returns once they are on disk."""
         log = self.partition(topic, partition)

@@ -58,7 +58,7 @@ def _answer(
 ) -> PartitionResponse:
     answer = PartitionResponse(partition_index=wanted.partition_index, timestamp=-1, offset=-1, leader_epoch=-1)
     try:
-        log = broker.partition(topic, wanted.partition_index)
+        log = broker.online_partition(topic, wanted.partition_index)
         check_leader_epoch(wanted.current_leader_epoch)
         if context.api_version < SINCE_VERSION.get(wanted.timestamp, 0) or wanted.timestamp < EARLIEST_PENDING_UPLOAD:
             raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {wanted.timestamp}")

@@ -24,7 +24,20 @@ async def handle(
     request: DeleteRecordsRequest,
     context: RequestContext,  # noqa: ARG001
 ) -> DeleteRecordsResponse:
-    """The new first offsets, which are on disk."""
+    """The new first offsets, which are on disk.
+
+    What was acknowledged before the request may be deleted: with acks=1 it may not be on disk yet, and is waited for.
+    """
+    flushed = broker.journal.all_on_disk(
+        [
+            log
+            for topic in request.topics
+            for wanted in topic.partitions
+            if (log := broker.logs.get((topic.name, wanted.partition_index))) is not None
+        ]
+    )
+    if flushed is not None:
+        await flushed
     topics = [
         DeleteRecordsResponse.DeleteRecordsTopicResult(
             name=topic.name, partitions=[_delete(broker, topic.name, wanted) for wanted in topic.partitions]
@@ -48,7 +61,7 @@ def _delete(broker: "Broker", topic: str, wanted: DeleteRecordsRequest.DeleteRec
         known = broker.cluster.topic(topic)
         if known is not None and known.internal:
             raise ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is the broker's own")
-        log = broker.partition(topic, wanted.partition_index)
+        log = broker.online_partition(topic, wanted.partition_index)
         if not log.config.deleted:
             raise ProtocolError(ErrorCode.POLICY_VIOLATION, f"cleanup.policy of {topic} does not allow to delete")
         result.low_watermark = log.delete_records(wanted.offset)

@@ -31,7 +31,7 @@ def start(
                 partition=wanted.partition, leader_epoch=-1, end_offset=-1
             )
             try:
-                log = broker.partition(topic.topic, wanted.partition)
+                log = broker.online_partition(topic.topic, wanted.partition)
                 check_leader_epoch(wanted.current_leader_epoch)
                 end.leader_epoch, end.end_offset = epoch_end(log, wanted.leader_epoch)
             except ProtocolError as error:

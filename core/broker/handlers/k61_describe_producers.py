@@ -34,7 +34,7 @@ def start(
 
 def _answer(broker: "Broker", topic: str, partition: int) -> Answer:
     try:
-        log = broker.partition(topic, partition)
+        log = broker.online_partition(topic, partition)
     except ProtocolError as error:
         return Answer(
             partition_index=partition,

@@ -24,6 +24,7 @@ from millstream.core.broker.network.server import Server, bind
 from millstream.core.broker.opening import open_broker
 from millstream.core.broker.settings.config import parse_broker_config
 from millstream.core.errors import StorageError
+from millstream.core.ports import Disk
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -57,7 +58,7 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(path: Path, disk: FailingDisk | None = None) -> AsyncIterator[Watched]:
+async def watched(path: Path, disk: Disk | None = None) -> AsyncIterator[Watched]:
     config = parse_broker_config(QUICK | {"log.dirs": str(path)})
     syncs = Durations()
     sockets = bind("127.0.0.1", 0)
@@ -87,7 +88,7 @@ async def test_metrics_have_kafkas_names_and_tell_what_clients_did(tmp_path: Pat
     assert of(samples, f"{topics}_messagesin_total", topic="t") == of(samples, f"{topics}_messagesin_total") == 6
     assert of(samples, f"{topics}_bytesin_total", topic="t") == of(samples, f"{topics}_bytesout_total", topic="t")
     assert of(samples, f"{topics}_bytesin_total", topic="t") == 3 * len(batch)
-    assert of(samples, f"{topics}_failedproducerequests_total", topic="none") == 1
+    assert of(samples, f"{topics}_failedproducerequests_total", topic="") == 1
     requests = "kafka_network_requestmetrics"
     assert of(samples, f"{requests}_requests_total", request="Produce", version="9") == 4
     assert of(samples, f"{requests}_errors_total", request="Produce", error="3") == 1

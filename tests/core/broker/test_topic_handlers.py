@@ -93,6 +93,20 @@ async def test_deleted_records_stay_deleted_after_a_restart(tmp_path):
         assert broker.partition("orders", 0).log_start_offset == 2
 
 
+async def test_records_that_were_acknowledged_can_be_deleted_though_they_were_not_on_disk_yet(tmp_path):
+    async with running_broker(tmp_path) as broker:
+        await ask(broker, creation("orders"), 7)
+        watermarks = []
+        for end in range(1, 20):
+            await ask(broker, produce("orders", batch(b"v"), acks=1), 9)
+            partition = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=end)
+            topics = [DeleteRecordsRequest.DeleteRecordsTopic(name="orders", partitions=[partition])]
+            answer = await ask(broker, DeleteRecordsRequest(topics=topics), 2)
+            watermarks.append((answer.topics[0].partitions[0].error_code, answer.topics[0].partitions[0].low_watermark))
+
+    assert watermarks == [(0, end) for end in range(1, 20)]
+
+
 async def test_settings_come_with_types_and_words_from_version_3_on(tmp_path):
     resource = DescribeConfigsRequest.DescribeConfigsResource(
         resource_type=4, resource_name="1", configuration_keys=["num.partitions"]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..connect.worker.properties import WorkerFile
     from ..dsl.topology import Topology
 
+NAMES_SHOWN_MAX = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -31,7 +33,7 @@ def find_connectors(paths: Sequence[Path], *, named: bool) -> Found:
 
     named: each file was named by the user, and has to be one of these. Raises ConfigError with every fault.
     """
-    from ..connect.worker.deployment import deploy, is_connector_config, read_config
+    from ..connect.worker.deployment import deploy, is_connector_config, nearly_a_config, read_config
     from ..connect.worker.properties import WorkerFile, is_worker_file, worker_file
 
     faults: list[str] = []
@@ -45,6 +47,8 @@ def find_connectors(paths: Sequence[Path], *, named: bool) -> Found:
                 workers.append(worker_file(document, str(path)))
             elif named or is_connector_config(document):
                 documents.append((path, document))
+            elif why_not := nearly_a_config(document):
+                faults.append(f"{path}: {why_not}")
         except ConfigError as error:
             faults += error.faults
     if len(workers) > 1:
@@ -96,6 +100,8 @@ def load_topologies(path: Path) -> "list[Topology]":
     """The topologies that a Python file defines at its top level. Raises ConfigError with the line of a mistake."""
     from ..dsl.topology import Topology
 
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a Python file in it, or run all of it: millstream up {path}")
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [one.name for one in path.parent.glob("*.py")], n=1)
         raise ConfigError(f"{path}: there is no such file" + (f"; did you mean {near[0]}?" if near else ""))
@@ -114,10 +120,21 @@ def load_topologies(path: Path) -> "list[Topology]":
     except MillstreamError as error:
         raise ConfigError(f"{path}:{_line(error, path)}: {error}") from error
     except Exception as error:  # whatever a user's file raises is told with its line
-        raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}{_meant(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     return list({id(topology): topology for topology in found}.values())
+
+
+def _meant(error: Exception) -> str:
+    """What a name that is not there may have been meant to be."""
+    if not isinstance(error, AttributeError) or error.name is None:
+        return ""
+    there = [name for name in dir(error.obj) if not name.startswith("_")]
+    near = difflib.get_close_matches(error.name, there, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are {', '.join(there)}" if 0 < len(there) <= NAMES_SHOWN_MAX else ""
 
 
 def _line(error: BaseException, path: Path) -> int:

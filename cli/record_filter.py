@@ -40,7 +40,9 @@ class JsonFilter:
             self._expression = pl.sql_expr(condition)
             self._names = tuple(dict.fromkeys(self._expression.meta.root_names()))
         except pl.exceptions.PolarsError as error:
-            raise ConfigError(f"--filter={condition!r}: {error}") from None
+            raise ConfigError(
+                f"--filter={condition!r}: {error}; write a SQL condition on fields, such as status >= 500"
+            ) from None
         self._other = self._incomparable = 0
 
     def matching(self, records: Records) -> list[bool]:

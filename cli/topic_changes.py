@@ -8,12 +8,14 @@ from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
 from .options import parse_time_ms
+from .topics import existing
 from .transactions import partitions_of
 
 
 def alter_topics(server: str, names: Sequence[str], partitions: int) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
+            await existing(client, names)
             topics = await client.admin.describe_topics(names)
             await client.admin.create_partitions(dict.fromkeys(names, partitions))
         for name in names:

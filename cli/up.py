@@ -31,6 +31,11 @@ def run_connect(configs: Sequence[str], server: str, *, to_end: bool, verbose: b
     paths = [Path(config) for config in configs]
 
     def find() -> Found:
+        folders = [path for path in paths if path.is_dir()]
+        if folders:
+            raise ConfigError(
+                [f"{path} is a folder: name files in it, or run all of it: millstream up {path}" for path in folders]
+            )
         found = find_connectors(paths, named=True)
         if not found.deployments:
             raise ConfigError(f"{', '.join(configs)}: no connector among them: name a file with connector.class in it")

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..core.client.config import ConsumerConfig, ProducerConfig, consumer_config, producer_config
+from ..core.client.config import (
+    CONSUMER_CONFIG,
+    PRODUCER_CONFIG,
+    ConsumerConfig,
+    ProducerConfig,
+    consumer_config,
+    producer_config,
+)
 from ..core.config import ConfigDef, setting
 from ..core.errors import ConfigError
 
@@ -82,14 +89,19 @@ STREAMS_CONFIG: ConfigDef[StreamsConfig] = ConfigDef("streams", StreamsConfig)
 
 def streams_config(values: Mapping[str, Any]) -> StreamsConfig:
     """Settings from a flat map. Raises ConfigError with all faults."""
-    own = {name: value for name, value in values.items() if not name.startswith(("consumer.", "producer."))}
+    of_clients = {name: prefix for name in values if (prefix := _prefix_needed(name))}
+    own = {
+        name: value
+        for name, value in values.items()
+        if not name.startswith(("consumer.", "producer.")) and name not in of_clients
+    }
     theirs = {
         prefix: {
             name.removeprefix(f"{prefix}."): value for name, value in values.items() if name.startswith(f"{prefix}.")
         }
         for prefix in ("consumer", "producer")
     }
-    faults: list[str] = []
+    faults = [f"streams: {name} is a setting of the {kind}; write {kind}.{name}" for name, kind in of_clients.items()]
     config = StreamsConfig()
     try:
         config = STREAMS_CONFIG.parse(own)
@@ -104,3 +116,10 @@ def streams_config(values: Mapping[str, Any]) -> StreamsConfig:
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _prefix_needed(name: str) -> str:
+    """consumer or producer, if a name without a prefix is one of theirs and none of ours; else ""."""
+    if name in STREAMS_CONFIG.fields:
+        return ""
+    return "consumer" if name in CONSUMER_CONFIG.fields else "producer" if name in PRODUCER_CONFIG.fields else ""

@@ -1,5 +1,6 @@
 """Connector configs to what a worker runs: read from files and checked all at once, before anything starts. Shell."""
 
+import difflib
 import glob
 import json
 import re
@@ -16,6 +17,11 @@ from ..overrides import Overrides, overrides
 from ..registry import Connector, find
 from ..spec import Examined
 from .properties import WorkerFile, read_properties
+
+NEAR_MISS = 0.75
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+# Keys by which a document without connector.class is seen to be meant as a connector's config.
+MAIN_KEYS = ("paths", "file", "topic", "topics", "topics.regex", "store.url", "tasks.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,43 @@ def is_connector_config(document: Any) -> bool:
     )
 
 
+def nearly_a_config(document: Any) -> str:
+    """What keeps a JSON document from being a connector's config, if it seems to be meant as one; else ""."""
+    if not isinstance(document, dict):
+        return ""
+    keys = document["config"] if isinstance(document.get("config"), dict) else document
+    near = difflib.get_close_matches("connector.class", [str(key) for key in keys], n=1, cutoff=NEAR_MISS)
+    if near and near[0] != "connector.class":
+        return f"{near[0]} is no key of a connector config; did you mean connector.class?"
+    if near:
+        return 'name is required beside "config": the connector\'s name'
+    if "name" in document and any(key in keys for key in MAIN_KEYS):
+        return "connector.class is required: which connector this is, such as files or filesystem"
+    return ""
+
+
 def read_config(path: Path) -> Any:
     """The document in a JSON file, or what a .properties file holds. Raises ConfigError with a mistake's place."""
     if path.suffix == ".properties":
         return read_properties(path)
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(), object_pairs_hook=_without_repetition)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError for a key that stands twice in an object: one of its values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object; leave one out")
+    return found
 
 
 def deploy(documents: Sequence[tuple[Path, Any]], worker: WorkerFile | None = None) -> list[Deployment]:
@@ -155,9 +186,9 @@ def _relative_to_file(config: dict[str, Any], path: Path) -> dict[str, Any]:
     if isinstance(config.get("file"), str):
         config["file"] = _below(literal, glob.escape(config["file"]))
     url = config.get("store.url")
-    if isinstance(url, str):
+    if isinstance(url, str) and url:
         local = url.removeprefix("file:").removeprefix("//") if url.startswith(("file:.", "file://.")) else url
-        config["store.url"] = local if "://" in local else str(folder / local)
+        config["store.url"] = local if SCHEME.match(local) else str(folder / local)
     return config
 
 

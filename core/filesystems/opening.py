@@ -1,11 +1,14 @@
 """How an URL finds its adapter. Shell; each adapter's packages are imported when it is asked for."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 from .filesystem import FileSystem
 from .local import LocalFileSystem, local_path
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def open_filesystem(
@@ -19,6 +22,8 @@ def open_filesystem(
     Raises ConfigError when no adapter knows the URL.
     """
     scheme = urlsplit(url).scheme if "://" in url else ""
+    if not scheme and (match := _SCHEME.match(url)):
+        raise ConfigError(f"store.url={url!r}: write two slashes after {match[0]} as in {match[0]}//host/lake")
     if scheme in ("", "file"):
         return LocalFileSystem(), local_path(url)
     if scheme in ("hdfs", "viewfs"):

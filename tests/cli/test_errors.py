@@ -192,3 +192,59 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(folder: Path, millstream
 
     refused(millstream("run", str(folder / "count.py")), "count.py: there is no such file; did you mean counts.py?")
     refused(millstream("connect", str(folder / "no.json")), "no.json: cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('{"name": "lake", "conector.class": "files", "topic": "t"}', "did you mean connector.class?"),
+        ('{"name": "lake", "topic": "t", "paths": "x"}', "connector.class is required"),
+        ('{"config": {"connector.class": "files", "topic": "t", "paths": "x"}}', 'name is required beside "config"'),
+        ('{"name": "l", "connector.class": "files", "paths": "x", "topic": "t", "topic": "u"}', "'topic' stands twice"),
+    ],
+)
+def test_a_file_that_is_nearly_a_connector_config_says_what_it_lacks(
+    folder: Path, millstream: Run, config: str, words: str
+) -> None:
+    (folder / "lake.json").write_text(config)
+
+    refused(millstream("up", str(folder), "--to-end"), f"{folder / 'lake.json'}: ", words)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("", "store.url='': must not be empty"), ("hdfs:/lake", "store.url='hdfs:/lake': write two slashes after hdfs:")],
+)
+def test_a_store_that_is_no_url_is_not_taken_for_a_folder(folder: Path, millstream: Run, url: str, words: str) -> None:
+    (folder / "lake.json").write_text(json.dumps(SINK | {"store.url": url}))
+
+    refused(millstream("up", str(folder), "--to-end"), words)
+    assert not (folder / "hdfs:").exists()
+
+
+def test_a_folder_where_a_file_should_be_is_told_with_the_command_for_folders(folder: Path, millstream: Run) -> None:
+    for command in ("run", "connect"):
+        refused(millstream(command, str(folder)), f"{folder} is a folder", f"millstream up {folder}")
+
+
+def test_a_name_that_millstream_does_not_have_is_told_with_those_that_it_has(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY.replace("ms.Topology", "ms.Topologie"))
+    refused(millstream("run", str(folder / "counts.py")), "counts.py:3", "did you mean Topology?")
+
+    (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host").replace("agg.count()", "agg.avg('n')"))
+    refused(millstream("run", str(folder / "counts.py")), "counts.py:5", "there are ", " mean, ")
+
+
+def test_a_setting_of_the_consumer_without_its_prefix_is_told(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host"))
+
+    result = millstream("run", str(folder / "counts.py"), "--set", "fetch.max.wait.ms=5")
+
+    refused(result, "fetch.max.wait.ms is a setting of the consumer; write consumer.fetch.max.wait.ms")
+
+
+def test_altering_a_topic_that_is_not_there_names_those_that_may_be_meant(tmp_path: Path, millstream: Run) -> None:
+    data = f"embedded:{tmp_path / 'data'}"
+    assert millstream("topics", "create", "access-logs", "-b", data).returncode == 0
+
+    refused(millstream("topics", "alter", "acess-logs", "--partitions", "3", "-b", data), "did you mean access-logs?")

@@ -143,7 +143,7 @@ class ConsumerConfig:
     enable_auto_commit: bool = setting("enable.auto.commit", False, "Commit what poll() returned, now and then")
     auto_commit_interval_ms: int = setting("auto.commit.interval.ms", 5_000, "How often that is", unit="ms", minimum=0)
     allow_auto_create_topics: bool = setting(
-        "allow.auto.create.topics", False, "Whether to subscribe to a topic may create it"
+        "allow.auto.create.topics", False, "Whether to read a topic that is not there may make it"
     )
     exclude_internal_topics: bool = setting(
         "exclude.internal.topics", True, "Whether a pattern leaves internal topics out"

@@ -65,6 +65,7 @@ class ClusterLink:
         self._scope = TaskScope()
         self._threads: ThreadPoolExecutor | None = None
         self._watched: set[str] = set()
+        self._creatable: set[str] = set()
         self._watchers_of_all = 0
         self._refreshes_begun = 0
         self._refresh_lock = asyncio.Lock()
@@ -90,8 +91,10 @@ class ClusterLink:
 
     # -- metadata
 
-    def watch(self, topics: Collection[str]) -> None:
-        """Keep the metadata of these topics fresh from now on."""
+    def watch(self, topics: Collection[str], *, create: bool = False) -> None:
+        """Keep the metadata of these topics fresh from now on. create: those that are not there may be made."""
+        if create:
+            self._creatable.update(topics)
         if not self._watched.issuperset(topics):
             self._watched.update(topics)
             self._stale.set()
@@ -106,19 +109,24 @@ class ClusterLink:
         self._stale.set()
 
     async def refresh(self, topics: Collection[str] = (), *, auto_create: bool = False) -> Cluster:
-        """Ask for metadata; calls at the same time share one request. `topics` are watched from now on."""
+        """Ask for metadata; calls at the same time share one request. `topics` are watched from now on.
+
+        auto_create: ask for these topics only, so that no other one is made that is merely watched.
+        """
         self._watched.update(topics)
         begun = self._refreshes_begun
         async with self._refresh_lock:
-            if auto_create or self._refreshes_begun == begun:
+            if auto_create:
+                await self._ask_metadata(sorted(topics), create=True)
+            elif self._refreshes_begun == begun:
                 self._refreshes_begun += 1
-                await self._fetch_metadata(auto_create)
+                await self._fetch_metadata()
         return self.cluster
 
     async def _refresh_now(self) -> Cluster:
         async with self._refresh_lock:
             self._refreshes_begun += 1
-            await self._fetch_metadata(False)
+            await self._fetch_metadata()
         return self.cluster
 
     async def topics(
@@ -162,6 +170,7 @@ class ClusterLink:
     def forget_topics(self, topics: Collection[str]) -> None:
         """They are deleted: stop asking for them."""
         self._watched.difference_update(topics)
+        self._creatable.difference_update(topics)
         self.cluster = self.cluster.without(topics)
 
     # -- asking nodes
@@ -258,17 +267,16 @@ class ClusterLink:
 
     # -- below: how it is done
 
-    async def _fetch_metadata(self, auto_create: bool) -> None:
-        all_topics = self._watchers_of_all > 0
-        wanted = sorted(self._watched)
+    async def _fetch_metadata(self) -> None:
+        await self._ask_metadata(None if self._watchers_of_all > 0 else sorted(self._watched))
+
+    async def _ask_metadata(self, topics: Sequence[str] | None, *, create: bool = False) -> None:
+        """Of these topics, or (None) of all."""
+        asked = None if topics is None else [MetadataRequest.MetadataRequestTopic(name=topic) for topic in topics]
         connection = await self.node()
-        request = MetadataRequest(
-            topics=None if all_topics else [MetadataRequest.MetadataRequestTopic(name=topic) for topic in wanted],
-            allow_auto_topic_creation=auto_create,
-        )
-        response = await connection.send(request)
+        response = await connection.send(MetadataRequest(topics=asked, allow_auto_topic_creation=create))
         check(response.error_code, "metadata")
-        self.cluster = merge(self.cluster, response, complete=all_topics)
+        self.cluster = merge(self.cluster, response, complete=topics is None)
 
     async def _keep_fresh(self) -> None:
         """Refresh when the metadata is old or known to be stale, never more often than the back-off allows."""
@@ -282,6 +290,9 @@ class ClusterLink:
             self._stale.clear()
             try:
                 await self.refresh()
+                missing = [topic for topic in self._creatable if self.cluster.partition_count(topic) is None]
+                if missing:
+                    await self.refresh(missing, auto_create=True)
                 failures = 0
             except (Retriable, ProtocolError, WireError) as error:
                 failures += 1

@@ -12,7 +12,6 @@ from ..errors import ErrorCode
 from .network.connection import error_code
 
 ZERO_ID = bytes(16)
-NO_LEADER = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,6 @@ class Cluster:
         """This snapshot, with some topics forgotten."""
         kept = {name: topic for name, topic in self.topics.items() if name not in topics}
         return replace(self, topics=kept, names_by_id=_names_by_id(kept))
-
-    def with_node(self, node: Node) -> "Cluster":
-        return replace(self, nodes={**self.nodes, node.node_id: node})
 
 
 def merge(before: Cluster, response: Any, *, complete: bool) -> Cluster:

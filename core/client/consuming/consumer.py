@@ -78,7 +78,7 @@ class Consumer:
         buffer.add(
             {key: offset for key, offset in partitions.items() if offset is not None or key not in buffer.partitions}
         )
-        self._client.watch({topic for topic, _ in partitions})
+        self._client.watch({topic for topic, _ in partitions}, create=self._config.allow_auto_create_topics)
         self._changed.give()
         self._fetcher.wake()
 
@@ -99,7 +99,12 @@ class Consumer:
         if self._membership is None and self._fetcher.buffer.partitions:
             raise RuntimeError("assign() and subscribe() exclude each other")
         listeners = Listeners(on_assigned, on_revoked, on_lost or on_revoked)
-        self._rebalancer.subscribe(topics, listeners, hide_internal=self._config.exclude_internal_topics)
+        self._rebalancer.subscribe(
+            topics,
+            listeners,
+            hide_internal=self._config.exclude_internal_topics,
+            may_create=self._config.allow_auto_create_topics,
+        )
         if self._membership is None:
             self._membership = Membership(self._client, self._config, self._scope, self._rebalancer)
             self._scope.start(self._membership.run(), name="consumer-group")

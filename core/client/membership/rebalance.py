@@ -56,9 +56,14 @@ class Rebalancer:
         self.failure: MillstreamError | None = None
 
     def subscribe(
-        self, topics: Collection[str] | str | re.Pattern[str], listeners: Listeners, *, hide_internal: bool
+        self,
+        topics: Collection[str] | str | re.Pattern[str],
+        listeners: Listeners,
+        *,
+        hide_internal: bool,
+        may_create: bool,
     ) -> None:
-        """Read these topics, or all whose whole name a pattern matches."""
+        """Read these topics, or all whose whole name a pattern matches. may_create: topics that are not there."""
         had_pattern = self._pattern is not None
         self._listeners, self._hide_internal = listeners, hide_internal
         self._pattern, self._topics = None, frozenset()
@@ -66,7 +71,7 @@ class Rebalancer:
             self._pattern = re.compile(topics)
         else:
             self._topics = frozenset(topics)
-            self._client.watch(self._topics)
+            self._client.watch(self._topics, create=may_create)
         if had_pattern != (self._pattern is not None):
             self._client.watch_all(not had_pattern)
 

@@ -66,6 +66,17 @@ async def test_a_topic_is_awaited_until_it_is_there(cluster: Target):
         assert (await waiting).leader(topic, 0) is not None
 
 
+async def test_a_topic_that_is_only_watched_is_not_made_together_with_another(cluster: Target):
+    async with cluster.client() as client:
+        watched, wanted = cluster.name("watched"), cluster.name("wanted")
+        client.watch([watched])
+
+        await client.topics([wanted], auto_create=True)
+        await client.refresh()
+
+        assert {watched, wanted} & set(await client.admin.list_topics()) == {wanted}
+
+
 async def test_a_coordinator_that_moved_is_looked_up_again(cluster: Target):
     async with cluster.client() as client:
         group = cluster.name("group")

@@ -276,6 +276,18 @@ async def test_new_partitions_are_given_out(cluster: Target):
             await until(lambda: shares(reader) == [3], reader)
 
 
+async def test_a_subscription_makes_its_topic_where_that_is_allowed(cluster: Target):
+    async with cluster.client() as client:
+        topic, other = cluster.name("made"), cluster.name("not-made")
+        async with (
+            member(client, cluster.name("group"), [topic], allow_auto_create_topics=True) as reader,
+            member(client, cluster.name("group"), [other]) as waiting,
+        ):
+            await until(lambda: reader.consumer.assignment == [(topic, 0)], reader, waiting)
+
+        assert {topic, other} & set(await client.admin.list_topics()) == {topic}
+
+
 async def test_a_subscription_can_change(cluster: Target):
     async with cluster.client() as client:
         first, second = await new_topic(client, cluster.name()), await new_topic(client, cluster.name())

@@ -4,21 +4,17 @@ import signal
 from pathlib import Path
 
 import pytest
-from faults.access_lines import access_lines, disorder_s
+from faults.access_lines import access_lines
+from faults.fed_pipelines import check, fed_pipeline, feed_until, settings
 from faults.feeds import Feed
 from faults.lakes import manifests
 from faults.pipeline_runs import PipelineFolder, Up
-from faults.test_namenode_outages import feed_until
-from faults.test_random_kills import check, settings
 
 ENDS_WITHIN_S = 20
 
 
 def pipeline_and_feed(folder: Path) -> tuple[PipelineFolder, Feed]:
-    lines = access_lines()[:2_000]
-    grace = f"{disorder_s(lines) + 1}s"
-    pipeline = PipelineFolder(folder / "pipeline", str(folder / "lake"), grace=grace, settings=settings(3_000, 4))
-    return pipeline, Feed(pipeline.logs, lines, repetitions_per_file=5)
+    return fed_pipeline(folder, access_lines()[:2_000], settings(3_000, 4), repetitions_per_file=5)
 
 
 def interrupted(up: Up, number: int) -> str:

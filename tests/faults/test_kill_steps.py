@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from faults.access_lines import access_lines, disorder_s
+from faults.fed_pipelines import check, settings
 from faults.feeds import Feed
 from faults.pipeline_runs import PipelineFolder
-from faults.test_random_kills import check, settings
 
 PIECE_EVERY_S = 0.3
 PIECES_MAX = 200

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults.access_lines import access_lines, disorder_s
+from faults.access_lines import access_lines
+from faults.fed_pipelines import check, fed_pipeline, feed_until, settings
 from faults.feeds import Feed
 from faults.lakes import Lake, manifests
-from faults.pipeline_runs import PipelineFolder, Up
-from faults.test_random_kills import check, settings
+from faults.pipeline_runs import PipelineFolder
 from services.hdfs import Hdfs
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
 
 OUTAGE_S = 20.0
 GOES_ON_WITHIN_S = 60.0
-PIECE_EVERY_S = 0.5
 
 
 def away_by_kill(hdfs: Hdfs) -> Callable[[], None]:
@@ -28,15 +27,6 @@ def away_by_kill(hdfs: Hdfs) -> Callable[[], None]:
 def away_by_stop(hdfs: Hdfs) -> Callable[[], None]:
     hdfs.namenode.pause()
     return hdfs.namenode.resume
-
-
-def feed_until(up: Up, feed: Feed, done: Callable[[], bool], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        assert up.alive, f"ended by itself:\n{up.output[-5000:]}"
-        assert time.monotonic() < deadline, f"not within {timeout_s} s:\n{up.output[-5000:]}"
-        feed.write()
-        time.sleep(PIECE_EVERY_S)
 
 
 def both_committed(lake: Lake, more_than: int) -> Callable[[], bool]:
@@ -53,11 +43,10 @@ def both_committed(lake: Lake, more_than: int) -> Callable[[], bool]:
 def test_a_run_goes_on_by_itself_after_the_namenode_was_away(
     tmp_path: Path, hdfs_server: Hdfs, leave: Callable[[Hdfs], Callable[[], None]]
 ) -> None:
-    lines = access_lines()[:1_000]
     url = f"{hdfs_server.url}/{leave.__name__}"
-    grace = f"{disorder_s(lines) + 1}s"
-    pipeline = PipelineFolder(tmp_path / "pipeline", url, grace=grace, settings=settings(5_000, 20))
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=30)
+    pipeline, feed = fed_pipeline(
+        tmp_path, access_lines()[:1_000], settings(5_000, 20), repetitions_per_file=30, lake_url=url
+    )
     up = pipeline.start()
     try:
         feed_until(up, feed, both_committed(pipeline.lake, 1), 90)

@@ -6,12 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from faults.access_lines import access_lines, disorder_s
-from faults.feeds import Feed
+from faults.access_lines import access_lines
+from faults.fed_pipelines import check, fed_pipeline, feed_until, settings
 from faults.lakes import manifests
 from faults.pipeline_runs import PipelineFolder
-from faults.test_namenode_outages import feed_until
-from faults.test_random_kills import check, settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -37,16 +35,10 @@ def test_a_pipeline_that_stood_still_goes_on_by_itself(
     tmp_path: Path, server: str, request: pytest.FixtureRequest
 ) -> None:
     """As a laptop that slept: sessions of 10 s are over, and so are transactions."""
-    lines = access_lines()[:1_000]
-    pipeline = PipelineFolder(
-        tmp_path / "pipeline",
-        str(tmp_path / "lake"),
-        tag=server[:2],
-        server=request.getfixturevalue("kafka") if server == "kafka" else "",
-        grace=f"{disorder_s(lines) + 1}s",
-        settings=settings(2_000, 4),
+    address = request.getfixturevalue("kafka") if server == "kafka" else ""
+    pipeline, feed = fed_pipeline(
+        tmp_path, access_lines()[:1_000], settings(2_000, 4), repetitions_per_file=20, server=address, tag=server[:2]
     )
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=20)
     up = pipeline.start()
     try:
         feed_until(up, feed, lambda: len(newest(pipeline)) == 2, 60)

@@ -7,24 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults.access_lines import access_lines, disorder_s
+from faults.access_lines import access_lines
+from faults.fed_pipelines import check, fed_pipeline, settings
 from faults.feeds import Feed
-from faults.lakes import archived_lines, manifests, staged_files, tables, windows_in
+from faults.lakes import archived_lines, manifests, tables, windows_in
 from faults.pipeline_runs import PipelineFolder, Up
 
 PROGRESS_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.05
-
-
-def settings(archive_rows: int, days_a_commit: int) -> dict[str, dict[str, object]]:
-    """Commits of a size that a run of minutes sees many of; folders by day, as each file takes HDFS half a second."""
-    return {
-        "lines-to-archive.json": {"flush.size": archive_rows},
-        "traffic-to-lake.json": {
-            "path.format": "'day'=YYYY-MM-dd",
-            "rotate.interval.ms": days_a_commit * 86_400_000,
-        },
-    }
 
 
 class Killer:
@@ -87,23 +77,9 @@ def _committed(pipeline: PipelineFolder) -> int:
     return len(starts) + sum(starts.values())
 
 
-def check(pipeline: PipelineFolder, feed: Feed, *, in_order: bool = True) -> None:
-    """No line lost, none twice, in their order; each window once and right; nothing left lying about."""
-    lake = pipeline.lake
-    found = archived_lines(lake)
-    expected = feed.lines()
-    assert len(found) == len(expected)
-    assert found == expected if in_order else sorted(found) == sorted(expected)
-    assert windows_in(tables(lake)) == feed.windows()
-    assert staged_files(lake, "tables") + staged_files(lake, "archive") == []
-
-
 @pytest.mark.slow
 def test_four_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    lines = access_lines()
-    grace = f"{disorder_s(lines) + 1}s"
-    pipeline = PipelineFolder(tmp_path / "pipeline", str(tmp_path / "lake"), grace=grace, settings=settings(5_000, 4))
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=3)
+    pipeline, feed = fed_pipeline(tmp_path, access_lines(), settings(5_000, 4), repetitions_per_file=3)
     killer = Killer(pipeline, feed, seed=1)
 
     for _ in range(4):
@@ -117,15 +93,8 @@ def test_four_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path
 @pytest.mark.timeout(400)
 def test_ten_kills_of_a_pipeline_with_three_partitions_change_nothing(tmp_path: Path) -> None:
     """Lines of one time are spread over partitions, partial aggregates go through a repartition topic."""
-    lines = access_lines()[:3_000]
     spread = {"access-files.json": {"topic.creation.default.partitions": 3}}
-    pipeline = PipelineFolder(
-        tmp_path / "pipeline",
-        str(tmp_path / "lake"),
-        grace=f"{disorder_s(lines) + 1}s",
-        settings=settings(1_000, 4) | spread,
-    )
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=7)
+    pipeline, feed = fed_pipeline(tmp_path, access_lines()[:3_000], settings(1_000, 4) | spread, repetitions_per_file=7)
     killer = Killer(pipeline, feed, seed=4)
 
     for _ in range(10):
@@ -140,16 +109,10 @@ def test_ten_kills_of_a_pipeline_with_three_partitions_change_nothing(tmp_path: 
 @pytest.mark.timeout(400)
 def test_ten_kills_of_a_pipeline_on_a_real_kafka_change_nothing(tmp_path: Path, kafka: str) -> None:
     """The broker outlives it: open transactions, group members and leases of the dead are still there."""
-    lines = access_lines()[:3_000]
-    pipeline = PipelineFolder(
-        tmp_path / "pipeline",
-        str(tmp_path / "lake"),
-        tag=uuid.uuid4().hex[:8],
-        server=kafka,
-        grace=f"{disorder_s(lines) + 1}s",
-        settings=settings(3_000, 4),
+    tag = uuid.uuid4().hex[:8]
+    pipeline, feed = fed_pipeline(
+        tmp_path, access_lines()[:3_000], settings(3_000, 4), repetitions_per_file=7, server=kafka, tag=tag
     )
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=7)
     killer = Killer(pipeline, feed, seed=3)
 
     for _ in range(10):
@@ -163,10 +126,9 @@ def test_ten_kills_of_a_pipeline_on_a_real_kafka_change_nothing(tmp_path: Path, 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_forty_kills_over_two_million_lines_into_hdfs_change_nothing(tmp_path: Path, hdfs: str) -> None:
-    lines = access_lines()
-    grace = f"{disorder_s(lines) + 1}s"
-    pipeline = PipelineFolder(tmp_path / "pipeline", f"{hdfs}/kills", grace=grace, settings=settings(25_000, 20))
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=12)
+    pipeline, feed = fed_pipeline(
+        tmp_path, access_lines(), settings(25_000, 20), repetitions_per_file=12, lake_url=f"{hdfs}/kills"
+    )
     killer = Killer(pipeline, feed, seed=2)
 
     for _ in range(40):

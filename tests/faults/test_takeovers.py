@@ -4,27 +4,18 @@ import uuid
 from pathlib import Path
 
 import pytest
-from faults.access_lines import access_lines, disorder_s
-from faults.feeds import Feed
+from faults.access_lines import access_lines
+from faults.fed_pipelines import check, fed_pipeline, feed_until, settings
 from faults.lakes import manifests
-from faults.pipeline_runs import PipelineFolder
-from faults.test_namenode_outages import feed_until
-from faults.test_random_kills import check, settings
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(200)]
 
 
 def test_a_second_process_takes_over_and_the_first_ends_with_a_message(tmp_path: Path, kafka: str) -> None:
-    lines = access_lines()[:1_000]
-    pipeline = PipelineFolder(
-        tmp_path / "pipeline",
-        str(tmp_path / "lake"),
-        tag=uuid.uuid4().hex[:8],
-        server=kafka,
-        grace=f"{disorder_s(lines) + 1}s",
-        settings=settings(2_000, 4),
+    tag = uuid.uuid4().hex[:8]
+    pipeline, feed = fed_pipeline(
+        tmp_path, access_lines()[:1_000], settings(2_000, 4), repetitions_per_file=20, server=kafka, tag=tag
     )
-    feed = Feed(pipeline.logs, lines, repetitions_per_file=20)
     first = pipeline.start()
     second = None
     try:

@@ -6,7 +6,7 @@ kill, on Kafka too, so that its file must have each line at least once.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,6 @@ TIMEOUT_S = 150
 PORTION = 2_000
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(params=["millstream", "kafka"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MillstreamBroker | Kafka]:
-    if request.param == "kafka":
-        yield request.getfixturevalue("kafka_server")
-        return
-    broker = MillstreamBroker(tmp_path / "broker", options=["--set", "group.initial.rebalance.delay.ms=0"])
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 def until(done: Callable[[], bool], what: str) -> None:

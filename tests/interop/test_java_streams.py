@@ -7,7 +7,6 @@ state, after the second without its folder too; under `millstream broker` the br
 import shutil
 import signal
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,17 +23,6 @@ TIMEOUT_S = 60
 FAST_START = ["-Xmx300m", "-XX:TieredStopAtLevel=1"]
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(params=["millstream", "kafka"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MillstreamBroker | Kafka]:
-    if request.param == "kafka":
-        yield request.getfixturevalue("kafka_server")
-        return
-    broker = MillstreamBroker(tmp_path / "broker", options=["--set", "group.initial.rebalance.delay.ms=0"])
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 class Application:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from interop.java_tools import Answer, JavaTools, lines, tool
-from services.millstream import MillstreamBroker
 
 TIMEOUT_S = 30
 GROUPS = tool("consumer.group.ConsumerGroupCommand")
@@ -57,16 +56,6 @@ def tools(java_classes: str) -> Iterator[JavaTools]:
     runner = JavaTools(java_classes)
     yield runner
     runner.close()
-
-
-@pytest.fixture(scope="module")
-def clusters(tmp_path_factory: pytest.TempPathFactory, kafka: str) -> Iterator[tuple[str, str]]:
-    """Our broker and a real Kafka."""
-    options = ["--set", "group.initial.rebalance.delay.ms=0"]
-    broker = MillstreamBroker(tmp_path_factory.mktemp("broker"), options=options)
-    broker.start()
-    yield broker.bootstrap, kafka
-    broker.stop()
 
 
 @pytest.fixture

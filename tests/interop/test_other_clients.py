@@ -6,14 +6,12 @@ The clients compare what they read with what they wrote themselves; see tests/in
 import json
 import subprocess
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from services.clients import franz_go, kafkajs
-from services.millstream import MillstreamBroker
 from services.needed import needed
 
 TIMEOUT_S = 90
@@ -28,16 +26,6 @@ Said = dict[str, Any]
 def client(request: pytest.FixtureRequest) -> list[str]:
     with needed():
         return CLIENTS[request.param]()
-
-
-@pytest.fixture(scope="module")
-def clusters(tmp_path_factory: pytest.TempPathFactory, kafka: str) -> Iterator[tuple[str, str]]:
-    """Our broker and a real Kafka."""
-    options = ["--set", "group.initial.rebalance.delay.ms=0"]
-    broker = MillstreamBroker(tmp_path_factory.mktemp("broker"), options=options)
-    broker.start()
-    yield broker.bootstrap, kafka
-    broker.stop()
 
 
 def ask(client: list[str], scene: str, bootstrap: str, *arguments: str) -> Said:

@@ -4,10 +4,10 @@ A call that covers several things does all it can, then raises the first failure
 Source: Kafka's Admin client. Tests: tests/core/client/test_admin.py.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ...errors import ErrorCode, Fenced, ProtocolError, WireError
+from ...errors import ErrorCode, ProtocolError, WireError
 from ...wire.messages.k15_describe_groups import DescribeGroupsRequest
 from ...wire.messages.k16_list_groups import ListGroupsRequest
 from ...wire.messages.k19_create_topics import CreateTopicsRequest
@@ -17,14 +17,13 @@ from ...wire.messages.k32_describe_configs import DescribeConfigsRequest
 from ...wire.messages.k37_create_partitions import CreatePartitionsRequest
 from ...wire.messages.k42_delete_groups import DeleteGroupsRequest
 from ...wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
-from ...wire.messages.k66_list_transactions import ListTransactionsRequest
 from ..consuming.commits import commit_offsets
-from ..consuming.offset_lookup import fetch_committed
+from ..consuming.offset_lookup import fetch_committed, group_codes
 from ..consuming.offsets import CommittedOffset, GroupMetadata, Offsets, TopicPartition, values_by_topic
 from ..link import GROUP, ClusterLink
 from ..membership.membership_state import decode_assignment
 from ..metadata import Cluster, Topic
-from ..network.connection import error_for
+from ..network.connection import error_for, raise_first
 from .admin_values import (
     ConfigEntry,
     GroupDescription,
@@ -32,7 +31,6 @@ from .admin_values import (
     GroupMember,
     NewTopic,
     ResourceKind,
-    TransactionListing,
 )
 
 SET, DELETE = 0, 1
@@ -68,7 +66,7 @@ class Admin:
         )
         response = await self._ask_controller(request)
         ignored = {ErrorCode.TOPIC_ALREADY_EXISTS} if exist_ok else set()
-        _raise_first(
+        raise_first(
             (answer.error_code, f"topic {answer.name!r}: {answer.error_message or 'cannot be created'}")
             for answer in response.topics
             if answer.error_code not in ignored
@@ -82,7 +80,7 @@ class Admin:
         response = await self._ask_controller(request)
         ignored = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION} if missing_ok else set()
         self._client.forget_topics(names)
-        _raise_first(
+        raise_first(
             (answer.error_code, f"topic {answer.name!r}: {answer.error_message or 'cannot be deleted'}")
             for answer in response.responses
             if answer.error_code not in ignored
@@ -98,7 +96,7 @@ class Admin:
             timeout_ms=self._client.config.request_timeout_ms,
         )
         response = await self._ask_controller(request)
-        _raise_first(
+        raise_first(
             (answer.error_code, f"topic {answer.name!r}: {answer.error_message or 'cannot get more partitions'}")
             for answer in response.results
         )
@@ -113,7 +111,7 @@ class Admin:
         """Topics with their ids, partitions and leaders. Raises ProtocolError for one that does not exist."""
         cluster = await self._client.all_topics()
         missing = [name for name in names if name not in cluster.topics]
-        _raise_first((ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"topic {name!r} does not exist") for name in missing)
+        raise_first((ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"topic {name!r} does not exist") for name in missing)
         return {name: cluster.topics[name] for name in names}
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -134,7 +132,7 @@ class Admin:
                     key = (topic.name, item.partition_index)
                     found[key] = item.low_watermark
                     failures.append((item.error_code, f"records of {key[0]}-{key[1]}"))
-        _raise_first(failures)
+        raise_first(failures)
         return found
 
     # -- configs
@@ -160,7 +158,7 @@ class Admin:
                     item.name: ConfigEntry(item.name, item.value, item.config_source, item.read_only, item.is_sensitive)
                     for item in result.configs
                 }
-        _raise_first(failures)
+        raise_first(failures)
         return described
 
     async def alter_configs(
@@ -178,7 +176,7 @@ class Admin:
             ]
         )
         response = await self._ask_node(_node_of(kind, name), request)
-        _raise_first(
+        raise_first(
             (answer.error_code, f"configs of {answer.resource_name!r}: {answer.error_message}")
             for answer in response.responses
         )
@@ -202,7 +200,7 @@ class Admin:
         failures: list[tuple[int, str]] = []
         for group_id in group_ids:
             response = await self._client.ask_coordinator(
-                GROUP, group_id, DescribeGroupsRequest(groups=[group_id]), codes=_group_codes
+                GROUP, group_id, DescribeGroupsRequest(groups=[group_id]), codes=group_codes
             )
             for group in response.groups:
                 if group.error_code == ErrorCode.GROUP_ID_NOT_FOUND:  # Since version 6; before, the state says it.
@@ -213,7 +211,7 @@ class Admin:
                 described[group_id] = GroupDescription(
                     group_id, group.group_state, group.protocol_type, group.protocol_data, members
                 )
-        _raise_first(failures)
+        raise_first(failures)
         return described
 
     async def group_offsets(self, group_id: str) -> dict[TopicPartition, CommittedOffset]:
@@ -232,24 +230,13 @@ class Admin:
                 GROUP, group_id, DeleteGroupsRequest(groups_names=[group_id]), codes=_result_codes
             )
             failures += ((result.error_code, f"group {result.group_id!r}") for result in response.results)
-        _raise_first(failures)
+        raise_first(failures)
 
     # -- the cluster
 
     async def describe_cluster(self) -> Cluster:
         """Nodes and cluster id, asked anew."""
         return await self._client.refresh()
-
-    async def list_transactions(self) -> list[TransactionListing]:
-        """The transactional ids of all nodes."""
-        found: list[TransactionListing] = []
-        for node in self._client.cluster.nodes:
-            response = await self._ask_node(node, ListTransactionsRequest(), code=lambda response: response.error_code)
-            found += (
-                TransactionListing(item.transactional_id, item.producer_id, item.transaction_state)
-                for item in response.transaction_states
-            )
-        return sorted(found, key=lambda item: item.transactional_id)
 
     # -- below: how it is done
 
@@ -295,19 +282,5 @@ def _node_of(kind: ResourceKind, name: str) -> int | None:
     return int(name) if kind is ResourceKind.BROKER and name else None
 
 
-def _group_codes(response: Any) -> list[int]:
-    return [group.error_code for group in response.groups]
-
-
 def _result_codes(response: Any) -> list[int]:
     return [result.error_code for result in response.results]
-
-
-def _raise_first(outcomes: Iterable[tuple[int, str]]) -> None:
-    """Raise the first error, with all others as notes."""
-    errors: list[ProtocolError | Fenced] = [error_for(code, what) for code, what in outcomes if code != ErrorCode.NONE]
-    if not errors:
-        return
-    for other in errors[1:]:
-        errors[0].add_note(f"also: {other}")
-    raise errors[0]

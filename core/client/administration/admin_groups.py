@@ -5,16 +5,14 @@ Source: OffsetDelete (KIP-496), ListOffsets by timestamp (KIP-734 for the newest
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ...errors import ErrorCode
 from ...wire.messages.k47_offset_delete import OffsetDeleteRequest
 from ..config import consumer_config
 from ..consuming.consumer import Consumer
 from ..consuming.offset_lookup import EARLIEST, LATEST, list_offsets
 from ..consuming.offsets import TopicPartition, by_topic
 from ..link import GROUP, ClusterLink
-from ..network.connection import error_for
+from ..network.connection import raise_first
 
 MAX_TIMESTAMP = -3
 PEEK = {
@@ -110,19 +108,11 @@ async def delete_group_offsets(client: ClusterLink, group_id: str, partitions: C
             for topic, numbers in by_topic(partitions).items()
         ],
     )
-    response = await client.ask_coordinator(GROUP, group_id, request, codes=_top_code)
+    response = await client.ask_coordinator(GROUP, group_id, request)
     failures = [(response.error_code, f"group {group_id!r}")]
     failures += [
         (item.error_code, f"offset of group {group_id!r} for {topic.name}-{item.partition_index}")
         for topic in response.topics
         for item in topic.partitions
     ]
-    errors = [error_for(code, what) for code, what in failures if code != ErrorCode.NONE]
-    if errors:
-        for other in errors[1:]:
-            errors[0].add_note(f"also: {other}")
-        raise errors[0]
-
-
-def _top_code(response: Any) -> list[int]:
-    return [response.error_code]
+    raise_first(failures)

@@ -126,7 +126,7 @@ async def fetch_committed(
 
     async def attempt() -> dict[TopicPartition, CommittedOffset]:
         response = await client.ask_coordinator(
-            GROUP, group_id, request, channel=channel, codes=_group_codes, timeout_ms=timeout_ms
+            GROUP, group_id, request, channel=channel, codes=group_codes, timeout_ms=timeout_ms
         )
         group = response.groups[0]
         check(group.error_code, f"committed offsets of group {group_id!r}")
@@ -145,5 +145,6 @@ async def fetch_committed(
     return await client.retrying("OffsetFetch", attempt, timeout_ms=timeout_ms)
 
 
-def _group_codes(response: Any) -> list[int]:
+def group_codes(response: Any) -> list[int]:
+    """Of a response about several groups."""
     return [group.error_code for group in response.groups]

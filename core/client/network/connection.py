@@ -4,7 +4,7 @@ Two kinds exist: TCP (tcp.py) and in-process (in_process.py). Both shake hands w
 Tests: tests/core/client/test_tcp.py, test_in_process.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from ...errors import ErrorCode, Fenced, ProtocolError
@@ -73,6 +73,16 @@ def error_for(code: int, message: str) -> ProtocolError | Fenced:
     if known in FENCED_CODES:
         return Fenced(f"{known.name}: {message}")
     return ProtocolError(known, message if known == code else f"{message} (error code {code})")
+
+
+def raise_first(outcomes: Iterable[tuple[int, str]]) -> None:
+    """Raise the error of the first code that is one, with all others as notes."""
+    errors = [error_for(code, what) for code, what in outcomes if code != ErrorCode.NONE]
+    if not errors:
+        return
+    for other in errors[1:]:
+        errors[0].add_note(f"also: {other}")
+    raise errors[0]
 
 
 def check(code: int, message: str) -> None:

@@ -2,6 +2,7 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, numbered, producer, values_of, write
 
+from millstream.core.client.administration.admin_transactions import TransactionAdmin
 from millstream.core.client.administration.admin_values import NewTopic, ResourceKind
 from millstream.core.client.consuming.offsets import CommittedOffset
 from millstream.core.errors import ErrorCode, ProtocolError
@@ -144,7 +145,9 @@ async def test_transactions_are_listed(cluster: Target):
             writer.begin()
             await (await writer.produce(topic, b"v"))
 
-            (listed,) = [item for item in await client.admin.list_transactions() if item.transactional_id == name]
+            (listed,) = [
+                item for item in await TransactionAdmin(client).list_transactions() if item.transactional_id == name
+            ]
             assert listed.state == "Ongoing"
             await writer.commit()
 

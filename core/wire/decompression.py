@@ -43,6 +43,7 @@ def _stream(module: Any, data: memoryview, max_bytes: int) -> memoryview:
         except cramjam.DecompressionError as error:
             if OUTPUT_FULL not in str(error):
                 raise
+        del target
         if room >= max_bytes:
             raise _too_large(max_bytes)
         room = min(max_bytes, 4 * room)

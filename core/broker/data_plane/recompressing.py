@@ -102,5 +102,7 @@ def _recompress(batches: Sequence[Batch], api_version: int, now_ms: int) -> None
             examined.header = header
         except ProtocolError as error:
             examined = ExaminedBatch(records)
-            examined.refusal = error
+            # Without what it was raised from: that would hold what was decompressed, in a circle.
+            error.__cause__ = error.__context__ = None
+            examined.refusal = error.with_traceback(None)
         data.records = examined

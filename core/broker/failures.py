@@ -38,7 +38,7 @@ def failure_response(error: BaseException, context: RequestContext) -> Any:
     else:
         LOG.error("API key %d from %s failed", context.api_key, context.client_host, exc_info=error)
         code = ErrorCode.UNKNOWN_SERVER_ERROR
-    response = response_class(context.api_key)()
+    response: Any = response_class(context.api_key)()
     if not _has(response, "error_code", context.api_version):
         return NO_ANSWER
     response.error_code = int(code)

@@ -48,9 +48,8 @@ class Field:
         bounds = [f"at least {self.minimum}"] if self.minimum is not None else []
         bounds += [f"at most {self.maximum}"] if self.maximum is not None else []
         noun = {int: "a whole number", float: "a number", bool: "true or false", tuple: "a list separated by commas"}
-        return " ".join(
-            [noun.get(self.kind, "text"), " and ".join(bounds), f"({self.unit})" if self.unit else ""]
-        ).strip()
+        words = [noun.get(self.kind, "text"), " and ".join(bounds), f"({self.unit})" if self.unit else ""]
+        return " ".join(word for word in words if word)
 
     def parse(self, value: Any) -> Any:
         """The typed value. Raises ValueError when `value` is of another type or out of bounds."""

@@ -15,9 +15,14 @@ def is_compressed(path: str) -> bool:
 
 def base(path: str) -> str:
     """The name of the file that is written to: without numbers, dates and .gz at the end."""
+    return NUMBERED.sub("", unpacked(path))
+
+
+def unpacked(path: str) -> str:
+    """The name of the file that was packed: without .gz at the end."""
     for suffix in GZIP_SUFFIXES:
         path = path.removesuffix(suffix)
-    return NUMBERED.sub("", path)
+    return path
 
 
 def is_rotated_name(path: str, original: str) -> bool:

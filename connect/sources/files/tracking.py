@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from .alike import Alike
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, Stamp, fingerprint
 from .look import Contents, Look, Moved, Unreadable
-from .names import is_rotated_name
+from .names import is_rotated_name, unpacked
 
 # With fewer bytes read, the beginning and what stands before the position overlap: that tells no two files apart.
 TRUSTED_BYTES = 2 * FINGERPRINT_BYTES
@@ -139,9 +139,10 @@ class _Decision:
         self._start_position = start_position
         self._final = final
         self._fresh: list[Seen] = []
-        self._taken: set[FileKey] = set()
+        self._taken: set[Known] = set()
         self._intact: dict[FileKey, Known] = {}
         self._moving: list[Known] = []
+        self._begun: dict[str, Known] = {}
 
     def moved(self, file: Seen, error: Moved) -> None:
         """It was not where it had been seen a moment ago."""
@@ -163,11 +164,10 @@ class _Decision:
         self._goes_on(file, state if state.path == file.path else replace(state, path=file.path))
 
     def tell_apart(self) -> None:
-        """Files that were known and not read yet come first, longer ones first: a copy of one of them waits for it."""
         self._resolve_copies()
         intact: Alike | None = None
         ended: Alike | None = None
-        for file in sorted(self._fresh, key=lambda file: (file.key not in self._tracker.known, -file.size_bytes)):
+        for file in sorted(self._fresh, key=self._place):
             old = self._tracker.known.get(file.key)
             if old is not None and self._unchanged(file) and old.copy_of is None:
                 self._goes_on(file, replace(old, path=file.path))
@@ -184,6 +184,12 @@ class _Decision:
             if decided is not None and (old is not None or decided.position):
                 intact.add(decided)
                 self._intact[file.key] = decided
+            elif decided is not None:
+                self._begun[file.path] = decided
+
+    def _place(self, file: Seen) -> tuple[bool, bool, int]:
+        """Known files that were not read yet come first, then plain and longer ones: a copy of one waits for it."""
+        return file.key not in self._tracker.known, file.compressed, -file.size_bytes
 
     def _waits_on(self, copy: Known) -> bool:
         """Whether a copy still is one: its original may have been cut off and begun just as it did before."""
@@ -245,6 +251,8 @@ class _Decision:
             del self._tracker.stamps[file.key]
             return None  # whether that file ended is seen by the next look, and then what this one is
         originals, sources = intact.of(file, head), ended.of(file, head)
+        if file.compressed and unpacked(file.path) in self._begun:  # gzip removes it only when it is done
+            originals.append(self._begun[unpacked(file.path)])
         found_some = bool(sources)
         if old is not None and old.copy_of is not None:
             sources += [s for s in self._ended_states() if s.key == old.copy_of and s not in sources]
@@ -300,7 +308,7 @@ class _Decision:
         ranked = [
             (old is not None and old.copy_of == state.key, held is True, state.position, number)
             for number, state in enumerate(candidates)
-            if state.key not in self._taken or (old is not None and old.copy_of == state.key)
+            if state not in self._taken or (old is not None and old.copy_of == state.key)
             for held in [self._contents.holds(file, state)]
             if self._is_continued(file, state, old, held)
         ]
@@ -341,7 +349,7 @@ class _Decision:
             time_ms=self._now_ms,
         )
         if position == source.position:
-            self._taken.add(source.key)
+            self._taken.add(source)
             self.found.continued[source.key] = file.key
         else:  # another copy may hold more of it
             self.found.continued.setdefault(source.key, file.key)

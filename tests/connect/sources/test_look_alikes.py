@@ -156,6 +156,48 @@ def test_a_log_written_rotated_and_packed_between_two_looks_is_read_once(
     assert sorted(asyncio.run(scenario())) == numbered(*range(before + more), 1_000)
 
 
+@pytest.mark.parametrize("count", [1, 60], ids=["one line", "3 KiB"])
+def test_a_file_that_is_being_packed_when_it_is_first_seen_is_read_once(tmp_path: Path, count: int) -> None:
+    async def scenario() -> list[str]:
+        reader = Reader(tmp_path)
+        write(tmp_path / "a.log", *numbered(*range(count)))
+        data = gzip.compress((tmp_path / "a.log").read_bytes())
+        (tmp_path / "a.log.gz").write_bytes(data[: len(data) // 2])
+        await reader.start(watching=False)
+        await reader.poll_to_end()
+        with (tmp_path / "a.log.gz").open("ab") as packed:
+            packed.write(data[len(data) // 2 :])
+        await reader.poll_to_end()
+        (tmp_path / "a.log").unlink()
+        await reader.poll_to_end()
+        await reader.stop()
+        return reader.lines
+
+    assert asyncio.run(scenario()) == numbered(*range(count))
+
+
+def test_two_lives_of_one_file_go_on_in_two_copies(tmp_path: Path) -> None:
+    """Both have its inode: that the one is gone on with takes nothing from the other."""
+
+    async def scenario() -> list[str]:
+        reader = Reader(tmp_path)
+        for number in range(2):
+            write(tmp_path / "a.log", *numbered(number))
+            await (reader.poll_to_end() if number else reader.start(watching=False))
+            await reader.poll_to_end()
+            if number == 0:
+                os.truncate(tmp_path / "a.log", 0)
+                await reader.poll_to_end()
+        (tmp_path / "a.log.2").write_text(numbered(0)[0] + "\n")
+        shutil.copy(tmp_path / "a.log", tmp_path / "a.log.1")
+        os.truncate(tmp_path / "a.log", 0)
+        await reader.poll_to_end()
+        await reader.stop()
+        return reader.lines
+
+    assert asyncio.run(scenario()) == numbered(0, 1)
+
+
 def test_offsets_of_files_that_are_gone_for_long_are_forgotten_unless_their_disk_is_away(tmp_path: Path) -> None:
     async def scenario() -> None:
         reader = Reader(tmp_path, **{"forget.after.ms": 60_000})

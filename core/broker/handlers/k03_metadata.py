@@ -1,6 +1,8 @@
 """Metadata, versions 0 to 13: this broker, and topics with their partitions, created on the way where that is asked
 for and allowed. Shell.
 
+As on Kafka, the answer that creates a topic still calls it unknown, and the next one has it: who only looks whether a
+topic is gone does not find it.
 4 made creation optional, 8 brought authorized operations, 10 and 12 topic ids, 13 an error for all of it.
 Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
 """
@@ -64,7 +66,7 @@ async def _one(
     may_create = request.allow_auto_topic_creation or context.api_version < 4
     if topic is None and may_create and broker.config.auto_create_topics_enable:
         try:
-            topic = await _create(broker, wanted.name)
+            await _create(broker, wanted.name)
         except ProtocolError as error:
             return TopicAnswer(error_code=int(error.code), name=wanted.name)
         except StorageError as error:
@@ -77,13 +79,12 @@ async def _one(
     return _known(topic, cluster.node_id)
 
 
-async def _create(broker: "Broker", name: str) -> "TopicInfo | None":
+async def _create(broker: "Broker", name: str) -> None:
     try:
         await broker.cluster.create_topic(name, broker.config.num_partitions, {})
     except ProtocolError as error:
         if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS:
             raise
-    return broker.cluster.topic(name)
 
 
 def _known(topic: "TopicInfo", node_id: int) -> TopicAnswer:

@@ -156,17 +156,20 @@ def test_a_log_written_rotated_and_packed_between_two_looks_is_read_once(
     assert sorted(asyncio.run(scenario())) == numbered(*range(before + more), 1_000)
 
 
-@pytest.mark.parametrize("count", [1, 60], ids=["one line", "3 KiB"])
-def test_a_file_that_is_being_packed_when_it_is_first_seen_is_read_once(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize(("count", "packed_part"), [(1, 1.0), (300, 0.5)], ids=["one line, packed", "15 KiB, half"])
+def test_a_file_that_is_being_packed_when_it_is_first_seen_is_read_once(
+    tmp_path: Path, count: int, packed_part: float
+) -> None:
     async def scenario() -> list[str]:
         reader = Reader(tmp_path)
         write(tmp_path / "a.log", *numbered(*range(count)))
         data = gzip.compress((tmp_path / "a.log").read_bytes())
-        (tmp_path / "a.log.gz").write_bytes(data[: len(data) // 2])
+        done = int(len(data) * packed_part)
+        (tmp_path / "a.log.gz").write_bytes(data[:done])
         await reader.start(watching=False)
         await reader.poll_to_end()
         with (tmp_path / "a.log.gz").open("ab") as packed:
-            packed.write(data[len(data) // 2 :])
+            packed.write(data[done:])
         await reader.poll_to_end()
         (tmp_path / "a.log").unlink()
         await reader.poll_to_end()

@@ -22,21 +22,21 @@ PACKAGES = ("millstream", "pyarrow", "polars", "numba", "numpy", "confluent-kafk
 
 def batches() -> Table:
     done = run("record batches", python("record_batches.py"), core=0)
-    table = Table("(b) record batches to Arrow columns and back, one core", ("what", "million records/s of CPU time"))
+    table = Table("Record batches to Arrow columns and back, one core", ("what", "million records/s of CPU time"))
     table.rows += [(name, rate) for name, rate in done.said.items() if name != "versions"]
     return table
 
 
 PARTS: dict[str, Callable[[], Table | list[Table]]] = {
     "starting": starting,
-    "batches": batches,
-    "parquet": topic_to_parquet,
-    "brokers": produce_and_consume,
     "throughput": throughput,
+    "brokers": produce_and_consume,
     "requests": small_requests,
     "partitions": many_partitions,
     "large-log": large_log,
     "lines": files_to_topic,
+    "parquet": topic_to_parquet,
+    "batches": batches,
     "streams": windowed,
 }
 

@@ -52,7 +52,7 @@ def measured(name: str, pid: int, command: list[str]) -> tuple[Run, float]:
 
 def produce_and_consume() -> Table:
     table = Table(
-        "(e) confluent-kafka producing and consuming 100-byte records",
+        "confluent-kafka producing and consuming 100-byte records",
         ("broker", "what", "records/s", "client CPU s per million", "broker CPU s per million"),
     )
     for acks, count in (("1", RECORDS), ("all", SYNCED_RECORDS)):
@@ -76,7 +76,7 @@ def produce_and_consume() -> Table:
 
 
 def starting() -> Table:
-    table = Table("(f) start and idle memory", ("broker", "seconds to ready", "private MiB idle"))
+    table = Table("Start and idle memory of the broker", ("broker", "seconds to ready", "private MiB idle"))
     for name, opened in (("Millstream", millstream), ("Apache Kafka", kafka)):
         with opened() as server:  # the first start formats and warms the page cache
             server.stop()

@@ -1,4 +1,4 @@
-"""(c) Log lines from a file to a topic, beside Kafka Connect's FileStreamSource on the same Kafka; (d) to Parquet."""
+"""Log lines from a file to a topic, beside Kafka Connect's FileStreamSource on the same Kafka; a topic to Parquet."""
 
 import json
 import subprocess
@@ -48,9 +48,7 @@ def write_lines(folder: Path, count: int) -> Path:
 
 
 def files_to_topic() -> Table:
-    table = Table(
-        "(c) log lines from a file to a topic, one field, lz4", ("source", "to", "lines/s", "CPU s per million")
-    )
+    table = Table("Log lines from a file to a topic, one field, lz4", ("source", "to", "lines/s", "CPU s per million"))
     with tempfile.TemporaryDirectory() as name, kafka() as server:
         folder = Path(name)
         file = write_lines(folder, LINES)
@@ -108,9 +106,7 @@ def _answers(port: int) -> bool:
 
 
 def topic_to_parquet() -> Table:
-    table = Table(
-        "(d) JSON topic, six fields, to zstd Parquet on a local disk", ("sink", "rows/s", "CPU s per million")
-    )
+    table = Table("JSON topic, six fields, to zstd Parquet on a local disk", ("sink", "rows/s", "CPU s per million"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         address = f"embedded:{folder}/data"

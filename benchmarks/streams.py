@@ -1,4 +1,4 @@
-"""(a) Workloads W1 and W2 from a topic to a topic, one core each: Millstream, Kafka Streams, Quix, a loop by hand."""
+"""Workloads W1 and W2 from a topic to a topic, one core each: Millstream, Kafka Streams, Quix, a loop by hand."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def windowed() -> list[Table]:
 
 
 def _w1(address: str, folder: Path) -> Table:
-    table = Table(f"(a) W1: {W1_EVENTS:,} events, 6 partitions, results on update, one core", COLUMNS)
+    table = Table(f"Streams W1: {W1_EVENTS:,} events, 6 partitions, results on update, one core", COLUMNS)
     table.rows.append(_ours("w1", W1_EVENTS, ""))
     table.rows.append(_ours("w1", W1_EVENTS, address))
     table.rows.append(_kafka_streams(address, "w1", W1_EVENTS, "update", folder))
@@ -40,7 +40,7 @@ def _w1(address: str, folder: Path) -> Table:
 
 
 def _w2(address: str, folder: Path) -> Table:
-    table = Table(f"(a) W2: {W2_EVENTS:,} events, 1 partition, 5 s grace, final windows only, one core", COLUMNS)
+    table = Table(f"Streams W2: {W2_EVENTS:,} events, 1 partition, 5 s grace, final windows only, one core", COLUMNS)
     table.rows.append(_ours("w2", W2_EVENTS, ""))
     table.rows.append(_ours("w2", W2_EVENTS, address))
     table.rows.append(_kafka_streams(address, "w2", W2_EVENTS, "close", folder))

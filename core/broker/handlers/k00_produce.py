@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ...coordinators.transaction_commands import AddPartitions
 from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
+from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
 from ...wire.batches import BatchHeader
 from ...wire.message import Buffer, joined
@@ -252,10 +253,17 @@ def _refuse(answer: PartitionResponse, error: ProtocolError | StorageError) -> N
         ]
 
 
+def _unless_deleted(logs: LogDirectory, log: PartitionLog, failure: StorageError) -> ProtocolError | StorageError:
+    """Why what is not on disk never will be. As in Kafka, the topic may have gone meanwhile."""
+    if logs.get((log.topic, log.partition)) is log:
+        return failure
+    return ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{log.topic}-{log.partition} was deleted meanwhile")
+
+
 class _DiskWait:
     """An acks=all produce until all of its partitions are on disk, or its time is over."""
 
-    __slots__ = ("_pending", "_response", "_timer", "done")
+    __slots__ = ("_logs", "_pending", "_response", "_timer", "done")
 
     def __init__(
         self,
@@ -266,17 +274,18 @@ class _DiskWait:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._response = response
+        self._logs = broker.logs
         self._pending = {index: answer for index, (_, _, answer) in enumerate(pending)}
         self._timer = loop.call_later(max(timeout_ms, 0) / 1000, self._time_out)
         self.done: asyncio.Future[ProduceResponse] = loop.create_future()
         self.done.add_done_callback(lambda _: self._timer.cancel())
         for index, (log, end_offset, _) in enumerate(pending):
-            broker.waiting.when_flushed(log, end_offset, partial(self._flushed, index))
+            broker.waiting.when_flushed(log, end_offset, partial(self._flushed, index, log))
 
-    def _flushed(self, index: int, failure: StorageError | None) -> None:
+    def _flushed(self, index: int, log: PartitionLog, failure: StorageError | None) -> None:
         answer = self._pending.pop(index, None)
         if answer is not None and failure is not None:
-            _refuse(answer, failure)
+            _refuse(answer, _unless_deleted(self._logs, log, failure))
         if not self._pending and not self.done.done():
             self.done.set_result(self._response)
 

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Iterable
 
-from ...errors import NotConnected
+from ...errors import NotConnected, Retriable, WireError
 from ...ports import Clock
 from ..backoff import backoff_ms
 from ..config import ClientConfig
@@ -18,6 +18,7 @@ from .connection import Connection, Transport
 MAIN = "main"
 
 Address = tuple[str, int]
+_UNUSABLE = (Retriable, WireError)  # Nobody there, no answer to the handshake, or one that is not Kafka's.
 
 
 class Nodes:
@@ -34,7 +35,7 @@ class Nodes:
         self._closed = False
 
     async def connection(self, address: Address, channel: str = MAIN) -> Connection:
-        """The connection to an address; opens it first where there is none. Raises NotConnected."""
+        """The connection to an address; opens it first where there is none. Raises Retriable, WireError."""
         found = self._open.get((address, channel))
         if found is not None and not found.closed:
             return found
@@ -56,7 +57,7 @@ class Nodes:
         for address in sorted(addresses, key=lambda address: self._failures.get(address, 0)):
             try:
                 return await self.connection(address, channel)
-            except NotConnected as error:
+            except _UNUSABLE as error:
                 reasons.append(str(error))
         raise NotConnected(
             f"no broker can be reached: {'; '.join(reasons)}; check bootstrap.servers, or start a broker"
@@ -84,7 +85,7 @@ class Nodes:
             raise NotConnected("the client is closed")
         try:
             connection = await self._transport.connect(*address)
-        except NotConnected:
+        except _UNUSABLE:
             failures = self._failures[address] = self._failures.get(address, 0) + 1
             delay_ms = backoff_ms(
                 failures,

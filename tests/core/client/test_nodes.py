@@ -2,8 +2,8 @@ import pytest
 
 from millstream.core.client.config import client_config
 from millstream.core.client.metadata import Node
-from millstream.core.client.network.nodes import Nodes
-from millstream.core.errors import NotConnected
+from millstream.core.client.network.nodes import MAIN, Nodes
+from millstream.core.errors import ErrorCode, NotConnected, ProtocolError, Retriable, WireError
 from millstream.core.ports import SystemClock
 
 
@@ -23,10 +23,13 @@ class FakeTransport:
     def __init__(self, *up: str) -> None:
         self.bootstrap = [("seed", 1)]
         self.up = set(up)
+        self.odd: dict[str, Exception] = {}
         self.attempts: list[str] = []
 
     async def connect(self, host: str, port: int) -> FakeConnection:
         self.attempts.append(host)
+        if host in self.odd:
+            raise self.odd[host]
         if host not in self.up:
             raise NotConnected(f"{host} is down")
         return FakeConnection((host, port))
@@ -72,6 +75,26 @@ async def test_any_node_goes_on_to_the_next_and_at_last_to_the_bootstrap_address
 
     assert (await pool.any(KNOWN)).address == ("seed", 1)
     assert transport.attempts == ["a", "b", "seed"]
+
+
+@pytest.mark.parametrize("odd", [WireError("not Kafka"), Retriable("no answer to the handshake")])
+async def test_an_address_where_something_else_listens_is_passed_over_and_tried_last(odd: Exception):
+    transport = FakeTransport("b")
+    transport.odd["a"] = odd
+    pool = nodes(transport)
+
+    assert (await pool.any(KNOWN)).address == ("b", 1)
+    await pool.close_channel(MAIN)
+    assert (await pool.any(KNOWN)).address == ("b", 1)
+    assert transport.attempts == ["a", "b", "b"]
+
+
+async def test_a_refused_login_is_said_at_once():
+    transport = FakeTransport("b")
+    transport.odd["a"] = ProtocolError(ErrorCode.SASL_AUTHENTICATION_FAILED, "wrong password")
+
+    with pytest.raises(ProtocolError, match="wrong password"):
+        await nodes(transport).any(KNOWN)
 
 
 async def test_a_node_that_failed_is_tried_last():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from core.broker.running import running_server
+from interop.absent_answers import about_acls, about_moves
 from interop.admin_answers import about_admin, about_places
 from interop.broker_setting_answers import about_broker_settings
 from interop.conversation import conversation
@@ -24,7 +25,7 @@ QUICK = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 100}
 async def answers(bootstrap: str) -> list[str]:
     """Of a broker that has no topics yet."""
     async with conversation(bootstrap) as talk:
-        admin = (about_admin, about_places, about_broker_settings)
+        admin = (about_admin, about_places, about_broker_settings, about_acls, about_moves)
         for about in (about_topics, about_configs, about_deleted_records, about_transactions, *admin):
             await about(talk)
         return talk.lines

@@ -1,0 +1,31 @@
+"""CreateAcls: there is no access control, and this says so. Shell.
+
+Version 2 is the flexible one, 3 names the resources of users. Kafka answers the same without an authorizer.
+Source: AclApis.handleCreateAcls of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
+"""
+
+from typing import TYPE_CHECKING
+
+from ...errors import ErrorCode
+from ...wire.messages.k30_create_acls import CreateAclsRequest, CreateAclsResponse
+from ..context import RequestContext
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+VERSIONS = (1, 3)
+
+
+def start(
+    broker: "Broker",  # noqa: ARG001
+    request: CreateAclsRequest,
+    context: RequestContext,  # noqa: ARG001
+) -> CreateAclsResponse:
+    return CreateAclsResponse(
+        results=[
+            CreateAclsResponse.AclCreationResult(
+                error_code=int(ErrorCode.SECURITY_DISABLED), error_message="No Authorizer is configured."
+            )
+            for _ in request.creations
+        ]
+    )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .topics.cluster import ClusterShell
 
 IN_PROCESS_ADDRESS = ("embedded", 0)
+SMALL_REQUESTS_BYTES = 16 * 1024 * 1024
+"""For small requests beyond queued.max.request.bytes, so that those who fill it shut nobody out."""
 
 
 class Broker:
@@ -52,7 +54,9 @@ class Broker:
         self.fetch_sessions = FetchSessions(
             config.max_incremental_fetch_session_cache_slots, lambda: random.randrange(1, 2**31)
         )
-        self.request_memory = RequestMemory(config.queued_max_request_bytes)
+        # The last one to be let in may be as large as any.
+        reserve_bytes = config.socket_request_max_bytes + SMALL_REQUESTS_BYTES
+        self.request_memory = RequestMemory(config.queued_max_request_bytes, reserve_bytes=reserve_bytes)
         self.connection_counts = ConnectionCounts(
             config.max_connections, config.max_connections_per_ip, config.connection_overrides
         )

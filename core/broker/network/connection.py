@@ -167,9 +167,9 @@ class Connection(asyncio.BufferedProtocol):
         return self._last_active_s
 
     @property
-    def partial_since_s(self) -> float | None:
-        """When the request began that is not whole yet, by the loop's clock; None while there is none, or no memory."""
-        return self._partial_since_s
+    def partial(self) -> tuple[float, int] | None:
+        """Of a request that is not whole yet: when it began, by the loop's clock, and its bytes; None without."""
+        return None if self._partial_since_s is None else (self._partial_since_s, self._reader.partial_bytes)
 
     @property
     def unread_bytes(self) -> int:

@@ -58,6 +58,11 @@ class FrameReader:
         """Whether a frame has begun that is not whole."""
         return self._frame is not None or bool(self._head)
 
+    @property
+    def partial_bytes(self) -> int:
+        """What has come of the frame that has begun."""
+        return self._filled if self._frame is not None else len(self._head)
+
     def retry(self) -> list[memoryview | bytes]:
         """The frames that are whole now that there may be memory."""
         self.starved = False

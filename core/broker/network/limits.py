@@ -6,18 +6,22 @@ tests/core/broker/test_limits.py.
 
 from collections.abc import Callable, Mapping
 
+SMALL_BYTES = 16 * 1024
+
 
 class RequestMemory:
     """Bytes of requests from their lengths on until they are answered.
 
     As in Kafka, a request is let in while there is any room, so that one larger than all of it gets in too. Those who
-    wait come one after the other, in the order in which they asked. limit_bytes: below 0 for none.
+    wait come one after the other, in the order in which they asked. limit_bytes: below 0 for none. Unlike in Kafka,
+    which has no limit by default, small requests need not wait behind large ones, but have reserve_bytes beyond it.
     """
 
-    __slots__ = ("_limit_bytes", "_turn", "_waiting", "used_bytes")
+    __slots__ = ("_limit_bytes", "_reserve_bytes", "_turn", "_waiting", "used_bytes")
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, reserve_bytes: int = 0) -> None:
         self._limit_bytes = limit_bytes if limit_bytes >= 0 else 2**63
+        self._reserve_bytes = reserve_bytes
         self._waiting: dict[Callable[[], None], None] = {}
         self._turn: Callable[[], None] | None = None
         self.used_bytes = 0
@@ -33,7 +37,7 @@ class RequestMemory:
         """
         if self._turn is wake:
             self._turn = None
-        elif self._waiting or self._turn is not None or self.used_bytes >= self._limit_bytes:
+        elif not self._has_reserve_for(count) and (self._waiting or self._turn is not None or self.is_full):
             self._waiting[wake] = None
             return False
         self.used_bytes += count
@@ -53,6 +57,11 @@ class RequestMemory:
         if self._turn is wake:
             self._turn = None
             self._next()
+
+    def _has_reserve_for(self, count: int) -> bool:
+        if not self._reserve_bytes or count > SMALL_BYTES:
+            return False
+        return self.used_bytes < self._limit_bytes + self._reserve_bytes
 
     def _next(self) -> None:
         if self._turn is None and self._waiting and not self.is_full:

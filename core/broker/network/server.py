@@ -27,6 +27,9 @@ RECEIVE_BUFFER_BYTES = 128 * 1024
 IDLE_SWEEP_S = 30.0
 PARTIAL_REQUEST_S = 60.0
 """How long the bytes of one request may take to come; Kafka's own clients give a request up after 30 s."""
+SCARCE_PATIENCE_S = 3.0
+SLOWEST_BYTES_S = 256 * 1024
+"""Where there is no memory for more requests: how long one may take to begin in earnest, and how fast it must come."""
 DRAIN_LOOK_S = 0.01
 BACKLOG = 1024
 
@@ -84,6 +87,7 @@ class Server:
         metrics: "Metrics | None" = None,
         *,
         partial_request_s: float = PARTIAL_REQUEST_S,
+        scarce_patience_s: float = SCARCE_PATIENCE_S,
     ) -> None:
         self.broker = broker
         self.metrics = metrics
@@ -93,6 +97,7 @@ class Server:
         self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self.max_frame_bytes = broker.config.socket_request_max_bytes
         self._partial_request_s = partial_request_s
+        self._scarce_patience_s = scarce_patience_s
         self._tasks = Tasks()
         self._host = host
         self._port = port
@@ -128,6 +133,7 @@ class Server:
                 raise ConfigError(_listen_fault(self._host, self._port, error)) from error
             raise
         self.run(self._close_idle())
+        self.run(self._make_room())
         return self
 
     def _connection(self) -> Connection:
@@ -201,9 +207,20 @@ class Server:
             await asyncio.sleep(min(limit_s / 4, self._partial_request_s / 4, IDLE_SWEEP_S))
             now_s = self.loop.time()
             for connection in tuple(self._connections):
-                partial_since_s = connection.partial_since_s
-                too_slow = partial_since_s is not None and partial_since_s < now_s - self._partial_request_s
+                partial = connection.partial
+                too_slow = partial is not None and partial[0] < now_s - self._partial_request_s
                 if too_slow or connection.silent_since(now_s) < now_s - limit_s:
+                    connection.abort()
+
+    async def _make_room(self) -> None:
+        """While requests wait for memory, cuts off the peers that hold some for requests that hardly come."""
+        while True:
+            await asyncio.sleep(self._scarce_patience_s / 3)
+            now_s = self.loop.time()
+            for connection in tuple(self._connections) if self.broker.request_memory.is_full else ():
+                since_s, sent_bytes = connection.partial or (now_s, 0)
+                if sent_bytes < (now_s - since_s - self._scarce_patience_s) * SLOWEST_BYTES_S:
+                    LOG.warning("closing a connection: %d bytes of its request in %.0f s", sent_bytes, now_s - since_s)
                     connection.abort()
 
 

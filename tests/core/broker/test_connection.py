@@ -286,3 +286,24 @@ async def test_a_request_whose_bytes_do_not_come_is_cut_off_and_a_silent_peer_is
 
         assert await slow.ended()
         assert await silent.ask(VERSIONS, 3)
+
+
+async def test_requests_that_are_announced_and_do_not_come_keep_nobody_from_being_served(tmp_path: Path) -> None:
+    async with (
+        running_broker(tmp_path, {"queued.max.request.bytes": 1_000_000}) as broker,
+        Server(broker, "127.0.0.1", 0, scarce_patience_s=0.3) as server,
+        WireClient(server.address) as silent,
+        WireClient(server.address) as slow,
+        WireClient(server.address) as good,
+    ):
+        await broker.cluster.create_topic("t", 1, {})
+        for held in (silent, slow):
+            held.writer.write(struct.pack(">i", 600_000) + bytes(10))
+        await until(lambda: broker.request_memory.used_bytes == 1_200_000)
+
+        # A small request has its own room; a large one gets in once those are cut off that hold it up.
+        assert await good.ask(VERSIONS, 3)
+        assert produced(await good.ask(produce("t", batch_of(b"x" * 400_000), acks=-1), 9)) == [(ErrorCode.NONE, 0)]  # type: ignore[arg-type]
+        assert await silent.ended()
+        assert await slow.ended()
+        assert broker.request_memory.used_bytes == 0

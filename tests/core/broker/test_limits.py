@@ -1,6 +1,6 @@
 """Who gets memory for requests, and in which order; who may connect."""
 
-from millstream.core.broker.network.limits import ConnectionCounts, RequestMemory
+from millstream.core.broker.network.limits import SMALL_BYTES, ConnectionCounts, RequestMemory
 
 
 class Asker:
@@ -50,6 +50,15 @@ def test_those_who_wait_come_in_turn_before_those_who_have_just_come() -> None:
     assert turns == ["a", "b"]
     memory.give(30)
     assert turns == ["a", "b", "c"]
+
+
+def test_a_small_request_needs_not_wait_behind_large_ones_as_long_as_there_is_a_reserve() -> None:
+    memory = RequestMemory(1_000_000, reserve_bytes=20_000)
+    large, small = Asker("large", []), Asker("small", [])
+
+    assert memory.take(1_000_000, Asker("holder", []).wake)
+    assert not memory.take(SMALL_BYTES + 1, large.wake)
+    assert [memory.take(SMALL_BYTES, small.wake) for _ in range(3)] == [True, True, False]
 
 
 def test_who_leaves_when_it_is_its_turn_lets_the_next_one_in() -> None:

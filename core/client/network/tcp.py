@@ -106,18 +106,18 @@ class TcpConnection(asyncio.BufferedProtocol):
     async def send(self, request: Any, version: int | None = None, timeout_ms: int | None = None) -> Any:
         if version is None:
             version = choose_version(self._ranges, request.API_KEY)
+        delay_ms = self._config.request_timeout_ms if timeout_ms is None else timeout_ms
         if self._writable is not None:
-            await asyncio.shield(self._writable)
+            await self._until_writable(self._writable, delay_ms)
         waiting = _Waiting(request.API_KEY, version, self._loop.create_future())
         correlation = self._write(request, version)
         self._waiting[correlation] = waiting
-        delay_ms = self._config.request_timeout_ms if timeout_ms is None else timeout_ms
         waiting.timer = self._loop.call_later(delay_ms / 1000, self._expire, correlation, delay_ms)
         return await waiting.future
 
     async def post(self, request: Any, version: int | None = None) -> None:
         if self._writable is not None:
-            await asyncio.shield(self._writable)
+            await self._until_writable(self._writable, self._config.request_timeout_ms)
         self._write(request, choose_version(self._ranges, request.API_KEY) if version is None else version)
 
     async def close(self) -> None:
@@ -191,6 +191,14 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._writable = None
 
     # -- below: how it is done
+
+    async def _until_writable(self, writable: asyncio.Future[None], timeout_ms: int) -> None:
+        """Wait until the peer takes requests again; a connection on which it takes none is given up."""
+        done, _ = await asyncio.wait([writable], timeout=timeout_ms / 1000)
+        if not done:
+            reason = f"{self._address} took no request for {timeout_ms} ms"
+            self._fail(NotConnected(f"{reason}; the connection was given up"))
+            raise Retriable(reason)
 
     def _write(self, request: Any, version: int) -> int:
         """Put a request on the wire; returns its correlation id."""

@@ -225,6 +225,24 @@ async def test_a_slow_reader_makes_senders_wait():
         assert len(await asyncio.gather(*sends)) == 200
 
 
+async def test_a_reader_that_stands_still_is_given_up_even_where_no_answer_is_awaited():
+    over = asyncio.Event()
+
+    async def script(_: Peer) -> None:
+        await over.wait()
+
+    async def post_for_ever(connection: TcpConnection) -> None:
+        while True:
+            await connection.post(beat("m" * 30_000))
+
+    async with serving(script, request_timeout_ms=200) as connection:
+        with pytest.raises(Retriable, match="took no request for 200 ms"):
+            await asyncio.wait_for(post_for_ever(connection), 20)
+        with pytest.raises(NotConnected):
+            await connection.post(beat())
+        over.set()
+
+
 async def test_an_old_broker_answers_the_handshake_in_version_0_and_is_asked_again():
     async def script(peer: Peer) -> None:
         header, _ = await peer.request()

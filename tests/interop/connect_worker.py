@@ -46,6 +46,10 @@ class ConnectWorker:
         self._settings.write_text(text)
         self._process: JavaProcess | None = None
 
+    def owns(self, worker_id: str) -> bool:
+        """Whether this is the worker that the REST API names so."""
+        return worker_id.endswith(f":{self._port}")
+
     def start(self) -> None:
         """Returns once its REST API answers."""
         arguments = [*JVM, "org.apache.kafka.connect.cli.ConnectDistributed", str(self._settings)]

@@ -7,6 +7,7 @@ kill, on Kafka too, so that its file must have each line at least once.
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,41 @@ def test_a_worker_that_is_killed_loses_no_line(server: MillstreamBroker | Kafka,
         assert lines_of(sink_file) == lines
         assert worker.ask("DELETE", "/connectors/sink")[0] == 204
         assert worker.ask("GET", "/connectors")[1] == ["source"]
+
+
+def owners(workers: list[ConnectWorker], asked: ConnectWorker, name: str) -> list[ConnectWorker]:
+    """The worker of each running task of a connector."""
+    status, answer = asked.ask("GET", f"/connectors/{name}/status")
+    running = [task["worker_id"] for task in answer["tasks"] if task["state"] == "RUNNING"] if status == 200 else []
+    return [worker for worker_id in running for worker in workers if worker.owns(worker_id)]
+
+
+def test_the_tasks_of_a_worker_that_is_killed_go_on_in_another(broker: str, tmp_path: Path) -> None:
+    """On our broker only: what a takeover asks of a broker is compared in test_groups_like_kafka.py."""
+    topic, group = "moved-lines", "connect-pair"
+    source_file, sink_file = tmp_path / "in", tmp_path / "out"
+    admin = AdminClient({"bootstrap.servers": broker})
+    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(TIMEOUT_S)
+    workers = [ConnectWorker(broker, group, tmp_path / name) for name in ("first", "second")]
+    with closing(workers[0]), closing(workers[1]), ThreadPoolExecutor() as pool:
+        list(pool.map(ConnectWorker.start, workers))
+        lines = write_lines(source_file, 0, PORTION)
+        configs = connectors(topic, source_file, sink_file)
+        configs["sink"]["tasks.max"] = "2"
+        for name, config in configs.items():
+            status, answer = workers[0].ask("POST", "/connectors", {"name": name, "config": config})
+            assert status == 201, answer
+        until(lambda: len(owners(workers, workers[0], "sink")) == 2, "both sink tasks run")
+        until(lambda: len(set(lines_of(sink_file))) > PORTION // 2, "the sink has written half of the lines")
+        (killed,) = owners(workers, workers[0], "source")
+        (other,) = set(workers) - {killed}
+        killed.kill()
+        lines += write_lines(source_file, PORTION, PORTION)
+
+        until(lambda: set(lines_of(sink_file)) >= set(lines), "the sink has all lines")
+        until(lambda: owners(workers, other, "source") == [other], "the source runs in the other worker")
+        until(lambda: owners(workers, other, "sink") == [other, other], "the sink's tasks run in the other worker")
+
+    written = read_all(broker, topic)
+    assert sorted(line for part in written.values() for line in part) == sorted(line.encode() for line in lines)
+    assert set(lines_of(sink_file)) == set(lines)

@@ -12,7 +12,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from core.broker.wire_client import WireClient
 from interop.group_dialogue import joining, syncing
 from interop.java_tools import JavaTools, tool
-from services.millstream import MillstreamBroker
 
 TIMEOUT_S = 30
 RESETTER = tool("StreamsResetter")
@@ -146,13 +145,10 @@ def reset_again_and_again(
     return seen
 
 
-def test_an_application_is_reset_as_on_kafka(tools: JavaTools, kafka: str, tmp_path: Path) -> None:
-    broker = MillstreamBroker(tmp_path / "broker", options=["--set", "group.initial.rebalance.delay.ms=0"])
-    broker.start()
-    try:
-        ours = reset_again_and_again(tools, broker.bootstrap, tmp_path)
-    finally:
-        broker.stop()
+def test_an_application_is_reset_as_on_kafka(tools: JavaTools, clusters: tuple[str, str], tmp_path: Path) -> None:
+    our_broker, kafka = clusters
+
+    ours = reset_again_and_again(tools, our_broker, tmp_path)
 
     assert ours == reset_again_and_again(tools, kafka, tmp_path, ours)
     assert [exit_code for _, exit_code, _, _ in ours] == [0] * 11 + [1, 1, 1, 1, 0, 0]

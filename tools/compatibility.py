@@ -12,6 +12,7 @@ from pathlib import Path
 
 from millstream.core.broker.handlers import ROUTES
 from millstream.core.broker.settings.config import BROKER_CONFIG, TOPIC_DEFAULTS
+from millstream.core.broker.settings.dynamic_settings import OWN_SETTINGS, WITHOUT_EFFECT
 from millstream.core.broker.settings.foreign_settings import REFUSED, WITHOUT_MEANING
 from millstream.core.config import REQUIRED, TOPIC_CONFIG, ConfigDef
 from millstream.core.errors import WireError
@@ -88,6 +89,15 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}*`" if name.endswith(".") else f"`{name}`" for name in names)
 
 
+def changing_settings() -> Iterator[str]:
+    yield _head("what a change does", "settings")
+    yield _row("takes effect at once", _names(sorted({*OWN_SETTINGS} - WITHOUT_EFFECT.keys())))
+    yield _row(
+        "is the default of topics at once", _names(sorted(n for n, (_, unit) in TOPIC_DEFAULTS.items() if unit == 1))
+    )
+    yield _row("is kept and shown, and moves nothing here", _names(sorted(WITHOUT_EFFECT)))
+
+
 def unused_settings() -> Iterator[str]:
     yield _head("why", "settings of Kafka")
     for why, names in WITHOUT_MEANING.items():
@@ -106,6 +116,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "topic_settings": topic_settings,
     "broker_settings": broker_settings,
     "topic_defaults": topic_defaults,
+    "changing_settings": changing_settings,
     "unused_settings": unused_settings,
     "refused_settings": refused_settings,
 }

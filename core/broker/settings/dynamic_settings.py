@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ...config import TOPIC_CONFIG, Field
 from ...coordinators.cluster_commands import Fault
 from ...errors import ConfigError, ErrorCode
-from .config import BROKER_CONFIG, BrokerConfig
+from .config import BROKER_CONFIG, BrokerConfig, is_setting, near_setting
 from .foreign_settings import REFUSED, refusal, why_without_meaning
 from .idle_settings import IDLE_SETTINGS
 from .setting_types import value_fault
@@ -38,6 +38,12 @@ OWN_SETTINGS = (
 )
 """Those of the broker itself."""
 
+WITHOUT_EFFECT = {
+    "log.cleaner.io.buffer.size": "the cleaner reads 1 MiB at a time",
+    "num.recovery.threads.per.data.dir": "logs are opened before the metadata is read; set it in the broker's file",
+} | {name: field.doc.partition("; ")[2] for name, field in IDLE_SETTINGS.items() if name not in BROKER_CONFIG.fields}
+"""Those that are kept, and move nothing while the broker runs; with why."""
+
 DYNAMIC_FIELDS: Mapping[str, Field] = (
     {name: field for name, field in IDLE_SETTINGS.items() if name not in BROKER_CONFIG.fields}
     | {name: BROKER_CONFIG.fields[name] for name in OWN_SETTINGS}
@@ -59,6 +65,7 @@ THREAD_POOLS = (
 CLEANERS = "log.cleaner.threads"
 OVERRIDES = "max.connections.per.ip.overrides"
 DEDUPE_BYTES_PER_THREAD = 1 << 20
+MISSPELT = 0.9
 NOTHING: Mapping[str, str] = {}
 
 Given = Mapping[str, Mapping[str, str]]
@@ -136,7 +143,7 @@ class DynamicSettings:
 
 def idle_changes(names: Collection[str]) -> list[tuple[str, str]]:
     """Those of the settings that move nothing here, each with why."""
-    return [(name, IDLE_SETTINGS[name].doc.partition("; ")[2]) for name in names if name in IDLE_SETTINGS]
+    return [(name, WITHOUT_EFFECT[name]) for name in names if name in WITHOUT_EFFECT]
 
 
 def _not_changed_here(given: Mapping[str, str], resource_name: str) -> str:
@@ -146,8 +153,11 @@ def _not_changed_here(given: Mapping[str, str], resource_name: str) -> str:
     foreign = [name for name in given if name not in DYNAMIC_FIELDS]
     fixed = sorted(name for name in foreign if name not in {*secure, *each} and not _is_dynamic_in_kafka(name))
     if fixed:
-        names = ", ".join(fixed)
-        return f"Cannot update these configs dynamically: [{names}]; set them in the broker's file and restart"
+        start = f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
+        near = near_setting(fixed[0], MISSPELT)
+        if near not in (None, fixed[0]) and not is_setting(fixed[0]):
+            return f"{start}; did you mean {near}?"
+        return f"{start}; set them in the broker's file and restart"
     if secure:
         names = ", ".join(secure)
         return (

@@ -64,6 +64,7 @@ def test_what_stays_as_it_is_says_what_to_do() -> None:
         "Cannot update these configs dynamically: [num.partitions]; set them in the broker's file and restart"
     )
     assert "[no.such.setting]" in str(refused["no_such_setting"])
+    assert str(refusal(ONE, {}, log_cleaner_thread="2")).endswith("did you mean log.cleaner.threads?")
     assert "only per-listener" in str(refused["ssl_keystore_location"])
     assert str(refused["listeners"]).endswith("set it in its file")
     assert "firewall" in str(refused["max_connection_creation_rate"])

@@ -41,6 +41,9 @@ def changes() -> Iterator[tuple[str, list[Change]]]:
     yield from _numbers(ONE, "log.flush.interval.ms", "5", None)
     yield from _numbers(ONE, "leader.replication.throttled.rate", "1000", None)
     yield from _numbers(ALL, "follower.fetch.last.tiered.offset.enable", "true", None)
+    yield from _numbers(ONE, "sasl.kerberos.min.time.before.relogin", "58000", "x", "-5", None)
+    yield from _numbers(ALL, "sasl.kerberos.min.time.before.relogin", "58000")
+    yield from _numbers(ONE, "sasl.login.refresh.window.jitter", "0.1", None)
     yield ONE, [("log.cleanup.policy", APPEND, "compact")]
     yield ONE, [("log.cleanup.policy", SUBTRACT, "delete")]
     yield ONE, [("log.cleanup.policy", DELETE, None)]

@@ -197,7 +197,7 @@ async def _zombies(producers: Transactional, zombie: Producer) -> None:
 
 async def _before_the_timeout(producers: Transactional) -> Producer:
     talk = producers.talk
-    producer = await producers.init("short", "c", timeout_ms=1_000)
+    producer = await producers.init("short", "c", timeout_ms=3_000)
     await producers.add("short", "c", producer)
     await producers.produce("short", "c", producer, 0)
     response = await talk.ask(DescribeTransactionsRequest(transactional_ids=["c", "zz", "", "a"]), 0)

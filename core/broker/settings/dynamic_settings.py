@@ -16,7 +16,7 @@ from ...coordinators.cluster_commands import Fault
 from ...errors import ConfigError, ErrorCode
 from .config import BROKER_CONFIG, BrokerConfig, is_setting, near_setting
 from .foreign_settings import REFUSED, refusal, why_without_meaning
-from .idle_settings import IDLE_SETTINGS
+from .idle_settings import IDLE_OF_ONE_BROKER, IDLE_SETTINGS
 from .setting_types import value_fault
 from .topic_settings import DYNAMIC_BROKER_CONFIGS, EVERY_BROKER
 
@@ -148,8 +148,8 @@ def idle_changes(names: Collection[str]) -> list[tuple[str, str]]:
 
 def _not_changed_here(given: Mapping[str, str], resource_name: str) -> str:
     """Which of the settings stay as they are, and what to do."""
-    secure = sorted(name for name in given if name.startswith(("ssl.", "sasl.")))
-    each = sorted(name for name in given if name in ONE_BROKER_ONLY)
+    secure = sorted(name for name in given if name.startswith(("ssl.", "sasl.")) and name not in DYNAMIC_FIELDS)
+    each = sorted(name for name in given if name in ONE_BROKER_ONLY | IDLE_OF_ONE_BROKER)
     foreign = [name for name in given if name not in DYNAMIC_FIELDS]
     fixed = sorted(name for name in foreign if name not in {*secure, *each} and not _is_dynamic_in_kafka(name))
     if fixed:

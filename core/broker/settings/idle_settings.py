@@ -11,6 +11,7 @@ ONE_LOOP = "one event loop does the work of Kafka's threads and buffers"
 NO_REPLICAS = "there are no other brokers to copy from or to"
 NO_TIERS = "there is no tiered storage"
 OTHER_PROTOCOLS = "this group protocol is not served"
+NO_SASL = "SASL is not served"
 
 
 def _number(name: str, default: int | None, why: str, minimum: int = 1, maximum: int = INT_MAX) -> Field:
@@ -25,6 +26,11 @@ def _number(name: str, default: int | None, why: str, minimum: int = 1, maximum:
         maximum=maximum,
         nullable=default is None,
     )
+
+
+def _share(name: str, default: float, why: str) -> Field:
+    """A part of a whole; Kafka bounds none of them."""
+    return Field(name=name, attribute=name.replace(".", "_"), kind=float, default=default, doc=f"Accepted; {why}")
 
 
 _FIELDS = (
@@ -56,7 +62,15 @@ _FIELDS = (
     _number("remote.log.manager.fetch.max.bytes.per.second", LONG_MAX, NO_TIERS, 1, LONG_MAX),
     _number("remote.log.manager.follower.thread.pool.size", 2, NO_TIERS),
     _number("remote.log.reader.threads", 10, NO_TIERS),
+    _number("sasl.kerberos.min.time.before.relogin", 60_000, NO_SASL, -LONG_MAX, LONG_MAX),
+    _share("sasl.kerberos.ticket.renew.jitter", 0.05, NO_SASL),
+    _share("sasl.kerberos.ticket.renew.window.factor", 0.8, NO_SASL),
+    _share("sasl.login.refresh.window.factor", 0.8, NO_SASL),
+    _share("sasl.login.refresh.window.jitter", 0.05, NO_SASL),
 )
+
+IDLE_OF_ONE_BROKER = frozenset(field.name for field in _FIELDS if field.name.startswith("sasl."))
+"""Those that Kafka takes for one broker only."""
 
 IDLE_SETTINGS = {field.name: field for field in _FIELDS}
 """Name -> what it may be."""

@@ -115,6 +115,10 @@ def partition_commands(folder: Path) -> Iterator[Command]:
     yield move, ["--generate", "--topics-to-move-json-file", topics, "--broker-list", "1"]
     yield move, ["--execute", "--reassignment-json-file", here]
     yield move, ["--verify", "--reassignment-json-file", here]
+    yield move, ["--execute", "--reassignment-json-file", here, "--throttle", "100000"]
+    yield CONFIGS, ["--describe", "--entity-type", "brokers", "--entity-name", "1"]
+    yield move, ["--verify", "--reassignment-json-file", here]
+    yield CONFIGS, ["--describe", "--entity-type", "brokers", "--entity-name", "1"]
     yield move, ["--cancel", "--reassignment-json-file", here]
     yield move, ["--execute", "--reassignment-json-file", there]
 

@@ -69,7 +69,7 @@ class Conversation:
 
 
 @asynccontextmanager
-async def conversation(bootstrap: str) -> AsyncIterator[Conversation]:
+async def conversation(bootstrap: str, client_id: str = "test") -> AsyncIterator[Conversation]:
     host, port = bootstrap.rsplit(":", 1)
-    async with WireClient((host, int(port))) as client:
+    async with WireClient((host, int(port)), client_id=client_id) as client:
         yield Conversation(client)

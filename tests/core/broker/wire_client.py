@@ -13,8 +13,11 @@ class WireClient:
     """`async with WireClient(address) as client`: requests and raw bytes out, responses in the order in which they
     come."""
 
-    def __init__(self, address: tuple[str, int], *, receive_buffer_bytes: int | None = None) -> None:
+    def __init__(
+        self, address: tuple[str, int], *, receive_buffer_bytes: int | None = None, client_id: str = "test"
+    ) -> None:
         self._address = address
+        self._client_id = client_id
         self._receive_buffer_bytes = receive_buffer_bytes
         self._correlation_id = 0
         self._sent: list[tuple[int, int, int]] = []
@@ -36,7 +39,7 @@ class WireClient:
         self._correlation_id += 1
         if answered:
             self._sent.append((request.API_KEY, version, self._correlation_id))
-        for part in encode_request(request, version, self._correlation_id, "test"):
+        for part in encode_request(request, version, self._correlation_id, self._client_id):
             self.writer.write(part)
 
     async def receive(self) -> Message:

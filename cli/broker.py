@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
+from ..core.properties import parse_properties
 from .console import errors_told, say, show_rows
+from .options import parse_setting
 
 if TYPE_CHECKING:
     from ..core.broker.settings.config import BrokerConfig
@@ -66,24 +68,12 @@ def read_config(options: BrokerOptions) -> "BrokerConfig":
     return parse_broker_config({"log.dirs": DEFAULT_DATA_DIR} | sources.merged(), loose=sources.loose())
 
 
-def parse_setting(text: str) -> tuple[str, str]:
-    """`key=value`. Raises ConfigError for anything else."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"{text!r}: a setting is written key=value, such as num.partitions=6")
-    return key.strip(), value.strip()
-
-
 def read_properties(path: Path) -> dict[str, str]:
     """A file of settings as Kafka's server.properties. Raises ConfigError with the line of a mistake."""
-    from ..core.broker.settings.config_sources import parse_properties
-
     try:
-        return parse_properties(path.read_text())
+        return parse_properties(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except ConfigError as error:
-        raise ConfigError([f"{path}: {fault}" for fault in error.faults]) from None
 
 
 def list_settings(*, as_json: bool) -> None:

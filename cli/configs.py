@@ -8,9 +8,8 @@ from ..core.client.administration.admin_values import ConfigEntry, ResourceKind
 from ..core.client.client import Client
 from ..core.errors import ConfigError
 from ..embedded import open_client
-from .broker import parse_setting
 from .console import run_async, say, show_rows
-from .options import ConfigKind
+from .options import ConfigKind, parse_setting
 
 ALL_BROKERS = "all"
 NEAR = 0.6

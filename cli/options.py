@@ -33,6 +33,14 @@ _SHORT_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)
 _ISO_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
 
 
+def parse_setting(text: str) -> tuple[str, str]:
+    """`key=value`. Raises ConfigError for anything else."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"{text!r}: a setting is written key=value, such as num.partitions=6")
+    return key.strip(), value.strip()
+
+
 def parse_partitions(option: str, text: str) -> tuple[str, tuple[int, ...] | None]:
     """`topic`, or `topic:0,2-4`: a topic and its partitions, all of them if None. Raises ConfigError."""
     topic, colon, numbers = text.partition(":")

@@ -10,8 +10,8 @@ from ..core.client.consuming.offsets import TopicPartition
 from ..core.client.metadata import Cluster
 from ..core.errors import ConfigError, ErrorCode, ProtocolError
 from ..embedded import open_client
-from .broker import parse_setting
 from .console import run_async, say, show_rows
+from .options import parse_setting
 
 APPEARS_WITHIN_MS = 2_000
 

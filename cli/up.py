@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..core.broker.main import allow_many_open_files
 from ..core.errors import ConfigError
-from .broker import parse_setting
 from .console import errors_told, run_async, say, set_up_logging
 from .discovery import Found, find_connectors, find_in_folder, load_topologies
-from .options import DEFAULT_SERVER
+from .options import DEFAULT_SERVER, parse_setting
 from .progress import shown
 from .warm import tell_if_cold
 

@@ -6,7 +6,6 @@ Connect 4.3.1. Tested in tests/connect/test_properties.py.
 """
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from ...core.client.config import CLIENT_CONFIG, SECURITY_CONFIG, client_config
 from ...core.config import ConfigDef
 from ...core.errors import ConfigError
+from ...core.properties import parse_properties
 from .config import WorkerConfig
 
 SERVERS = "bootstrap.servers"
@@ -126,27 +126,11 @@ def _judge(key: str, value: str, faults: list[str], warnings: list[str]) -> None
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """A Java properties file. Raises ConfigError with the line of a mistake."""
+    """Settings from a file. Raises ConfigError with the line of a mistake."""
     try:
         text = path.read_text()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    values: dict[str, str] = {}
-    logical, begun = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip() if not logical else line.lstrip()
-        if not logical and (not stripped or stripped[0] in "#!"):
-            continue
-        begun = begun if logical else number
-        logical += stripped.rstrip()
-        if (len(logical) - len(logical.rstrip("\\"))) % 2:
-            logical = logical[:-1]
-            continue
-        match = re.match(r"((?:\\.|[^\\=:\s])+)\s*[=:\s]\s*(.*)$", logical)
-        if match is None:
-            raise ConfigError(f"{path}:{begun}: {logical!r}: a setting is written key=value")
-        key, value = (re.sub(r"\\(.)", r"\1", part) for part in match.groups())
-        values[key], logical = value, ""
-    return values
+    return parse_properties(text, str(path))

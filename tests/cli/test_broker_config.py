@@ -46,7 +46,7 @@ def test_the_flag_for_the_directory_holds_over_an_older_name_in_the_file(tmp_pat
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a=1\nnothing\n", "server.properties: line 2: 'nothing'"),
+        ("a=1\nnothing\n", "server.properties:2: 'nothing'"),
         (None, "server.properties: cannot be read"),
     ],
 )

@@ -15,7 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "connect", "streams", "dsl", "cli")
 GENERATED = ("core/wire/messages/",)
 
-PURE_FILES = ("core/errors.py", "core/wire/", "core/coordinators/", "streams/plan.py", "streams/windows.py")
+PURE_FILES = (
+    "core/errors.py",
+    "core/properties.py",
+    "core/wire/",
+    "core/coordinators/",
+    "streams/plan.py",
+    "streams/windows.py",
+)
 PURE_FILES += ("streams/watermark.py", "streams/ops/", "connect/spec.py", "connect/common_fields.py")
 IMPURE_MODULES = {"asyncio", "socket", "ssl", "threading", "time", "random", "os", "pathlib"}
 
@@ -24,6 +31,7 @@ MAY_IMPORT = {
     "core.errors": set(),
     "core.ports": {"core.errors"},
     "core.config": {"core.errors"},
+    "core.properties": {"core.errors"},
     "core.wire": {"core.errors"},
     "core.records": {"core.errors", "core.kernels"},
     "core.formats": {"core.errors", "core.records", "core.kernels", "core.config"},
@@ -34,7 +42,7 @@ MAY_IMPORT = {
     "core.broker": {"core.errors", "core.config", "core.ports", "core.wire", "core.log", "core.coordinators"},
     "core.client": {"core.errors", "core.config", "core.ports", "core.wire", "core.records", "core.kernels"},
     "connect": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
-    | {"core.filesystems", "core.kernels"},
+    | {"core.filesystems", "core.kernels", "core.properties"},
     "streams": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
     | {"core.filesystems", "core.kernels"},
     "dsl": {"core.errors", "core.config", "core.formats", "core.records", "core.ports", "streams", "core.client"},

@@ -1,14 +1,12 @@
 """A broker's settings from a file, the environment and flags, under one name each. Pure.
 
-Flags hold over the environment, that over the file. Source: java.util.Properties; KafkaDockerWrapper of Kafka 4.3.1.
+Flags hold over the environment, that over the file. Source: KafkaDockerWrapper of Kafka 4.3.1.
 Tested in tests/core/broker/test_config_sources.py.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...errors import ConfigError
 from .config import ALIASES, is_setting, near_setting
 from .foreign_settings import why_without_meaning
 
@@ -23,10 +21,6 @@ NOT_SETTINGS = frozenset(
 """Variables that Kafka's own scripts and images read for other ends."""
 
 MISSPELT = 0.9
-
-_PAIR = re.compile(r"^(?P<key>(?:\\.|[^\\=:\s])+)(?:\s*[=:]\s*|\s+)?(?P<value>.*)$", re.DOTALL)
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,36 +67,3 @@ def settings_of_environment(variables: Mapping[str, str]) -> dict[str, str]:
         if is_setting(name) or why_without_meaning(name) or near_setting(name, MISSPELT):
             found[name] = value
     return found
-
-
-def parse_properties(text: str) -> dict[str, str]:
-    """A Java properties file; a name that stands there twice has its last value. Raises ConfigError with the line."""
-    values = {}
-    for number, line in _logical_lines(text):
-        found = _PAIR.match(line)
-        if found is None or (not found["value"] and not re.search(r"[=:]", line)):
-            raise ConfigError(f"line {number}: {line!r}: a setting is written key=value, such as num.partitions=6")
-        values[_unescaped(found["key"])] = _unescaped(found["value"]).strip()
-    return values
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, each with the number of its first one; a backslash at the end joins the next."""
-    joined, first = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.lstrip()
-        if not joined and (not stripped or stripped[0] in "#!"):
-            continue
-        first = first or number
-        joined += stripped
-        if (len(joined) - len(joined.rstrip("\\"))) % 2:
-            joined = joined[:-1]
-            continue
-        yield first, joined
-        joined, first = "", 0
-    if joined:
-        yield first, joined
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _CONTROLS.get(found[2], found[2]), text)

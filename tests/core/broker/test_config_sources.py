@@ -1,14 +1,8 @@
 """Settings from Kafka's file format, from the environment as its image reads it, and from flags over both."""
 
-import contextlib
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from millstream.core.broker.settings.config import parse_broker_config
-from millstream.core.broker.settings.config_sources import Sources, parse_properties, settings_of_environment
-from millstream.core.errors import ConfigError
+from millstream.core.broker.settings.config_sources import Sources, settings_of_environment
+from millstream.core.properties import parse_properties
 
 A_REAL_FILE = """\
 # The role of this server.
@@ -48,25 +42,6 @@ def test_the_file_that_comes_with_kafka_is_taken_as_it_is() -> None:
     assert config.advertised_address == ("localhost", 9092)
     assert config.given_topic_defaults == {"retention.ms": "604800000", "segment.bytes": "1073741824"}
     assert sum("num.io.threads" in note for note in config.notes) == 1
-
-
-def test_a_properties_file_is_read_as_java_reads_it() -> None:
-    text = "a=1\n b : 2\n! no\nc 3\nlong=one,\\\n    two\npath=C\\:\\\\x\nuni=\\u00e9\na=4\nempty=\n key\\=x = y\n"
-
-    assert parse_properties(text) == {
-        "a": "4", "b": "2", "c": "3", "long": "one,two", "path": "C:\\x", "uni": "é", "empty": "", "key=x": "y",
-    }  # fmt: skip
-
-
-def test_a_line_that_is_no_setting_is_named() -> None:
-    with pytest.raises(ConfigError, match="line 2: 'nothing': a setting is written key=value"):
-        parse_properties("a=1\nnothing\n")
-
-
-@given(st.text())
-def test_any_text_is_settings_or_a_fault(text: str) -> None:
-    with contextlib.suppress(ConfigError):
-        assert all(key and value == value.strip() for key, value in parse_properties(text).items())
 
 
 def test_variables_are_named_as_those_of_kafkas_image() -> None:

@@ -64,7 +64,6 @@ class StreamsConfig:
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 1_000,
                 "max.partition.fetch.bytes": 8 << 20,
-                "fetch.max.wait.ms": 100,
                 **self.consumer,
             }
         )

@@ -47,7 +47,3 @@ class Window:
     @property
     def windows_a_row(self) -> int:
         return -(-self.size_ms // self.advance_ms)
-
-    @property
-    def is_tumbling(self) -> bool:
-        return self.size_ms == self.advance_ms

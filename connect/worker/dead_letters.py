@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from ...core.client.administration.admin_values import NewTopic
 from ...core.client.client import Client
+from ...core.client.consuming.consumer import NOT_OURS_CODES
 from ...core.client.consuming.offsets import CommittedOffset, GroupMetadata
 from ...core.client.producing.producer import Producer
-from ...core.errors import BackOff, ErrorCode, MillstreamError, ProtocolError
+from ...core.errors import BackOff, MillstreamError, ProtocolError
 from ...core.records import HEADER_TYPE, Records
 from ..api import TopicPartition
 from ..converters.converter import Failure
@@ -39,7 +40,6 @@ TOPIC_SETTINGS = {
     "message.timestamp.after.max.ms": str(2**63 - 1),
 }
 NOTE = "dead letters written to "
-MOVING_CODES = frozenset({ErrorCode.ILLEGAL_GENERATION, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.REBALANCE_IN_PROGRESS})
 MOVING_WAIT_MS = 100
 
 
@@ -148,7 +148,7 @@ class DeadLetters:
         except MillstreamError as error:
             await producer.abort()
             self._unfinished = False
-            if isinstance(error, ProtocolError) and error.code in MOVING_CODES:
+            if isinstance(error, ProtocolError) and error.code in NOT_OURS_CODES:
                 raise BackOff(f"the partitions are moving: {error}", MOVING_WAIT_MS) from error
             raise
         await commit_until_known(producer, self._name)

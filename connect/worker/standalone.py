@@ -99,20 +99,8 @@ class Standalone:
                 await life()
                 progress.state = "STOPPED" if stop.is_set() else "DONE"
                 return
-            except PERMANENT as error:
-                log.error("%s task %d failed for good: %s", deployment.name, progress.task, error)
-                log.info("where it failed", exc_info=error)
-                progress.state, progress.error = "FAILED", str(error)
-                return
             except Exception as error:  # the outermost loop of a task: whatever it was, the other tasks go on
-                progress.error = str(error)
-                if stop.is_set() and isinstance(error, Retriable):
-                    log.warning("%s task %d: stopped while it waited: %s", deployment.name, progress.task, error)
-                    progress.state = "STOPPED"
-                    return
-                if isinstance(error, TakenOver) or (isinstance(error, Fenced) and deployment.kind == "source"):
-                    progress.state = "FAILED"
-                    progress.error = f"another worker runs this connector now: {error}"
+                if _is_over(error, deployment, progress, stop):
                     return
                 attempt = policy.attempt_after(attempt, self._client.clock.monotonic_ms() - started_ms)
                 wait_ms = policy.wait_ms(attempt)
@@ -123,14 +111,26 @@ class Standalone:
                 progress.state = "RESTARTING"
                 progress.restarts += 1
                 level = logging.WARNING if isinstance(error, MillstreamError) else logging.ERROR
-                log.log(
-                    level,
-                    "%s task %d failed, restart in %d ms",
-                    deployment.name,
-                    progress.task,
-                    wait_ms,
-                    exc_info=error,
-                )
+                told = "%s task %d failed, restart in %d ms"
+                log.log(level, told, deployment.name, progress.task, wait_ms, exc_info=error)
                 await wait_for(stop, wait_ms)
                 if stop.is_set():
                     return
+
+
+def _is_over(error: Exception, deployment: Deployment, progress: TaskProgress, stop: asyncio.Event) -> bool:
+    """Whether a task ends with this error, whatever its restart policy says; noted in its progress."""
+    name, number = deployment.name, progress.task
+    progress.error = str(error)
+    if isinstance(error, PERMANENT):
+        log.error("%s task %d failed for good: %s", name, number, error)
+        log.info("where it failed", exc_info=error)
+        progress.state = "FAILED"
+    elif stop.is_set() and isinstance(error, Retriable):
+        log.warning("%s task %d: stopped while it waited: %s", name, number, error)
+        progress.state = "STOPPED"
+    elif isinstance(error, TakenOver) or (isinstance(error, Fenced) and deployment.kind == "source"):
+        progress.state, progress.error = "FAILED", f"another worker runs this connector now: {error}"
+    else:
+        return False
+    return True

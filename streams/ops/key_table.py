@@ -32,10 +32,6 @@ class KeyTable:
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def stored_bytes(self) -> int:
-        return int(self._ends[self._count])
-
     def intern(self, columns: Sequence[pa.Array], count: int) -> Int32s:
         """An id for each of `count` rows; rows that were not seen before get new ids."""
         arrays = [plain(column) for column in columns]

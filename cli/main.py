@@ -10,7 +10,7 @@ from .group_commands import groups_app
 from .options import DEFAULT_SERVER, AsJson, BootstrapServer
 from .plugins import plugins
 from .record_commands import consume, produce
-from .topic_change_commands import topics_alter, topics_delete_records
+from .topic_commands import topics_app
 
 app = typer.Typer(
     name="millstream",
@@ -146,80 +146,12 @@ def run(
     run_app(app_run, bootstrap_server, to_end=to_end, verbose=verbose)
 
 
-topics_app = typer.Typer(help="List, create, describe, alter and delete topics.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
-
-
-@topics_app.command("list")
-def topics_list(
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-    internal: Annotated[bool, typer.Option("--internal", help="Also the topics that Kafka keeps for itself.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List topics with their partitions and how many offsets those span, markers of transactions among them.
-
-    Example: millstream topics list -b 127.0.0.1:9092
-    """
-    from .topics import list_topics
-
-    list_topics(bootstrap_server, internal=internal, as_json=as_json)
-
-
-@topics_app.command("create")
-def topics_create(
-    names: Annotated[list[str], typer.Argument(help="Names of the topics.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-    partitions: Annotated[int, typer.Option("--partitions", help="-1: the broker's default.")] = -1,
-    replication_factor: Annotated[int, typer.Option("--replication-factor", help="-1: the broker's default.")] = -1,
-    config: Annotated[list[str] | None, typer.Option("--config", help="key=value; may be repeated.")] = None,
-) -> None:
-    """Create topics.
-
-    Example: millstream topics create logs --partitions 6 --config retention.ms=86400000
-    """
-    from .topics import create_topics
-
-    create_topics(bootstrap_server, names, partitions, replication_factor, config or [])
-
-
-@topics_app.command("describe")
-def topics_describe(
-    name: Annotated[str, typer.Argument(help="Name of the topic.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-    as_json: AsJson = False,
-) -> None:
-    """Show a topic's partitions, offsets and settings.
-
-    Example: millstream topics describe logs
-    """
-    from .topics import describe_topic
-
-    describe_topic(bootstrap_server, name, as_json=as_json)
-
-
-@topics_app.command("delete")
-def topics_delete(
-    names: Annotated[list[str], typer.Argument(help="Names of the topics.")],
-    bootstrap_server: BootstrapServer = DEFAULT_SERVER,
-) -> None:
-    """Delete topics with all their records.
-
-    Example: millstream topics delete logs
-    """
-    from .topics import delete_topics
-
-    delete_topics(bootstrap_server, names)
-
-
-topics_app.command("alter")(topics_alter)
-topics_app.command("delete-records")(topics_delete_records)
 app.command()(produce)
 app.command()(consume)
 app.add_typer(groups_app, name="groups")
 app.add_typer(configs_app, name="configs")
 app.add_typer(transactions_app, name="transactions")
-
-
 app.command()(plugins)
 
 

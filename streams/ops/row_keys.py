@@ -32,7 +32,7 @@ LENGTH_BYTES = 5
 @kernel
 def add_fixed_lengths(valid: Bytes, lengths: Int64s) -> None:
     for row in range(lengths.size):
-        lengths[row] += 1 if valid.size > 0 and valid[row] == 0 else 9
+        lengths[row] += 1 if valid.size > 0 and valid[row] == 0 else FIXED_BYTES
 
 
 @kernel
@@ -41,7 +41,7 @@ def add_text_lengths(offsets: Ends, valid: Bytes, lengths: Int64s) -> None:
         if valid.size > 0 and valid[row] == 0:
             lengths[row] += 1
         else:
-            lengths[row] += 5 + offsets[row + 1] - offsets[row]
+            lengths[row] += LENGTH_BYTES + offsets[row + 1] - offsets[row]
 
 
 @kernel

@@ -5,9 +5,11 @@ Tested in tests/core/broker/test_main.py.
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
+import platform
 import resource
 import signal
 import threading
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 FAILED = 1
 
-
 DRAIN_S = 5.0
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_FREE_BYTES = 32 * 1024 * 1024
+LARGEST_KEPT_BYTES = 4 * 1024 * 1024
+"""Larger buffers are given back as soon as they are freed."""
 
 
 async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
@@ -124,6 +129,7 @@ def _metrics(config: BrokerConfig, broker: Broker) -> "Metrics | None":
 def run(config: BrokerConfig) -> None:
     """serve() on the fastest event loop there is; prints `ready HOST:PORT` once."""
     allow_many_open_files()
+    keep_freed_memory()
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         runner.run(serve(config, lambda host, port: print(f"ready {host}:{port}", flush=True)))
 
@@ -133,6 +139,19 @@ def allow_many_open_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS calls its limit infinite and then refuses it.
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def keep_freed_memory() -> None:
+    """Has the C library keep what was freed for what is read next, up to KEPT_FREE_BYTES.
+
+    By itself glibc gives the buffers of each fetch back to the system, which then clears 256 pages for each megabyte
+    that is read: 350 us for a read of 1 MB, and 92 us without. Other C libraries have no mallopt or another one.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES)
+    mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)
 
 
 def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

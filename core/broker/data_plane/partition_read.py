@@ -71,6 +71,11 @@ class PartitionRead:
             self._refuse(log, error)
             return 0
 
+    def give_answer(self) -> FetchResponse.PartitionData | None:
+        """The answer, to whoever sends it: what stays with a session holds no records."""
+        answer, self.answer = self.answer, None
+        return answer
+
     def available(self) -> int:
         """Bytes that a client who asks for this partition only could read now, whole batches or not; it may have less
         room."""

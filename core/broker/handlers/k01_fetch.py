@@ -155,7 +155,9 @@ class _Fetch:
     def response(self) -> FetchResponse:
         """What has been read; in a session, what of it the client does not know."""
         broker = self._broker
-        answers: Answers = [(one.part, one.answer) for one in self._reads + self._unknown if one.answer is not None]
+        answers: Answers = [
+            (one.part, answer) for one in self._reads + self._unknown if (answer := one.give_answer()) is not None
+        ]
         error, session_id, told = broker.fetch_sessions.finish(
             self._dialogue, answers, now_ms=broker.clock.monotonic_ms()
         )

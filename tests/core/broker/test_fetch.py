@@ -1,6 +1,7 @@
 """What a fetch reads, how far, and how long it waits."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 from core.broker.gated_disk import GatedDisk
@@ -342,3 +343,21 @@ async def test_who_believes_in_an_older_leader_is_told_the_one_that_there_is(tmp
         assert partition.error_code == int(ErrorCode.FENCED_LEADER_EPOCH)
         assert (partition.current_leader.leader_id, partition.current_leader.leader_epoch) == (1, 0)
         assert [(one.node_id, one.host) for one in response.node_endpoints] == [(1, "embedded")]
+
+
+async def test_the_records_of_an_answer_go_with_it_and_wait_for_no_garbage_collection(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker, b"a")
+        gc.collect()
+        gc.disable()
+        try:
+            for epoch in (0, -1):  # With a session that is kept, and without one.
+                answers = await fetched(broker, fetch("t", 0, session_epoch=epoch))
+                assert values_of(answers[0]) == [b"a"]
+                del answers
+
+            assert [
+                one for one in gc.get_objects() if isinstance(one, FetchResponse.PartitionData) and one.records
+            ] == []
+        finally:
+            gc.enable()

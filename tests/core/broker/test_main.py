@@ -1,6 +1,7 @@
 """The broker as a process: one line when it is ready, a clean end, and what it does not load."""
 
 import asyncio
+import platform
 import signal
 import socket
 import subprocess
@@ -28,6 +29,21 @@ from millstream.core.broker.main import run
 run(parse_broker_config({"log.dirs": sys.argv[1], "listeners": sys.argv[2]}))
 heavy = {"numba", "numpy", "pyarrow", "polars", "rich", "typer"}
 print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+READING_PROGRAM = """
+import os, resource, sys
+from millstream.core.broker.main import keep_freed_memory
+keep_freed_memory()
+file = os.open(sys.argv[1], os.O_RDONLY)
+def faults_of_reads():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        answer = [os.pread(file, 1 << 20, 0) for _ in range(3)]
+        del answer
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults_of_reads()
+print(faults_of_reads())
 """
 
 HANGING_PROGRAM = """
@@ -176,3 +192,13 @@ def test_an_end_that_takes_too_long_is_cut_off(tmp_path: Path) -> None:
 
         assert broker.wait(20) == 1
         assert "raise shutdown.timeout.ms" in broker.stderr.read()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told what to keep")
+def test_the_buffers_of_one_fetch_are_used_again_by_the_next(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(bytes(1 << 20))
+
+    printed = subprocess.run([sys.executable, "-c", READING_PROGRAM, data], capture_output=True, text=True, check=True)
+
+    assert int(printed.stdout) < 600, "60 MiB are 15,360 pages; each would be a fault were they given back each time"

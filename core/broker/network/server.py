@@ -6,6 +6,7 @@ Tested in tests/core/broker/test_server.py.
 import asyncio
 import errno
 import logging
+import math
 import socket
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
@@ -25,6 +26,7 @@ LOG = logging.getLogger(__name__)
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """One read's worth, shared by all connections: a read and its handling are one step of the event loop."""
 IDLE_SWEEP_S = 30.0
+SHORTEST_SWEEP_S = 0.01
 PARTIAL_REQUEST_S = 60.0
 """How long the bytes of one request may take to come; Kafka's own clients give a request up after 30 s."""
 SCARCE_PATIENCE_S = 3.0
@@ -202,9 +204,11 @@ class Server:
     async def _close_idle(self) -> None:
         """Cuts off the peers that neither sent nor read anything for connections.max.idle.ms, and those that send a
         request too slowly."""
-        limit_s = self.broker.config.connections_max_idle_ms / 1000
+        limit_ms = self.broker.config.connections_max_idle_ms
+        limit_s = math.inf if limit_ms < 0 else limit_ms / 1000
+        pause_s = max(min(limit_s / 4, self._partial_request_s / 4, IDLE_SWEEP_S), SHORTEST_SWEEP_S)
         while True:
-            await asyncio.sleep(min(limit_s / 4, self._partial_request_s / 4, IDLE_SWEEP_S))
+            await asyncio.sleep(pause_s)
             now_s = self.loop.time()
             for connection in tuple(self._connections):
                 partial = connection.partial

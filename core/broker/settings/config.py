@@ -128,8 +128,9 @@ class BrokerConfig:
         "max.connections.per.ip.overrides", "", "Addresses for which that differs, as ADDRESS:COUNT with commas between"
     )
     connections_max_idle_ms: int = setting(
-        "connections.max.idle.ms", 600_000, "Close connections that are silent for this long", unit="ms", minimum=1
-    )
+        "connections.max.idle.ms", 600_000, "Close connections that are silent for this long; -1: never", unit="ms",
+        minimum=-1,
+    )  # fmt: skip
     fetch_max_bytes: int = setting(
         "fetch.max.bytes", 57_671_680, "Largest answer to one fetch", unit="bytes", minimum=1024, maximum=INT_MAX
     )

@@ -58,6 +58,17 @@ async def test_silent_peers_are_cut_off_and_busy_ones_are_not(tmp_path: Path) ->
             assert await busy.receive()
 
 
+async def test_a_silent_peer_stays_where_no_longest_silence_is_set(tmp_path: Path) -> None:
+    """-1, with which Kafka Streams' own tests begin their brokers."""
+    async with running_server(tmp_path, {"connections.max.idle.ms": "-1"}) as server:
+        await server.broker.cluster.create_topic("t", 1, {})
+        async with WireClient(server.address) as silent, WireClient(server.address) as busy:
+            busy.send(fetch("t", 0, max_wait_ms=200), 12)
+            await busy.receive()
+
+            assert await silent.ask(VERSIONS, 3)
+
+
 async def test_hundreds_of_connections_are_served_at_once(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server:
         clients = [WireClient(server.address) for _ in range(300)]

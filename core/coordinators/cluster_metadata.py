@@ -35,7 +35,14 @@ from .cluster_commands import (
     TopicInfo,
 )
 from .config_changes import BrokerSettings, changed, values_fault
-from .topic_rules import INTERNAL_TOPICS, collision_key, internal_fault, more_partitions_fault, new_topic_fault
+from .topic_rules import (
+    INTERNAL_TOPICS,
+    collision_key,
+    internal_fault,
+    many_partitions_fault,
+    more_partitions_fault,
+    new_topic_fault,
+)
 
 NO_SETTINGS: Mapping[str, str] = {}
 LAST_PRODUCER_ID = 2**63 - 1
@@ -104,6 +111,9 @@ class ClusterMetadata:
         answers: list[Answer] = []
         new: dict[str, str] = {}
         counts = Counter(topic.name for topic, _ in topics)
+        fault = many_partitions_fault((one for one, _ in topics if counts[one.name] == 1), self._default_partitions)
+        if fault is not None:
+            return ClusterDecision((), (fault,) * len(topics))
         for topic, topic_id in topics:
             if counts[topic.name] > 1:
                 answers.append(_named_twice(topic.name))

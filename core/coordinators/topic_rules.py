@@ -13,7 +13,7 @@ from .cluster_commands import DEFAULT, Fault, MorePartitions, NewTopic, TopicInf
 
 MAX_NAME_LENGTH = 249
 MAX_PARTITIONS = 10_000
-"""Of one topic; Kafka's bound for one request."""
+"""Of all topics of one request, and of one topic."""
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 METADATA_TOPIC = "__cluster_metadata"
 
@@ -75,8 +75,6 @@ def _counts_fault(topic: NewTopic) -> Fault | None:
             ErrorCode.INVALID_PARTITIONS,
             f"topic {name}: {partitions} partitions: must be at least 1, or -1 for the default",
         )
-    if partitions > MAX_PARTITIONS:
-        return _too_many(name, partitions)
     if replicas > 1:
         return Fault(
             ErrorCode.INVALID_REPLICATION_FACTOR,
@@ -87,6 +85,22 @@ def _counts_fault(topic: NewTopic) -> Fault | None:
     return None
 
 
+def many_partitions_fault(topics: Iterable[NewTopic], default_partitions: int) -> Fault | None:
+    """Whether one request may create all of this; then it creates nothing, as in Kafka."""
+    total = 0
+    for topic in topics:
+        if topic.assignments:
+            total += len(topic.assignments)
+        else:
+            total += default_partitions if topic.partitions == DEFAULT else max(topic.partitions, 0)
+    if total <= MAX_PARTITIONS:
+        return None
+    return Fault(
+        ErrorCode.POLICY_VIOLATION,
+        f"Excessively large number of partitions per request: {total}; at most {MAX_PARTITIONS} may be.",
+    )
+
+
 def internal_fault(topic: TopicInfo) -> Fault | None:
     """Whether clients may delete or grow a topic: not where coordinators keep their state."""
     if not topic.internal:
@@ -94,10 +108,6 @@ def internal_fault(topic: TopicInfo) -> Fault | None:
     return Fault(
         ErrorCode.INVALID_REQUEST, f"topic {topic.name} belongs to a coordinator of the broker and stays as it is"
     )
-
-
-def _too_many(name: str, partitions: int) -> Fault:
-    return Fault(ErrorCode.POLICY_VIOLATION, f"topic {name}: {partitions} partitions: at most {MAX_PARTITIONS} may be")
 
 
 def _assignments_fault(topic: NewTopic, node_id: int) -> Fault | None:
@@ -153,7 +163,7 @@ def more_partitions_fault(wanted: MorePartitions, topic: TopicInfo | None, node_
             message = f"Topic already has {count} partition(s)."
         return Fault(ErrorCode.INVALID_PARTITIONS, message)
     if count > MAX_PARTITIONS:
-        return _too_many(name, count)
+        return Fault(ErrorCode.POLICY_VIOLATION, f"topic {name}: {count} partitions: at most {MAX_PARTITIONS} may be")
     added = count - topic.partitions
     if wanted.assignments is not None:
         if len(wanted.assignments) != added:

@@ -180,7 +180,7 @@ def _are_times_read(max_timestamp: int, config: LogConfig, now_ms: int) -> bool:
 
 
 def _refuse(records: Buffer, code: ErrorCode, fault_of: Callable[[SimpleRecord], str | None]) -> None:
-    faults = []
+    faults: list[tuple[int, str]] = []
     try:
         for index, record in enumerate(iter_records(records, max_decompressed_bytes=MAX_PLAIN_BYTES)):
             fault = fault_of(record)
@@ -210,7 +210,7 @@ def records_without_key(records: Buffer, header: BatchHeader) -> list[int]:
 def _null_keys(data: bytes, count: int) -> list[int]:
     """A record: length, attributes, time delta, offset delta, key length, ...; all but attributes are zigzag
     varints."""
-    found = []
+    found: list[int] = []
     at = 0
     for index in range(count):
         byte = data[at]

@@ -39,6 +39,7 @@ def start(
         return FetchResponse(error_code=int(dialogue.error))
     fetch = _Fetch(broker, request, context, dialogue)
     if fetch.is_ready():
+        fetch.hurry_empty()
         return fetch.response()
     return fetch.wait()
 
@@ -95,6 +96,12 @@ class _Fetch:
             or total >= self._min_bytes
             or any(read.conclusive for read in self._reads)
         )
+
+    def hurry_empty(self) -> None:
+        """Who was given nothing of a log will soon ask for it again."""
+        for read in self._reads:
+            if read.log is not None and (read.answer is None or not read.answer.records):
+                self._broker.journal.hurry(read.log)
 
     def _read_all(self) -> int:
         left = self._max_bytes

@@ -5,6 +5,13 @@ from collections.abc import Sequence
 from ..core.client.client import Client
 from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
+from .options import parse_partitions
+
+
+async def partitions_of(client: Client, option: str, texts: Sequence[str]) -> list[TopicPartition]:
+    """texts: `topic`, or `topic:0,2-4`. Raises ConfigError as partitions_that_are_there() does."""
+    wanted = [parse_partitions(option, text) for text in texts]
+    return await partitions_that_are_there(client, option, wanted)
 
 
 async def partitions_that_are_there(

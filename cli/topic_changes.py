@@ -8,8 +8,8 @@ from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
 from .options import parse_time_ms
+from .partitions import partitions_of
 from .topics import existing
-from .transactions import partitions_of
 
 
 def alter_topics(server: str, names: Sequence[str], partitions: int) -> None:

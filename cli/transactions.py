@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.client.administration.admin_transactions import ActiveProducer, TransactionAdmin
-from ..core.client.client import Client
-from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
-from .options import parse_duration_ms, parse_partitions, time_text
-from .partitions import partitions_that_are_there
+from .options import parse_duration_ms, time_text
+from .partitions import partitions_of
 
 ANY_AGE_MS = -(1 << 62)
 PRODUCER_COLUMNS = (
@@ -140,11 +138,6 @@ def abort_transaction(server: str, where: str, start_offset: int) -> None:
         say(f"aborted the transaction of producer {chosen[0].producer_id} in {where}")
 
     run_async(main)
-
-
-async def partitions_of(client: Client, option: str, texts: Sequence[str]) -> list[TopicPartition]:
-    wanted = [parse_partitions(option, text) for text in texts]
-    return await partitions_that_are_there(client, option, wanted)
 
 
 def _time(producer: ActiveProducer) -> Any:

@@ -8,6 +8,7 @@ Tested in tests/core/log/test_partition_log.py and by simulation in test_crashes
 import logging
 from bisect import bisect_right
 from collections.abc import Sequence
+from threading import Lock
 from typing import NamedTuple
 
 from ..errors import CorruptRecords
@@ -67,7 +68,8 @@ class LogReader:
         self._epochs = epochs
         self._damaged = damaged
         self._positions: dict[int, tuple[Segment, int]] = {}
-        self._open_sealed: list[Segment] = []
+        self._open_sealed: list[Segment] = []  # The one read last comes last.
+        self._noting = Lock()
 
     def read(
         self, layout: Layout, offset: int, *, end_offset: int, limit: int, max_bytes: int, min_one: bool
@@ -149,7 +151,8 @@ class LogReader:
 
     def forget(self, gone: Sequence[Segment]) -> None:
         """Let go of segments that are not in the log any more."""
-        self._open_sealed = [segment for segment in self._open_sealed if segment not in gone]
+        with self._noting:
+            self._open_sealed = [segment for segment in self._open_sealed if segment not in gone]
         self._positions = {}
 
     def _aborted_in(self, segment: Segment, layout: Layout) -> list[AbortedTransaction]:
@@ -162,12 +165,14 @@ class LogReader:
             return entries
 
     def _keep_open(self, segment: Segment) -> None:
-        """Note a sealed segment that was read; the one read longest ago is closed."""
-        lately = self._open_sealed
-        if segment not in lately:
-            lately.append(segment)
-            if len(lately) > SEALED_KEPT_OPEN:
-                self._flusher.unload(lately.pop(0))
+        """Note a sealed segment that was read; the one not read for longest is closed."""
+        if self._open_sealed[-1:] == [segment]:
+            return
+        with self._noting:
+            lately = [other for other in self._open_sealed if other is not segment]
+            self._open_sealed = [*lately[-SEALED_KEPT_OPEN + 1 :], segment]
+        for left in lately[: -SEALED_KEPT_OPEN + 1]:
+            self._flusher.unload(left)
 
     def _check_known_damage(self, offset: int) -> None:
         for damage in self._damaged:

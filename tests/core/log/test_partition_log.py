@@ -372,3 +372,24 @@ def test_a_segment_is_followed_earlier_by_its_jitter(make_log: MakeLog) -> None:
 
     assert (plain, 10 <= jittered < 101) == (101, True)
     assert jittered != plain
+
+
+def test_of_the_sealed_segments_the_one_not_read_for_longest_is_closed(
+    make_log: MakeLog, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = make_log(segment_bytes=len(batch()))
+    for _ in range(7):
+        log.append([batch()], now_ms=NOW_MS)
+    log.flush()
+    log.tidy()
+    opened: list[str] = []
+    open_file = disk.open
+    monkeypatch.setattr(disk, "open", lambda path, **how: opened.append(path) or open_file(path, **how))
+
+    for offset in (0, 1, 2, 3, 0, 4):
+        log.read(offset, max_bytes=1)
+    opened.clear()
+    for offset in (0, 1):
+        log.read(offset, max_bytes=1)
+
+    assert [path for path in opened if path.endswith(".log")] == ["data/t-0/00000000000000000001.log"]

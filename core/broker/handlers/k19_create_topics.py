@@ -4,6 +4,7 @@ Version 4 made -1 stand for the broker's defaults, 5 added the settings to the a
 Source: ControllerApis.createTopics of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import Fault, NewTopic, TopicInfo
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 VERSIONS = (2, 7)
 SETTINGS_SINCE = 5
+BETWEEN_TURNS = 20
+"""Topics that are described before others get their turn."""
 TOPIC_IDS_SINCE = 7
 Result = CreateTopicsResponse.CreatableTopicResult
 
@@ -28,7 +31,9 @@ async def handle(broker: "Broker", request: CreateTopicsRequest, context: Reques
     change = broker.cluster.create_topics(topics, validate_only=request.validate_only)
     answers = await answers_of(change, len(topics))
     results: dict[str, Result] = {}
-    for topic, answer in zip(request.topics, answers, strict=True):
+    for number, (topic, answer) in enumerate(zip(request.topics, answers, strict=True), 1):
+        if number % BETWEEN_TURNS == 0:
+            await asyncio.sleep(0)
         if isinstance(answer, Fault):
             result = Result(name=topic.name, error_code=int(answer.code), error_message=answer.message)
         else:

@@ -56,7 +56,7 @@ __all__ = ["ClusterShell", "TopicInfo"]
 
 LOG = logging.getLogger(__name__)
 METADATA_ID = bytes(15) + b"\x01"
-LOGS_AT_ONCE = 20
+LOGS_AT_ONCE = 5
 MAKE_AGAIN_S = 1.0
 PRODUCER_IDS_IN_BLOCK = 1_000
 
@@ -280,16 +280,21 @@ class ClusterShell:
         elif isinstance(change.command, DeleteTopics):
             self._delete(change, decision)
         else:
-            self._make_logs(change, decision)
+            self._make_logs(change, decision, [one for one in decision.answers if isinstance(one, TopicInfo)][::-1])
 
-    def _make_logs(self, change: _Change, decision: ClusterDecision) -> None:
-        """A few logs at a time, so that others are served meanwhile. The change holds, whatever fails here."""
-        topics = [answer for answer in decision.answers if isinstance(answer, TopicInfo)]
+    def _make_logs(self, change: _Change, decision: ClusterDecision, left: list[TopicInfo]) -> None:
+        """A few logs at a time, so that others are served meanwhile. The change holds, whatever fails here.
+
+        left: topics that may lack logs, the next one last.
+        """
+        room = LOGS_AT_ONCE
         try:
-            for topic in topics:
-                if not self._topic_logs.make(topic, self._settings_of(topic), at_most=LOGS_AT_ONCE):
-                    self._loop.call_soon(self._make_logs, change, decision)
+            while left:
+                room -= self._topic_logs.make(left[-1], self._settings_of(left[-1]), at_most=room)
+                if room <= 0:
+                    self._loop.call_soon(self._make_logs, change, decision, left)
                     return
+                left.pop()
         except StorageError as error:
             LOG.error("logs are missing, and are made once there is room: %s", error)
             self._apply(decision)

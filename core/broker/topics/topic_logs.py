@@ -19,16 +19,16 @@ class TopicLogs:
     def __init__(self, logs: LogDirectory) -> None:
         self._logs = logs
 
-    def make(self, topic: TopicInfo, config: LogConfig, *, at_most: int | None = None) -> bool:
-        """Makes logs of a topic that are not there yet; whether all are there now. Raises StorageError."""
+    def make(self, topic: TopicInfo, config: LogConfig, *, at_most: int | None = None) -> int:
+        """Makes logs of a topic that are not there yet; how many. Raises StorageError."""
         made = 0
         for partition in range(topic.partitions):
+            if made == at_most:
+                break
             if self._logs.get((topic.name, partition)) is None:
-                if made == at_most:
-                    return False
                 self._logs.create(topic.name, partition, topic.topic_id, config)
                 made += 1
-        return True
+        return made
 
     def of(self, topic: TopicInfo) -> list[PartitionLog]:
         """The logs of a topic that are there, in order."""

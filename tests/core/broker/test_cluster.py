@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from core.broker.cluster_harness import broker_config, cluster_shell
+from core.broker.running import running_broker
 
+from millstream.core.broker.topics.cluster import LOGS_AT_ONCE
 from millstream.core.coordinators.cluster_commands import (
     AlterConfigs,
     ConfigChange,
@@ -16,6 +18,7 @@ from millstream.core.coordinators.cluster_commands import (
     MorePartitions,
     NewTopic,
     ResourceType,
+    TopicInfo,
 )
 from millstream.core.errors import ErrorCode, ProtocolError, StorageError
 from millstream.core.log.real_disk import RealDisk
@@ -253,3 +256,19 @@ async def test_the_coordinators_topics_are_made_once_and_are_compacted(tmp_path)
         assert both[0] == both[1] == cluster.topic("__transaction_state")
         assert both[0].internal
         assert cluster.settings("__transaction_state").compacted
+
+
+async def test_the_logs_of_many_topics_of_one_request_are_made_a_few_at_a_time(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        steps: list[int] = []
+        made = len(broker.logs.logs())
+        created = asyncio.ensure_future(broker.cluster.create_topics([NewTopic(f"t{n}", 1 + n % 3) for n in range(30)]))
+        while not created.done():
+            await asyncio.sleep(0)
+            now = len(broker.logs.logs())
+            steps.append(now - made)
+            made = now
+
+        assert sum(steps) == 60
+        assert max(steps) == LOGS_AT_ONCE
+        assert all(isinstance(answer, TopicInfo) for answer in await created)

@@ -75,6 +75,7 @@ async def open_broker(
                 tasks.start(keep_tidy(broker, commits))
                 yield broker
         finally:
+            broker.recompressing.close()
             broker.cluster.close()
             broker.transactions.close()
             broker.groups.close()

@@ -74,6 +74,10 @@ class Recompressing:
             self._next()
         return done
 
+    def close(self) -> None:
+        """Begins nothing more: there are no threads any longer."""
+        self._queue.clear()
+
     def _next(self) -> None:
         work, finish = self._queue.popleft()
         self._running = asyncio.get_running_loop().run_in_executor(None, work)

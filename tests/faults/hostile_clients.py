@@ -6,7 +6,7 @@ Damaged requests come from tests/core/broker/mutations.py: one seed, one frame.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -83,7 +83,7 @@ class HealthyClient:
                 assert produced(response) == [(ErrorCode.NONE, self.rounds)]
                 response = await _soon(client.ask(fetch(self._topic, self.rounds), 12))
                 assert isinstance(response, FetchResponse)
-                assert values_of(partitions_of(response)[0]) == [value]
+                assert values_of(partitions_of(response)[0]) == [value], response
                 self.rounds += 1
                 await asyncio.sleep(0.002)
 
@@ -127,7 +127,7 @@ async def _read_some(bad: WireClient) -> bytes:
         return b""
 
 
-async def send_damaged_batches(address: Address, seeds: range, topics: str) -> Counter[ErrorCode]:
+async def send_damaged_batches(address: Address, seeds: range, topics: Sequence[str]) -> Counter[ErrorCode]:
     """As one well-formed Produce each; the codes that they were answered with."""
     codes: Counter[ErrorCode] = Counter()
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from core.broker.wire_client import WireClient
 from faults.hostile_clients import (
     Address,
@@ -29,10 +30,17 @@ REQUESTS = int(os.environ.get("MUTATIONS", "3000"))
 FIRST = int(os.environ.get("MUTATIONS_FROM", "0"))
 BATCHES = int(os.environ.get("MUTATED_BATCHES", "1000"))
 STEP = 50_000
+BATCH_TOPICS = {
+    "batches-plain": {},
+    "batches-compacted": {"cleanup.policy": "compact"},
+    "batches-gzip": {"compression.type": "gzip"},
+    "batches-zstd": {"compression.type": "zstd"},
+}
 GROWTH_MB = 60
 """For what damaged requests rightly leave: topics, groups and transactional ids by names that damage made."""
 
 
+@pytest.mark.slow
 def test_damaged_requests_and_batches_over_tcp_leave_a_broker_up_small_and_silent(tmp_path: Path) -> None:
     server = MillstreamBroker(tmp_path / "broker", options=["--set", "group.initial.rebalance.delay.ms=0"])
     address = address_of(server.start())
@@ -42,16 +50,16 @@ def test_damaged_requests_and_batches_over_tcp_leave_a_broker_up_small_and_silen
         server.stop()
     print(f"private memory {before_mb:.0f} MB before, {after_mb:.0f} MB after; {rounds} rounds of a healthy client")
     assert rounds > 0
-    assert codes[ErrorCode.NONE] > BATCHES // 10
-    assert codes[ErrorCode.CORRUPT_MESSAGE] > BATCHES // 10
+    assert codes[ErrorCode.NONE] > BATCHES // 20
+    assert codes[ErrorCode.CORRUPT_MESSAGE] > BATCHES // 20
+    assert ErrorCode.UNKNOWN_TOPIC_OR_PARTITION not in codes
     assert after_mb < before_mb + GROWTH_MB
     log = (tmp_path / "broker" / "broker.log").read_text(errors="replace")
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
 
 
 async def _campaign(server: MillstreamBroker, address: Address) -> tuple[float, float, int, Counter[ErrorCode]]:
-    topics = {"t": {}, "u": {}, "c": {"cleanup.policy": "compact"}, "z": {"compression.type": "gzip"}}
-    await create_topics(address, {**topics, "y": {"compression.type": "zstd"}, "healthy": {}})
+    await create_topics(address, {"t": {}, "u": {}, "healthy": {}})
     # Everything is loaded once before it is measured, the library for patterns too.
     await send_damaged_requests(address, range(500))
     async with WireClient(address) as client:
@@ -62,7 +70,8 @@ async def _campaign(server: MillstreamBroker, address: Address) -> tuple[float, 
         for start in range(FIRST, REQUESTS, STEP):
             outcomes = await send_damaged_requests(address, range(start, min(start + STEP, REQUESTS)))
             _print(server, begun, f"requests from {start}: {dict(outcomes)}, healthy rounds {healthy.rounds}")
-        codes = await send_damaged_batches(address, range(BATCHES), "tczy")
+        await create_topics(address, BATCH_TOPICS)  # Now, as damaged requests may delete topics.
+        codes = await send_damaged_batches(address, range(BATCHES), tuple(BATCH_TOPICS))
         _print(server, begun, f"{BATCHES} batches: { {code.name: count for code, count in codes.items()} }")
     return before_mb, private_mb(server.pid), healthy.rounds, codes
 

@@ -82,6 +82,7 @@ ROUTES: dict[int, Route] = {
     61: Route("k61_describe_producers", (0, 0)),
     65: Route("k65_describe_transactions", (0, 0)),
     66: Route("k66_list_transactions", (0, 2)),
+    68: Route("k68_consumer_group_heartbeat", (0, 1)),
     74: Route("k74_list_config_resources", (0, 1)),
     75: Route("k75_describe_topic_partitions", (0, 0)),
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from .alike import Alike
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, Stamp, fingerprint
 from .look import Contents, Look, Moved, Unreadable
-from .names import is_rotated_name, unpacked
+from .names import is_compressed, is_rotated_name, unpacked
 
 # With fewer bytes read, the beginning and what stands before the position overlap: that tells no two files apart.
 TRUSTED_BYTES = 2 * FINGERPRINT_BYTES
@@ -225,6 +225,11 @@ class _Decision:
         for key, state in list(self._tracker.known.items()):
             original = ended.get(state.copy_of) if state.copy_of is not None and key not in self._files else None
             if original is None:
+                continue
+            if is_compressed(state.path) and state.position < original.position:
+                # It may have been compared when half of it was packed: no place to go on at, but within a line.
+                self.found.forgotten.append(self._tracker.known.pop(key))
+                self._tracker.stamps.pop(key, None)
                 continue
             end = original if original.position < state.position else state
             known = replace(

@@ -114,6 +114,23 @@ def test_a_copy_that_waits_is_not_read_again_when_its_original_goes_away_between
     assert watched.look() == {"app.log.1": len(LINES)}
 
 
+def test_what_was_seen_of_a_half_packed_copy_that_is_gone_is_no_place_to_go_on_at() -> None:
+    """It ended within a line."""
+    watched = Watched()
+    original = watched.shelf.put(1, "app.log.1", LINES)
+    watched.look()
+    half = watched.shelf.put(2, "app.log.1.gz", LINES[:4_010])
+    watched.look()
+    watched.look()
+
+    watched.shelf.take_away(original)
+    watched.shelf.take_away(half)
+    watched.look()
+    watched.shelf.put(3, "app.log.2", LINES[:5_000] + b"other lines\n" * 300)
+
+    assert watched.look() == {"app.log.2": 0}
+
+
 def test_a_file_that_cannot_be_read_keeps_none_waiting_that_begins_as_it_does() -> None:
     watched = Watched()
     locked = watched.shelf.put(1, "day1.log", LINES)

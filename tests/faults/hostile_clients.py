@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from core.broker.mutations import mutated, mutated_batch, mutated_frame
@@ -105,7 +105,8 @@ async def send_damaged_requests(address: Address, seeds: range) -> Counter[str]:
         async with WireClient(address) as bad:
             bad.writer.write(frames)
             if source.random() < 0.7:
-                bad.writer.write_eof()
+                with suppress(OSError):  # It may have been cut off already.
+                    bad.writer.write_eof()
             else:  # Its next request is answered, or the connection ends.
                 bad.send(VERSIONS, 3)
             async with asyncio.timeout(PATIENCE_S):

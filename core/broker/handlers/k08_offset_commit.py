@@ -1,4 +1,4 @@
-"""OffsetCommit: a group's offsets are stored, each answered for itself. Shell.
+"""OffsetCommit, versions 2 to 10: a group's offsets are stored, each answered for itself. Shell.
 
 Versions 2 to 4 may ask for a retention, 6 added the leader epoch, 7 static members (KIP-345), 9 GROUP_ID_NOT_FOUND for
 a group that is not there, 10 names topics by id. The member epochs of KIP-848 groups are left out.

@@ -1,4 +1,4 @@
-"""OffsetFetch: the offsets that groups have committed. Shell.
+"""OffsetFetch, versions 1 to 10: the offsets that groups have committed. Shell.
 
 Version 2 added all topics at once (null), 5 the leader epoch, 7 `require_stable` (KIP-447), 8 several groups, 10 names
 topics by id. The member epochs of version 9, for KIP-848 groups, are not looked at.

@@ -1,4 +1,5 @@
-"""FindCoordinator: who coordinates a group or a transactional id; here it is always this broker. Shell.
+"""FindCoordinator, versions 0 to 6: who coordinates a group or a transactional id; here it is always this broker.
+Shell.
 
 Version 1 added transactional ids, 4 several keys at once (KIP-699), 6 share groups, which are not served.
 Source: KafkaApis.handleFindCoordinatorRequest of Kafka 4.3.1. Tested in tests/core/broker/test_group_handlers.py.

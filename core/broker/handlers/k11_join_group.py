@@ -1,4 +1,5 @@
-"""JoinGroup: a member enters a group, or says that it is still in it while the group forms anew. Shell.
+"""JoinGroup, versions 0 to 9: a member enters a group, or says that it is still in it while the group forms anew.
+Shell.
 
 Version 1 added the rebalance timeout, 4 the member id that has to be asked for first (KIP-394), 5 static members
 (KIP-345), 7 the protocol type in the response (KIP-559), 8 a reason, which is not used, 9 the leader that may skip the

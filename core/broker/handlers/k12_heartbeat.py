@@ -1,4 +1,4 @@
-"""Heartbeat: a member says that it lives, and learns whether its group forms anew. Shell.
+"""Heartbeat, versions 0 to 4: a member says that it lives, and learns whether its group forms anew. Shell.
 
 Version 3 added static members (KIP-345). Source: KafkaApis.handleHeartbeatRequest of Kafka 4.3.1.
 Tested in tests/core/broker/test_group_handlers.py.

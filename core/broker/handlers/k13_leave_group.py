@@ -1,4 +1,4 @@
-"""LeaveGroup: members leave, or an admin takes them out. Shell.
+"""LeaveGroup, versions 0 to 5: members leave, or an admin takes them out. Shell.
 
 Version 3 added several members at once and static ones (KIP-345), 5 a reason, which is not used.
 Source: KafkaApis.handleLeaveGroupRequest of Kafka 4.3.1. Tested in tests/core/broker/test_group_handlers.py.

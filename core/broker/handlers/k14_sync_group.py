@@ -1,4 +1,5 @@
-"""SyncGroup: the leader brings the assignment of its generation, and every member gets its part. Shell.
+"""SyncGroup, versions 0 to 5: the leader brings the assignment of its generation, and every member gets its part.
+Shell.
 
 Version 3 added static members (KIP-345), 5 the protocol's type and name, which must be given then (KIP-559).
 Source: KafkaApis.handleSyncGroupRequest of Kafka 4.3.1. Tested in tests/core/broker/test_group_handlers.py.

@@ -1,4 +1,4 @@
-"""DescribeGroups: state, members and assignments of groups. Shell.
+"""DescribeGroups, versions 0 to 6: state, members and assignments of groups. Shell.
 
 Version 3 added authorized operations, 4 static members, 6 GROUP_ID_NOT_FOUND for a group that is not there (KIP-1043).
 Source: KafkaApis.handleDescribeGroupsRequest of Kafka 4.3.1. Tested in tests/core/broker/test_group_handlers.py.

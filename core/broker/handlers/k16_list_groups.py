@@ -1,4 +1,4 @@
-"""ListGroups: every group, or those in some states or of some types. Shell.
+"""ListGroups, versions 0 to 5: every group, or those in some states or of some types. Shell.
 
 Version 4 added the states (KIP-518), 5 the types (KIP-848), of which there is one here: classic.
 Source: KafkaApis.handleListGroupsRequest of Kafka 4.3.1. Tested in tests/core/broker/test_group_handlers.py.

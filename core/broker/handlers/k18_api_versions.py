@@ -1,4 +1,5 @@
-"""ApiVersions: the APIs and versions of the route table, and the features of Kafka 4.3 that are in force here. Shell.
+"""ApiVersions, versions 0 to 4: the APIs and versions of the route table, and the features of Kafka 4.3 that are in
+force here. Shell.
 
 With `transaction.version` 2 clients use the second protocol generation of transactions. Of Kafka's features those are
 left out whose APIs are not served: group.version, share.version, streams.version, and what concerns replicas only.

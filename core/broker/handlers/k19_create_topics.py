@@ -1,4 +1,4 @@
-"""CreateTopics: new topics with their logs, or the check of whether they could be. Shell.
+"""CreateTopics, versions 2 to 7: new topics with their logs, or the check of whether they could be. Shell.
 
 Version 4 made -1 stand for the broker's defaults, 5 added the settings to the answer (KIP-525), 7 the topic id.
 Source: ControllerApis.createTopics of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.

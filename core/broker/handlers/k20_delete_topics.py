@@ -1,4 +1,4 @@
-"""DeleteTopics: topics with all that is in them, by name or by id. Shell.
+"""DeleteTopics, versions 1 to 6: topics with all that is in them, by name or by id. Shell.
 
 Version 5 added a message to each error, 6 topic ids. The coordinators' own topics are refused; Kafka deletes them.
 Source: ControllerApis.deleteTopics of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.

@@ -1,5 +1,7 @@
-"""DeleteRecords: partitions begin at a later offset from now on; what lies before goes segment by segment. Shell.
+"""DeleteRecords, versions 0 to 2: partitions begin at a later offset from now on; what lies before goes segment by
+segment. Shell.
 
+Versions 1 and 2 differ from 0 in quotas and encoding only.
 Source: ReplicaManager.deleteRecordsOnLocalLog of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.
 """
 

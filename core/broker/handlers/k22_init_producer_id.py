@@ -1,4 +1,4 @@
-"""InitProducerId: an id and an epoch for an idempotent or a transactional producer. Shell.
+"""InitProducerId, versions 0 to 5: an id and an epoch for an idempotent or a transactional producer. Shell.
 
 Version 3 added the id and epoch of a producer that goes on after an error (KIP-360), 4 the code PRODUCER_FENCED, 5
 TRANSACTION_ABORTABLE. Left out, as by Kafka unless it is told to: version 6 with prepared transactions (KIP-939).

@@ -1,4 +1,4 @@
-"""AddPartitionsToTxn: a producer is about to write to these partitions in its transaction. Shell.
+"""AddPartitionsToTxn, versions 0 to 5: a producer is about to write to these partitions in its transaction. Shell.
 
 Version 2 added the code PRODUCER_FENCED. From 4 on brokers ask each other with it for many transactions at once, to add
 partitions that producers of the second protocol write to, or only to verify them (KIP-890); here they are answered to

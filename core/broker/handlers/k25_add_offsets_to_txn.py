@@ -1,4 +1,4 @@
-"""AddOffsetsToTxn: a producer is about to commit offsets of a group in its transaction. Shell.
+"""AddOffsetsToTxn, versions 0 to 4: a producer is about to commit offsets of a group in its transaction. Shell.
 
 Version 2 added the code PRODUCER_FENCED. Source: KafkaApis.handleAddOffsetsToTxnRequest of Kafka 4.3.1.
 Tested in tests/interop/test_answers_like_kafka.py.

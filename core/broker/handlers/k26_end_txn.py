@@ -1,4 +1,4 @@
-"""EndTxn: a producer commits or aborts its transaction. Shell.
+"""EndTxn, versions 0 to 5: a producer commits or aborts its transaction. Shell.
 
 Version 2 added the code PRODUCER_FENCED; from 5 on the producer goes on with a new epoch, or a new id when the epochs
 have run out, and asks with the old one again when it has missed the answer (KIP-890). The answer comes when the markers

@@ -1,5 +1,5 @@
-"""WriteTxnMarkers: ends producers' transactions in some partitions, as a coordinator or `kafka-transactions abort`
-asks for. Shell.
+"""WriteTxnMarkers, versions 1 and 2: ends producers' transactions in some partitions, as a coordinator or
+`kafka-transactions abort` asks for. Shell.
 
 Version 1 is the first that Kafka 4 serves; 2 tells the protocol by which a transaction was made (KIP-1228): the marker
 of a second-generation one has a newer epoch than its records. No transaction's state is looked at or changed.

@@ -1,4 +1,4 @@
-"""TxnOffsetCommit: a group's offsets, to be stored when the producer's transaction commits. Shell.
+"""TxnOffsetCommit, versions 0 to 5: a group's offsets, to be stored when the producer's transaction commits. Shell.
 
 Version 2 added the leader epoch, 3 the group's member and generation, by which a zombie is fenced (KIP-447), 4 the code
 TRANSACTION_ABORTABLE. From 5 on the group's partition joins the transaction by this request (KIP-890).

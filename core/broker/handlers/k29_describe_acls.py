@@ -1,4 +1,4 @@
-"""DescribeAcls: there is no access control, and this says so. Shell.
+"""DescribeAcls, versions 1 to 3: there is no access control, and this says so. Shell.
 
 Version 2 is the flexible one, 3 names the resources of users. Kafka answers the same without an authorizer.
 Source: AclApis.handleDescribeAcls of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.

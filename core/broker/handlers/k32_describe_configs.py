@@ -1,4 +1,5 @@
-"""DescribeConfigs: settings of topics and of this broker, with where each comes from. Shell; views: config_views.py.
+"""DescribeConfigs, versions 1 to 4: settings of topics and of this broker, with where each comes from. Shell; views:
+config_views.py.
 
 Version 1 added the sources (KIP-226), 3 types and documentation. Groups and client metrics are refused.
 Source: ConfigHelper.handleDescribeConfigsRequest of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.

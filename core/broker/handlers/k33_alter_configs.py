@@ -1,7 +1,7 @@
-"""AlterConfigs: the settings of a resource are these, and all others go back to their defaults. Shell.
+"""AlterConfigs, versions 0 to 2: the settings of a resource are these, and all others go back to their defaults. Shell.
 
-Kept for old clients; newer ones use IncrementalAlterConfigs. Source: ControllerApis.handleLegacyAlterConfigs of Kafka
-4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
+Kept for old clients; newer ones use IncrementalAlterConfigs. The versions differ in quotas and encoding only.
+Source: ControllerApis.handleLegacyAlterConfigs of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from typing import TYPE_CHECKING

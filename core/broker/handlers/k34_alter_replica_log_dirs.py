@@ -1,4 +1,4 @@
-"""AlterReplicaLogDirs: there is one data directory, in which every log already is. Shell.
+"""AlterReplicaLogDirs, versions 1 and 2: there is one data directory, in which every log already is. Shell.
 
 To stay there is granted, any other directory is not found. Version 2 is the flexible one. Of a partition that is named
 for two directories, the latter counts.

@@ -1,4 +1,4 @@
-"""DescribeLogDirs: the data directory, how large each log in it is, and how much room is left. Shell.
+"""DescribeLogDirs, versions 1 to 5: the data directory, how large each log in it is, and how much room is left. Shell.
 
 Version 4 added the room on the disk (KIP-827), 5 whether new logs are kept out
 (KIP-1066), which they never are here. Source: ReplicaManager.describeLogDirs of Kafka 4.3.1.

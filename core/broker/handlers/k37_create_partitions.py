@@ -1,7 +1,8 @@
-"""CreatePartitions: more partitions for topics that are there. Shell.
+"""CreatePartitions, versions 0 to 3: more partitions for topics that are there. Shell.
 
-Source: ControllerApis.createPartitions of Kafka 4.3.1. The coordinators' own topics are refused: where a group lives
-follows from their number of partitions. Tested in tests/core/broker/test_topic_handlers.py.
+The versions differ in quotas and encoding only. The coordinators' own topics are refused: where a group lives follows
+from their number of partitions.
+Source: ControllerApis.createPartitions of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.
 """
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,6 @@
-"""DeleteGroups: groups without members are removed with their offsets. Shell.
+"""DeleteGroups, versions 0 to 2: groups without members are removed with their offsets. Shell.
 
+The versions differ in quotas and encoding only.
 Source: KafkaApis.handleDeleteGroupsRequest of Kafka 4.3.1. Tested in tests/core/broker/test_group_handlers.py.
 """
 

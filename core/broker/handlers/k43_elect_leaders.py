@@ -1,5 +1,6 @@
-"""ElectLeaders: every partition is led by its only replica, so that no election is ever needed. Shell.
+"""ElectLeaders, versions 0 to 2: every partition is led by its only replica, so that no election is ever needed. Shell.
 
+Version 1 added unclean elections and an error for all of it (KIP-460).
 Source: ReplicationControlManager.electLeaders of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 

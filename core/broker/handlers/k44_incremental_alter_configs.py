@@ -1,7 +1,8 @@
-"""IncrementalAlterConfigs: single settings of a resource are set, taken back, or edited where they are lists. Shell.
+"""IncrementalAlterConfigs, versions 0 and 1: single settings of a resource are set, taken back, or edited where they
+are lists. Shell.
 
-Source: KIP-339; ControllerApis.handleIncrementalAlterConfigs of Kafka 4.3.1. Tested in
-tests/interop/test_answers_like_kafka.py.
+The versions differ in their encoding only. Source: KIP-339; ControllerApis.handleIncrementalAlterConfigs of Kafka
+4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 from collections.abc import Sequence

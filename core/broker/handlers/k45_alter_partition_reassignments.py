@@ -1,4 +1,5 @@
-"""AlterPartitionReassignments: on the one broker that there is, every partition is where it may be. Shell.
+"""AlterPartitionReassignments, versions 0 and 1: on the one broker that there is, every partition is where it may be.
+Shell.
 
 To be moved to where it is, is granted at once; any other place is refused, and no move is ever under way that could be
 cancelled. Version 1 added the bit that allows another number of replicas (KIP-1156).

@@ -1,4 +1,4 @@
-"""ListPartitionReassignments: with one broker, no partition ever moves. Shell.
+"""ListPartitionReassignments, version 0: with one broker, no partition ever moves. Shell.
 
 Asked by `kafka-topics --describe`. Source: ReplicationControlManager.listPartitionReassignments of Kafka 4.3.1.
 Tested in tests/interop/test_answers_like_kafka.py.

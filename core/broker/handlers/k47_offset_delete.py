@@ -1,4 +1,4 @@
-"""OffsetDelete: offsets of a group are removed, but not in topics that its members read (KIP-496). Shell.
+"""OffsetDelete, version 0: offsets of a group are removed, but not in topics that its members read (KIP-496). Shell.
 
 Source: KafkaApis.handleOffsetDeleteRequest of Kafka 4.3.1. Tested in tests/core/broker/test_offset_handlers.py.
 """

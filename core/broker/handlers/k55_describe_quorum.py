@@ -1,4 +1,4 @@
-"""DescribeQuorum: the metadata's log has one voter, this broker, which leads it. Shell.
+"""DescribeQuorum, versions 0 to 2: the metadata's log has one voter, this broker, which leads it. Shell.
 
 Version 1 added times and messages, 2 directories and where the voters listen.
 Source: KIP-595, KafkaRaftClient.handleDescribeQuorumRequest of Kafka 4.3.1. Tested in

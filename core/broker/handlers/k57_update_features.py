@@ -1,4 +1,5 @@
-"""UpdateFeatures: the levels in force are the only ones that this broker serves; naming them again is granted. Shell.
+"""UpdateFeatures, versions 0 to 2: the levels in force are the only ones that this broker serves; naming them again is
+granted. Shell.
 
 Version 1 added dry runs and kinds of downgrade, 2 left out the result for each feature.
 Source: KIP-584, FeatureControlManager.updateFeatures of Kafka 4.3.1. Tested in

@@ -1,5 +1,6 @@
-"""DescribeCluster: the one broker there is, and the cluster's id. Shell.
+"""DescribeCluster, versions 0 to 2: the one broker there is, and the cluster's id. Shell.
 
+Version 1 added controllers to be asked for (KIP-919), 2 fenced brokers (KIP-1073); there are none of either.
 Source: KafkaApis.handleDescribeCluster of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
 """
 

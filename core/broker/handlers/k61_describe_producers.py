@@ -1,4 +1,4 @@
-"""DescribeProducers: the producers that a partition remembers, with their open transactions. Shell.
+"""DescribeProducers, version 0: the producers that a partition remembers, with their open transactions. Shell.
 
 Source: ReplicaManager.activeProducerState of Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.
 """

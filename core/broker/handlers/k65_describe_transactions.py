@@ -1,4 +1,4 @@
-"""DescribeTransactions: what is known of some transactional ids. Shell.
+"""DescribeTransactions, version 0: what is known of some transactional ids. Shell.
 
 Source: TransactionCoordinator.handleDescribeTransactions of Kafka 4.3.1. Tested in
 tests/interop/test_answers_like_kafka.py.

@@ -1,4 +1,5 @@
-"""ListTransactions: all transactional ids, or those in some states, of some producers, old enough, of a pattern. Shell.
+"""ListTransactions, versions 0 to 2: all transactional ids, or those in some states, of some producers, old enough, of
+a pattern. Shell.
 
 Version 1 added the age (KIP-994), 2 the pattern (KIP-1152). Source: TransactionStateManager.listTransactionStates of
 Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py and tests/core/broker/test_id_patterns.py.

@@ -1,4 +1,4 @@
-"""ConsumerGroupHeartbeat: the new group protocol (KIP-848) is not served, and this says so. Shell.
+"""ConsumerGroupHeartbeat, versions 0 and 1: the new group protocol (KIP-848) is not served, and this says so. Shell.
 
 A Kafka whose group.version is 0 answers the same. Were it not advertised, librdkafka would look for a coordinator for
 ever and tell its user nothing. Version 1 brought a regular expression to subscribe by.

@@ -1,4 +1,4 @@
-"""ListConfigResources: what has settings here: topics and this broker. Shell.
+"""ListConfigResources, versions 0 and 1: what has settings here: topics and this broker. Shell.
 
 Version 0 asked for client metrics only, of which there are none. Source: KIP-1142, KafkaApis of
 Kafka 4.3.1. Tested in tests/interop/test_answers_like_kafka.py.

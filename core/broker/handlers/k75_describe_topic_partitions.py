@@ -1,4 +1,4 @@
-"""DescribeTopicPartitions: topics and their partitions in pages, by name. Shell.
+"""DescribeTopicPartitions, version 0: topics and their partitions in pages, by name. Shell.
 
 Source: KIP-966, DescribeTopicPartitionsRequestHandler of Kafka 4.3.1.
 Tested in tests/interop/test_answers_like_kafka.py.

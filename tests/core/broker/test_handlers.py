@@ -36,6 +36,16 @@ def test_each_route_leads_to_a_module_that_serves_its_versions(api_key: int) -> 
     assert hasattr(module, "start") != inspect.iscoroutinefunction(getattr(module, "handle", None))
 
 
+@pytest.mark.parametrize("api_key", ROUTES)
+def test_the_header_of_a_handler_names_its_api_and_versions(api_key: int) -> None:
+    module = import_module(f"millstream.core.broker.handlers.{ROUTES[api_key].module}")
+    low, high = module.VERSIONS
+    named = {0: f"version {low}", 1: f"versions {low} and {high}"}.get(high - low, f"versions {low} to {high}")
+
+    assert module.__doc__ is not None
+    assert " ".join(module.__doc__.split()).startswith(f"{API_NAMES[api_key]}, {named}: ")
+
+
 def test_a_key_that_is_not_in_the_table_has_no_handler() -> None:
     assert handler(999) is None
     assert handler(71) is None

@@ -216,6 +216,10 @@ class LogConfig:
         "segment.bytes", 1 << 30, "Begin a new segment before it grows beyond this", unit="bytes", minimum=1 << 20,
         maximum=INT_MAX,
     )  # fmt: skip
+    internal_segment_bytes: int | None = setting(
+        "internal.segment.bytes", None, "Used in place of segment.bytes where it is set, however small; for tests",
+        unit="bytes", minimum=-INT_MAX - 1, maximum=INT_MAX,
+    )  # fmt: skip
     segment_ms: int = setting(
         "segment.ms", 604_800_000, "Begin a new segment after this span of record time", unit="ms", minimum=1
     )
@@ -317,6 +321,11 @@ class LogConfig:
     def from_topic_config(cls, values: Mapping[str, Any]) -> "LogConfig":
         """A topic's own settings over Kafka's defaults. Raises ConfigError with all faults."""
         return TOPIC_CONFIG.parse(values)
+
+    @property
+    def segment_size(self) -> int:
+        """The size in bytes that segments are held to."""
+        return self.segment_bytes if self.internal_segment_bytes is None else self.internal_segment_bytes
 
     @property
     def compacted(self) -> bool:

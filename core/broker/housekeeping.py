@@ -21,8 +21,6 @@ LOG = logging.getLogger(__name__)
 
 DELETED_FILES_INTERVAL_MS = 10_000
 """How often .deleted files are looked for whose file.delete.delay.ms is over."""
-SILENT_PRODUCERS_INTERVAL_MS = 600_000
-"""How often producers are looked for that have been silent for producer.id.expiration.ms."""
 
 MUCH_TO_RECOVER_INTERVAL_MS = 1_000
 MUCH_BYTES, LITTLE_BYTES = 128 << 20, 4 << 20
@@ -61,7 +59,7 @@ async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
     intervals = {
         "retention": config.log_retention_check_interval_ms,
         "checkpoint": config.log_flush_offset_checkpoint_interval_ms,
-        "producers": SILENT_PRODUCERS_INTERVAL_MS,
+        "producers": config.producer_id_expiration_check_interval_ms,
         "deleted files": DELETED_FILES_INTERVAL_MS,
         "much to recover": MUCH_TO_RECOVER_INTERVAL_MS,
     }

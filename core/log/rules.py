@@ -45,7 +45,7 @@ class SegmentRoom:
 def segment_room(config: LogConfig, base_offset: int, *, first_ms: int, jitter_ms: int) -> SegmentRoom:
     """Of a segment that is not empty. first_ms: the time of its first batch, -1 when that has none."""
     return SegmentRoom(
-        size_bytes=config.segment_bytes,
+        size_bytes=config.segment_size,
         last_offset=base_offset + INT_MAX,
         newest_ms=first_ms + roll_span_ms(config) - jitter_ms if first_ms >= 0 else LONG_MAX,
         index_entries=config.segment_index_bytes // TIME_ENTRY_BYTES,

@@ -13,6 +13,7 @@ from interop.absent_answers import about_acls, about_moves
 from interop.admin_answers import about_admin, about_places
 from interop.broker_setting_answers import about_broker_settings
 from interop.conversation import conversation
+from interop.internal_setting_answers import about_internal_settings
 from interop.topic_answers import about_configs, about_deleted_records, about_topics
 from interop.transaction_answers import about_transactions
 from services.kafka import Kafka
@@ -28,6 +29,7 @@ async def answers(bootstrap: str) -> list[str]:
         admin = (about_admin, about_places, about_broker_settings, about_acls, about_moves)
         for about in (about_topics, about_configs, about_deleted_records, about_transactions, *admin):
             await about(talk)
+        await about_internal_settings(talk)
         return talk.lines
 
 

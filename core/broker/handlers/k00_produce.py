@@ -153,6 +153,11 @@ def _write(
     now_ms: int,
 ) -> "Appended":
     batch, header = recompressed(batch, header, log.config)
+    if header.size_bytes > log.config.segment_size:
+        raise ProtocolError(
+            ErrorCode.RECORD_LIST_TOO_LARGE,
+            f"a batch of {header.size_bytes} bytes; segments of {log.topic} have {log.config.segment_size}",
+        )
     appended = broker.journal.append_produced(log, batch, header, now_ms=now_ms, awaited=request.acks == -1)
     answer.base_offset = appended.base_offset
     answer.log_append_time_ms = appended.log_append_time_ms

@@ -229,6 +229,9 @@ class BrokerConfig:
     producer_id_expiration_ms: int = setting(
         "producer.id.expiration.ms", 86_400_000, "How long a silent producer's sequence is kept", unit="ms", minimum=1
     )
+    producer_id_expiration_check_interval_ms: int = setting(
+        "producer.id.expiration.check.interval.ms", 600_000, "How often silent producers go", unit="ms", minimum=1
+    )
     transaction_partition_verification_enable: bool = setting(
         "transaction.partition.verification.enable",
         True,

@@ -23,8 +23,10 @@ TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT, BROKER_LO
 BROKER_NAMES = {topic_name: name for name, topic_name in DYNAMIC_BROKER_CONFIGS.items()}
 """Topic setting -> the broker setting in the same unit that is its default."""
 
-GONE = frozenset({"message.downconversion.enable"})
-"""Topic settings that Kafka 4.3 takes no more, but topics may have from before."""
+INTERNAL = frozenset({"internal.segment.bytes", "producer.id.expiration.check.interval.ms"})
+"""Internal to Kafka, and in no manual of it."""
+SHOWN_WHERE_GIVEN = INTERNAL | {"message.downconversion.enable"}
+"""Those, and what Kafka 4.3 takes no more, but topics may have from before."""
 
 DEFAULT_NAMES = {"flush.ms": "log.flush.scheduler.interval.ms"}
 """Topic setting -> the broker setting that its broker setting falls back to, where that has no default of its own."""
@@ -105,7 +107,7 @@ def topic_views(cluster: ClusterShell, config: BrokerConfig, topic: TopicInfo) -
     """All settings of a topic."""
     layers = _broker_layers(cluster, config)
     for name, field in TOPIC_CONFIG.fields.items():
-        if name in GONE and name not in topic.configs:
+        if name in SHOWN_WHERE_GIVEN and name not in topic.configs:
             continue
         own = [Source(name, topic.configs[name], TOPIC)] if name in topic.configs else []
         yield ConfigView(field, name, (*own, *_sources(name, BROKER_NAMES.get(name, name), field, layers)), False)
@@ -125,6 +127,8 @@ def broker_views(cluster: ClusterShell, config: BrokerConfig) -> Iterator[Config
         is_given = name in config.given or (name in BROKER_CONFIG.fields and texts[name] != default)
         given = [Source(name, texts.get(name, config.given.get(name)), STATIC_BROKER)] if is_given else []
         fallback = [Source(name, _default(field), DEFAULT)] if field.default is not REQUIRED else []
+        if name in SHOWN_WHERE_GIVEN and not is_given:
+            continue
         if not (name in IDLE_SETTINGS and default is None) or dynamic:
             yield ConfigView(field, name, (*dynamic, *given, *fallback), name not in DYNAMIC_FIELDS)
     layers = _broker_layers(cluster, config)
@@ -150,6 +154,7 @@ def setting_rows() -> list[tuple[str, str, str, str]]:
     return [
         (name, "" if field.default is REQUIRED else field.text(field.default) or "", field.unit, field.doc)
         for name, field in sorted(fields.items())
+        if name not in INTERNAL
     ]
 
 

@@ -43,7 +43,6 @@ WITHOUT_MEANING: Mapping[str, str] = {
     "internal to Kafka, and in no manual of it": """
         unstable.api.versions.enable unstable.feature.versions.enable controller.performance. server.max.startup.time.ms
         internal. unclean.leader.election.interval.ms log.initial.task.delay.ms
-        producer.id.expiration.check.interval.ms
     """,
     "Kafka itself no longer has it": """
         port host.name advertised.port advertised.host.name log.message.format.version

@@ -25,6 +25,7 @@ INTS = frozenset(
         "offsets.commit.timeout.ms",
         "offsets.retention.minutes",
         "offsets.topic.segment.bytes",
+        "producer.id.expiration.check.interval.ms",
         "producer.id.expiration.ms",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "transaction.max.timeout.ms",

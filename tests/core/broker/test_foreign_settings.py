@@ -41,7 +41,6 @@ INTERNAL_TO_KAFKA = [
     "internal.metadata.delete.delay.millis",
     "unclean.leader.election.interval.ms",
     "log.initial.task.delay.ms",
-    "producer.id.expiration.check.interval.ms",
 ]
 """What KafkaConfig.configDef() of Kafka 4.3.1 has beyond its manual; Kafka's own test suites set some of them."""
 

@@ -141,6 +141,16 @@ async def test_silent_producers_are_forgotten_unless_their_transaction_is_open(t
         log.append([batch_of(b"y", producer_id=1, producer_epoch=0, base_sequence=7)], now_ms=now_ms)
 
 
+async def test_silent_producers_are_looked_for_as_often_as_the_setting_says(tmp_path: Path) -> None:
+    settings = {"producer.id.expiration.ms": 1, "producer.id.expiration.check.interval.ms": 1}
+    async with running_broker(tmp_path, settings) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        log = broker.partition("t", 0)
+        log.append([batch_of(b"x", producer_id=1, producer_epoch=0, base_sequence=0)], now_ms=0)
+
+        await until(lambda: not log.active_producers())
+
+
 async def test_a_segment_of_records_without_times_is_followed_once_it_is_seen_for_segment_ms(tmp_path: Path) -> None:
     """As in Kafka 4.3.1, which was asked with the same records."""
     clock, hour_ms = FixedClock(), 3_600_000

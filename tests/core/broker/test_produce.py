@@ -35,6 +35,19 @@ async def test_batches_get_the_next_offsets_in_the_order_of_the_requests(tmp_pat
         assert await logged(broker, "t") == [b"a", b"b", b"c"]
 
 
+async def test_the_internal_size_of_segments_decides_where_they_end_and_what_is_too_large(tmp_path: Path) -> None:
+    """As with Kafka 4.3.1: tests/interop/internal_setting_answers.py."""
+    small, large = batch_of(b"x"), batch_of(b"x" * 100)
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", 1, {"internal.segment.bytes": str(2 * len(small))})
+
+        answers = [await ask(broker, produce("t", one), 9) for one in (small, small, small, large)]
+
+        codes = [code for answer in answers for code, _ in produced(answer)]
+        assert codes == [NONE, NONE, NONE, int(ErrorCode.RECORD_LIST_TOO_LARGE)]
+        assert list(broker.partition("t", 0).segments.layout.bases) == [0, 2]
+
+
 async def test_acks_all_is_answered_only_when_the_batch_is_on_disk(tmp_path: Path) -> None:
     disk = GatedDisk()
     async with running_broker(tmp_path, disk=disk) as broker:

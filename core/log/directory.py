@@ -101,7 +101,8 @@ class LogDirectory:
         except DataDirectoryInUse as error:
             holder = f"process {error}" if str(error).isdigit() else str(error)
             raise DataDirectoryInUse(
-                f"data directory {path} is in use by {holder}; stop it, or name another directory"
+                f"data directory {path} is in use by {holder}; stop it, or name another directory; to look in meanwhile, "
+                f"start it with --listen HOST:PORT and ask it there with -b HOST:PORT"
             ) from error
         except OSError as error:
             raise StorageError(f"data directory {path} cannot be used: {error}") from error

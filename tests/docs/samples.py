@@ -51,9 +51,9 @@ class Reader:
         self._path = f"{bin_folder}:/usr/bin:/bin"
 
     def adapted(self, code: str) -> str:
-        """With a port of this test's own, and a local folder in place of a cluster that is not there."""
+        """With a port of this test's own."""
         code = re.sub(ASK_A_BROKER, lambda m: f"{m[0]} -b {ADDRESS}", code)
-        return code.replace(ADDRESS, f"127.0.0.1:{self._port}").replace("hdfs://namenode:9000/lake", "lake")
+        return code.replace(ADDRESS, f"127.0.0.1:{self._port}")
 
     def write(self, block: Block) -> None:
         path = self.folder / block.file

@@ -1,6 +1,6 @@
 """Connections over TCP, plain or TLS, with SASL. Shell.
 
-Requests are pipelined and matched by correlation id. A response larger than the receive buffer goes straight from the
+Requests are pipelined, leave in the order of their calls, and are matched by correlation id. A response larger than the receive buffer goes straight from the
 socket into a buffer of its own, which the response's record views keep alive: one copy between kernel and decoder.
 Source: Kafka protocol guide; KIP-511 for the version handshake. Tests: tests/core/client/test_tcp.py.
 """
@@ -8,6 +8,7 @@ Source: Kafka protocol guide; KIP-511 for the version handshake. Tests: tests/co
 import asyncio
 import ssl
 import struct
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -89,7 +90,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._scratch_used = 0
         self._frame: memoryview | None = None
         self._frame_used = 0
-        self._writable: asyncio.Future[None] | None = None
+        self._paused = False
+        self._turns: deque[asyncio.Future[None]] = deque()
+        """Those who wait to write, in order; only the first is ever told that it may."""
+        self._took_s = 0.0
+        """When the peer last took what was written."""
         self._lost: asyncio.Future[None] = loop.create_future()
         self._fault: Exception | None = None
 
@@ -107,8 +112,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         if version is None:
             version = choose_version(self._ranges, request.API_KEY)
         delay_ms = self._config.request_timeout_ms if timeout_ms is None else timeout_ms
-        if self._writable is not None:
-            await self._until_writable(self._writable, delay_ms)
+        if self._paused or self._turns:
+            await self._turn(delay_ms)
         waiting = _Waiting(request.API_KEY, version, self._loop.create_future())
         correlation = self._write(request, version)
         self._waiting[correlation] = waiting
@@ -116,9 +121,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         return await waiting.future
 
     async def post(self, request: Any, version: int | None = None) -> None:
-        if self._writable is not None:
-            await self._until_writable(self._writable, self._config.request_timeout_ms)
-        self._write(request, choose_version(self._ranges, request.API_KEY) if version is None else version)
+        if version is None:
+            version = choose_version(self._ranges, request.API_KEY)
+        if self._paused or self._turns:
+            await self._turn(self._config.request_timeout_ms)
+        self._write(request, version)
 
     async def close(self) -> None:
         if self._transport is None:
@@ -182,32 +189,52 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._lost.set_result(None)
 
     def pause_writing(self) -> None:
-        if self._writable is None:
-            self._writable = self._loop.create_future()
+        self._paused = True
 
     def resume_writing(self) -> None:
-        if self._writable is not None:
-            self._writable.set_result(None)
-            self._writable = None
+        self._paused = False
+        self._took_s = self._loop.time()
+        self._next_turn()
 
     # -- below: how it is done
 
-    async def _until_writable(self, writable: asyncio.Future[None], timeout_ms: int) -> None:
-        """Wait until the peer takes requests again; a connection on which it takes none is given up."""
-        done, _ = await asyncio.wait([writable], timeout=timeout_ms / 1000)
-        if not done:
-            reason = f"{self._address} took no request for {timeout_ms} ms"
-            self._fail(NotConnected(f"{reason}; the connection was given up"))
-            raise Retriable(reason)
+    async def _turn(self, timeout_ms: int) -> None:
+        """Wait for the peer to take requests again, behind those who came before; who returns writes at once.
+
+        A connection on which nothing is taken for so long is given up.
+        """
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._turns.append(turn)
+        begun_s, may_write = self._loop.time(), False
+        try:
+            while not may_write:
+                left_s = max(begun_s, self._took_s) + timeout_ms / 1000 - self._loop.time()
+                if left_s <= 0:
+                    reason = f"{self._address} took no request for {timeout_ms} ms"
+                    self._fail(NotConnected(f"{reason}; the connection was given up"))
+                    raise Retriable(reason)
+                await asyncio.wait([turn], timeout=left_s)
+                may_write = turn.done()
+        finally:
+            self._turns.remove(turn)
+            if not may_write:
+                self._next_turn()
+
+    def _next_turn(self) -> None:
+        if self._turns and not self._paused and not self._turns[0].done():
+            self._turns[0].set_result(None)
 
     def _write(self, request: Any, version: int) -> int:
         """Put a request on the wire; returns its correlation id."""
-        if self._transport is None or self._transport.is_closing():
-            raise NotConnected(f"the connection to {self._address} is closed") from self._fault
-        correlation = self._next_correlation
-        self._next_correlation = (correlation + 1) & 0x7FFF_FFFF
-        self._transport.writelines(encode_request(request, version, correlation, self._config.client_id))
-        return correlation
+        try:
+            if self._transport is None or self._transport.is_closing():
+                raise NotConnected(f"the connection to {self._address} is closed") from self._fault
+            correlation = self._next_correlation
+            self._next_correlation = (correlation + 1) & 0x7FFF_FFFF
+            self._transport.writelines(encode_request(request, version, correlation, self._config.client_id))
+            return correlation
+        finally:
+            self._next_turn()
 
     def _split_scratch(self) -> None:
         """Hand on every whole frame; give a frame that is not complete a buffer of its own."""

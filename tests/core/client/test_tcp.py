@@ -220,9 +220,91 @@ async def test_a_slow_reader_makes_senders_wait():
     async with serving(script) as connection:
         sends = [asyncio.ensure_future(connection.send(beat("m" * 30_000))) for _ in range(200)]
         await asyncio.wait(sends, timeout=0.05)
-        assert connection._writable is not None
+        assert connection._paused
         go.set()
         assert len(await asyncio.gather(*sends)) == 200
+
+
+async def rounds() -> None:
+    """Lets the event loop go round often enough for what is ready to happen."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def members_in_order(count: int, talk: Callable[[TcpConnection], Awaitable[None]]) -> list[str]:
+    """Of `count` heartbeats, as they came to the peer while `talk` ran."""
+    came: list[str] = []
+    done = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        while len(came) < count:
+            header, message = await peer.request()
+            came.append(message.member_id)
+            peer.writer.write(peer.frame(header, HeartbeatResponse()))
+        done.set()
+
+    async with serving(script) as connection:
+        await talk(connection)
+        await asyncio.wait_for(done.wait(), 20)
+    return came
+
+
+async def test_a_request_that_begins_when_the_peer_takes_more_does_not_overtake_those_that_wait():
+    """An idempotent producer's batches came out of order."""
+
+    async def talk(connection: TcpConnection) -> None:
+        connection.pause_writing()
+        sends = [asyncio.ensure_future(connection.send(beat(str(number)))) for number in range(3)]
+        await rounds()
+        connection.resume_writing()
+        sends.append(asyncio.ensure_future(connection.send(beat("3"))))
+        sends.append(asyncio.ensure_future(connection.send(beat("4"))))
+        await asyncio.gather(*sends)
+
+    assert await members_in_order(5, talk) == ["0", "1", "2", "3", "4"]
+
+
+async def test_those_who_wait_stay_in_line_while_the_peer_pauses_anew():
+    async def talk(connection: TcpConnection) -> None:
+        connection.pause_writing()
+        sends = [asyncio.ensure_future(connection.send(beat(str(number)))) for number in range(3)]
+        await rounds()
+        connection.resume_writing()
+        connection.pause_writing()
+        sends.append(asyncio.ensure_future(connection.send(beat("3"))))
+        await rounds()
+        connection.resume_writing()
+        await asyncio.gather(*sends)
+
+    assert await members_in_order(4, talk) == ["0", "1", "2", "3"]
+
+
+async def test_who_gives_up_waiting_lets_the_next_one_write():
+    async def talk(connection: TcpConnection) -> None:
+        connection.pause_writing()
+        sends = [asyncio.ensure_future(connection.send(beat(str(number)))) for number in range(4)]
+        await rounds()
+        sends[1].cancel()
+        await rounds()
+        connection.resume_writing()
+        sends[0].cancel()  # It is its turn, and it has not begun.
+        await asyncio.gather(*sends, return_exceptions=True)
+        assert [send.cancelled() for send in sends] == [True, True, False, False]
+
+    assert await members_in_order(2, talk) == ["2", "3"]
+
+
+async def test_a_request_that_cannot_be_written_lets_the_next_one_write():
+    async def talk(connection: TcpConnection) -> None:
+        connection.pause_writing()
+        sends = [asyncio.ensure_future(connection.send(beat(member))) for member in (7, "1")]  # type: ignore[arg-type]
+        await rounds()
+        connection.resume_writing()
+        failed, answered = await asyncio.gather(*sends, return_exceptions=True)
+        assert isinstance(failed, Exception)
+        assert answered == HeartbeatResponse()
+
+    assert await members_in_order(1, talk) == ["1"]
 
 
 async def test_a_reader_that_stands_still_is_given_up_even_where_no_answer_is_awaited():

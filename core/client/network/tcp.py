@@ -1,7 +1,8 @@
 """Connections over TCP, plain or TLS, with SASL. Shell.
 
-Requests are pipelined, leave in the order of their calls, and are matched by correlation id. A response larger than the receive buffer goes straight from the
-socket into a buffer of its own, which the response's record views keep alive: one copy between kernel and decoder.
+Requests are pipelined, leave in the order of their calls, and are matched by correlation id. A response larger than the
+receive buffer goes straight from the socket into a buffer of its own, which the response's record views keep alive: one
+copy between kernel and decoder.
 Source: Kafka protocol guide; KIP-511 for the version handshake. Tests: tests/core/client/test_tcp.py.
 """
 

@@ -186,7 +186,8 @@ async def _describe_configs(talk: Conversation) -> None:
         )
         response = await talk.ask(DescribeConfigsRequest(resources=[wanted], include_synonyms=True), 4)
         for result in response.results:
-            talk.note("describe", label, result.resource_name, name(result.error_code))
+            told = [] if result.error_code else [repr(result.error_message)]
+            talk.note("describe", label, result.resource_name, name(result.error_code), *told)
             for one in sorted(result.configs, key=lambda one: one.name):
                 if one.name in SHOWN:
                     found = (one.name, one.value, one.read_only, one.config_source, one.config_type)

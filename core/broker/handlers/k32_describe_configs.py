@@ -39,7 +39,7 @@ def _result(
     request: DescribeConfigsRequest,
     api_version: int,
 ) -> Result:
-    result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=None)
+    result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name)
     try:
         if resource.resource_type == ResourceType.BROKER_LOGGER:
             check_logger_resource(resource.resource_name, broker.cluster.node_id)

@@ -4,11 +4,19 @@ from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_SERVER, AsJson, BootstrapServer, ConfigKind
+from .options import DEFAULT_SERVER, AsJson, BootstrapServer, ConfigKind, WholeSummaries
 
-configs_app = typer.Typer(help="Show, set and take back settings of topics, brokers and groups.", no_args_is_help=True)
+configs_app = typer.Typer(
+    cls=WholeSummaries,
+    help="Show, set and take back settings of topics, brokers and groups.\n\n"
+    "Example: millstream configs describe topic logs --all",
+    no_args_is_help=True,
+)
 transactions_app = typer.Typer(
-    help="List and describe transactions, find and abort hanging ones.", no_args_is_help=True
+    cls=WholeSummaries,
+    help="List and describe transactions, find and abort hanging ones.\n\n"
+    "Example: millstream transactions list --state Ongoing",
+    no_args_is_help=True,
 )
 
 

@@ -8,8 +8,9 @@ from ..core.client.administration.admin_values import ConfigEntry, ResourceKind
 from ..core.client.client import Client
 from ..core.errors import ConfigError
 from ..embedded import open_client
-from .console import run_async, say, show_rows
+from .console import is_terminal, run_async, say, show_rows
 from .options import ConfigKind, parse_setting
+from .topics import described
 
 ALL_BROKERS = "all"
 NEAR = 0.6
@@ -30,16 +31,18 @@ def describe_configs(server: str, kind: ConfigKind, names: Sequence[str], *, eve
     async def main() -> None:
         async with open_client(server, create=False) as client:
             found = await _entries(client, kind, names)
-        rows = [
+        rows: list[tuple[Any, ...]] = [
             (name, entry.name, _shown(entry), SOURCES.get(entry.source, str(entry.source)), entry.read_only)
             for name in names
             for entry in sorted(found[name].values(), key=lambda entry: entry.name)
             if everything or not entry.is_default
         ]
-        columns = (kind.value, "setting", "value", "set by", "read only")
-        show_rows(columns, rows, as_json=as_json)
-        if not rows and not as_json:
-            say("everything has its default: see them with --all")
+        columns: tuple[str, ...] = (kind.value, "setting", "value", "set by", "read only")
+        title = ""
+        if len(names) == 1 and is_terminal() and not as_json:  # its name once, above, leaves room for the rest
+            title, columns, rows = names[0], columns[1:], [row[1:] for row in rows]
+        none = "everything has its default: see them with --all"
+        show_rows(columns, rows, as_json=as_json, title=title, none=none, spare=("read only", "set by"))
 
     run_async(main)
 
@@ -69,7 +72,7 @@ async def _entries(client: Client, kind: ConfigKind, names: Sequence[str]) -> di
             there = ", ".join(str(node) for node in sorted(nodes))
             raise ConfigError(f"{wrong[0]!r} is no broker: there are {there}, and {ALL_BROKERS} for what they share")
     if kind is ConfigKind.TOPIC:
-        await client.admin.describe_topics(names)
+        await described(client, names)
     found = await client.admin.describe_configs(ResourceKind[kind.name], [_resource(kind, name) for name in names])
     return {name: found.get(_resource(kind, name), {}) for name in names}
 

@@ -6,9 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .tables import Column
 
 FAILED, INTERRUPTED = 1, 130
+NAMING = ("partition", "epoch", "leader")
 
 
 def is_terminal() -> bool:
@@ -20,36 +24,56 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool, title: str = "") -> None:
-    """A list: JSON objects, a table at a terminal, or tab-separated lines under their names."""
+def show_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    as_json: bool,
+    title: str = "",
+    none: str = "",
+    spare: Sequence[str] = (),
+    single: bool = False,
+) -> None:
+    """A list: JSON objects, a table at a terminal, or tab-separated lines under their names.
+
+    none: what is said when there are no rows. For a terminal, spare: columns that a narrow one can do without, the
+    least worth first; single: this is one thing with its fields.
+    """
     if as_json:
         names = [column.replace(" ", "_") for column in columns]
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, default=str))
         return
+    if none and not rows:
+        say(none)
     if not is_terminal():
         print("\t".join(columns))
         for row in rows:
-            print("\t".join(map(_text, row)))
+            print("\t".join("-" if value is None else str(value) for value in row))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    if none and not rows:
+        return
+    from .tables import print_table
 
-    table = Table(title=Text(title) if title else None, title_justify="left")
-    for number, column in enumerate(columns):
-        values = [row[number] for row in rows if row[number] is not None]
-        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
-        # A number that is cut off is a wrong one: text makes room.
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
-    for row in rows:
-        table.add_row(*(Text(_text(value)) for value in row))
-    Console().print(table)
+    shown = [_column(name, [row[number] for row in rows]) for number, name in enumerate(columns)]
+    left_out = print_table(shown, title=title, spare=spare, single=single and len(rows) == 1)
+    if left_out:
+        say(f"left out, to fit this terminal: {', '.join(left_out)}; all of it with --json")
 
 
-def _text(value: Any) -> str:
+def _column(name: str, values: Sequence[Any]) -> "Column":
+    from .tables import Column
+
+    given = [value for value in values if value is not None]
+    numeric = bool(given) and all(isinstance(value, int | float) for value in given)
+    return Column(name, tuple(_text(name, value) for value in values), numeric)
+
+
+def _text(column: str, value: Any) -> str:
+    """Numbers have commas, except those that name something, which are there to be copied."""
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) and is_terminal() and not isinstance(value, bool) else str(value)
+    named = column in NAMING or column.endswith((" id", " at"))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and not named else str(value)
 
 
 @contextmanager

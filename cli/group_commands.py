@@ -4,10 +4,13 @@ from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_SERVER, AsJson, BootstrapServer
+from .options import DEFAULT_SERVER, AsJson, BootstrapServer, WholeSummaries
 
 groups_app = typer.Typer(
-    help="List and describe consumer groups, reset and delete their offsets.", no_args_is_help=True
+    cls=WholeSummaries,
+    help="List and describe consumer groups, reset and delete their offsets.\n\n"
+    "Example: millstream groups describe connect-lake",
+    no_args_is_help=True,
 )
 Group = Annotated[str, typer.Argument(help="Name of the group.")]
 TOPIC_HELP = "A topic, or some of its partitions as logs:0,2-4; may be repeated."

@@ -13,6 +13,7 @@ from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
+from .missing import meant
 from .options import parse_duration_ms, parse_partitions, parse_time_ms
 from .partitions import partitions_that_are_there
 
@@ -123,6 +124,9 @@ def reset_offsets(
             if not keys:
                 raise ConfigError(f"group {group!r} has no offsets: name the topics to give it some, with --topic")
             new, notes = resolve(target, committed, await _bounds(client, keys, target))
+            if state == "Dead" and not committed:
+                question = meant(group, [one.group_id for one in await client.admin.list_groups()])
+                say(f"note: group {group!r} does not exist: it will be made" + (f"; {question}" if question else ""))
             for note in notes:
                 say(f"note: {note}; the nearest is taken")
             if execute:

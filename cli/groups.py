@@ -11,10 +11,13 @@ from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from ..embedded import open_client
 from .console import is_terminal, run_async, say, show_rows
+from .missing import missing
 from .options import duration_text, parse_partitions
 
 OFFSET_COLUMNS = ("topic", "partition", "committed", "end", "lag", "time lag", "member", "host", "member id")
+OFFSET_SPARE = ("host", "member id", "member")
 MEMBER_COLUMNS = ("member id", "instance id", "client id", "host", "partitions", "assignment")
+LISTED = "millstream groups list"
 
 
 def list_groups(server: str, states: Sequence[str], *, as_json: bool) -> None:
@@ -27,7 +30,7 @@ def list_groups(server: str, states: Sequence[str], *, as_json: bool) -> None:
             for group in groups
             if not wanted or group.state.lower() in wanted
         )
-        show_rows(("group", "state", "protocol"), rows, as_json=as_json)
+        show_rows(("group", "state", "protocol"), rows, as_json=as_json, none="no groups")
 
     run_async(main)
 
@@ -37,14 +40,15 @@ def describe_groups(server: str, given: Sequence[str], *, everything: bool, memb
         if bool(given) == everything:
             raise ConfigError("name the groups, or say --all for all of them")
         async with open_client(server, create=False) as client:
-            names = [one.group_id for one in await client.admin.list_groups()] if everything else given
+            there = [one.group_id for one in await client.admin.list_groups()]
+            names = there if everything else given
             described = await client.admin.describe_groups(names)
             rows: list[dict[str, Any]] = []
             for name in names:
                 group = described[name]
                 found = _member_rows(group) if members else await _offset_rows(client, group)
                 if not found and group.state == "Dead":
-                    raise ConfigError(f"group {name!r} has no members and no offsets: see millstream groups list")
+                    raise ConfigError(missing("group", [name], [one for one in there if one != name], LISTED))
                 rows += found
                 if not as_json:
                     _show_group(group, found, MEMBER_COLUMNS if members else OFFSET_COLUMNS)
@@ -57,10 +61,12 @@ def describe_groups(server: str, given: Sequence[str], *, everything: bool, memb
 def _show_group(group: GroupDescription, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     protocol = f", {group.protocol_type} {group.protocol}".rstrip() if group.protocol_type else ""
     say(f"group {group.group_id}: {group.state}{protocol}, members: {len(group.members)}")
+    told = columns
     if is_terminal():
-        columns = [column for column in columns if any(_text(row, column) is not None for row in rows)]
-    shown = [tuple(_text(row, column) for column in columns) for row in rows]
-    show_rows(columns, shown, as_json=False)
+        told = [column for column in columns if any(_text(row, column) is not None for row in rows)]
+    shown = [tuple(_text(row, column) for column in told) for row in rows]
+    none = f"group {group.group_id} has no {'members' if columns is MEMBER_COLUMNS else 'offsets'}"
+    show_rows(told, shown, as_json=False, none=none, spare=OFFSET_SPARE)
 
 
 def _text(row: dict[str, Any], column: str) -> Any:
@@ -135,9 +141,17 @@ def _assignment(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
     return found
 
 
+async def _check_there(client: Client, names: Sequence[str]) -> None:
+    """Raises ConfigError for each group that does not exist, before any other is touched."""
+    faults = missing("group", names, [one.group_id for one in await client.admin.list_groups()], LISTED)
+    if faults:
+        raise ConfigError(faults)
+
+
 def delete_groups(server: str, names: Sequence[str]) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
+            await _check_there(client, names)
             await client.admin.delete_groups(names)
         say(f"deleted {', '.join(names)}")
 
@@ -148,6 +162,7 @@ def delete_offsets(server: str, group: str, topics: Sequence[str]) -> None:
     async def main() -> None:
         wanted = [parse_partitions("--topic", topic) for topic in topics]
         async with open_client(server, create=False) as client:
+            await _check_there(client, [group])
             offsets = await client.admin.group_offsets(group)
             partitions = [
                 key

@@ -7,13 +7,14 @@ import typer
 from .. import __version__
 from .admin_commands import configs_app, transactions_app
 from .group_commands import groups_app
-from .options import DEFAULT_SERVER, AsJson, BootstrapServer
+from .options import DEFAULT_SERVER, AsJson, BootstrapServer, WholeSummaries
 from .plugins import plugins
 from .record_commands import consume, produce
 from .topic_commands import topics_app
 
 app = typer.Typer(
     name="millstream",
+    cls=WholeSummaries,
     help="Connectors, stream processing and a commit log in one process, on Kafka's own protocol.",
     no_args_is_help=True,
     add_completion=True,

@@ -3,9 +3,10 @@
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from ..core.errors import ConfigError
 
@@ -17,8 +18,18 @@ BootstrapServer = Annotated[
         help="host:port of a running Kafka or Millstream, or embedded:DIR for a data directory.",
     ),
 ]
+SUMMARY_MAX = 1_000
 DEFAULT_SERVER = "127.0.0.1:9092"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class WholeSummaries(typer.core.TyperGroup):
+    """Commands whose help lists what is below them with whole sentences, over several lines where it takes them."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        shown = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(SUMMARY_MAX)) for name, one in shown if not one.hidden])
 
 
 class ConfigKind(StrEnum):

@@ -6,6 +6,7 @@ from ..core.client.client import Client
 from ..core.client.consuming.offsets import TopicPartition
 from ..core.errors import ConfigError
 from .options import parse_partitions
+from .topics import described
 
 
 async def partitions_of(client: Client, option: str, texts: Sequence[str]) -> list[TopicPartition]:
@@ -18,7 +19,7 @@ async def partitions_that_are_there(
     client: Client, option: str, wanted: Sequence[tuple[str, tuple[int, ...] | None]]
 ) -> list[TopicPartition]:
     """wanted: topics with their partitions, None for all. Raises ConfigError for one that the topic does not have."""
-    topics = await client.admin.describe_topics([topic for topic, _ in wanted])
+    topics = await described(client, [topic for topic, _ in wanted])
     keys: list[TopicPartition] = []
     for topic, numbers in wanted:
         there = sorted(topics[topic].partitions)

@@ -4,9 +4,13 @@ from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_SERVER, AsJson, BootstrapServer
+from .options import DEFAULT_SERVER, AsJson, BootstrapServer, WholeSummaries
 
-topics_app = typer.Typer(help="List, create, describe, alter and delete topics.", no_args_is_help=True)
+topics_app = typer.Typer(
+    cls=WholeSummaries,
+    help="List, create, describe, alter and delete topics.\n\nExample: millstream topics list -b 127.0.0.1:9092",
+    no_args_is_help=True,
+)
 
 
 @topics_app.command("list")

@@ -1,19 +1,20 @@
 """`millstream topics`."""
 
-import difflib
 from collections.abc import Sequence
 
 from ..core.client.administration.admin_values import NewTopic, ResourceKind
 from ..core.client.client import Client
 from ..core.client.config import consumer_config
 from ..core.client.consuming.offsets import TopicPartition
-from ..core.client.metadata import Cluster
+from ..core.client.metadata import Cluster, Topic
 from ..core.errors import ConfigError, ErrorCode, ProtocolError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
+from .missing import missing
 from .options import parse_setting
 
 APPEARS_WITHIN_MS = 2_000
+LISTED = "millstream topics list"
 
 
 async def _bounds(client: Client, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
@@ -31,13 +32,17 @@ async def existing(client: Client, names: Sequence[str]) -> Cluster:
         if error.code not in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_TOPIC_EXCEPTION):
             raise
     there = await client.admin.list_topics(internal=True)
-    raise ConfigError([_missing(name, there) for name in names if name not in there])
+    raise ConfigError(missing("topic", names, there, LISTED))
 
 
-def _missing(name: str, there: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, there, n=3, cutoff=0.6) or [one for one in there if name in one][:3]
-    hint = f"did you mean {' or '.join(near)}? All of them: " if near else "see those there are: "
-    return f"topic {name!r} does not exist; {hint}millstream topics list"
+async def described(client: Client, names: Sequence[str]) -> dict[str, Topic]:
+    """As the admin client describes them. Raises ConfigError for each that is not there."""
+    try:
+        return await client.admin.describe_topics(names)
+    except ProtocolError as error:
+        if error.code is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            raise
+    raise ConfigError(missing("topic", names, await client.admin.list_topics(internal=True), LISTED))
 
 
 def list_topics(server: str, *, internal: bool, as_json: bool) -> None:
@@ -50,7 +55,7 @@ def list_topics(server: str, *, internal: bool, as_json: bool) -> None:
         for name in names:
             spans = [bounds[name, number] for number in topics[name].partitions]
             rows.append((name, len(spans), sum(end - begin for begin, end in spans)))
-        show_rows(("topic", "partitions", "offsets used"), rows, as_json=as_json)
+        show_rows(("topic", "partitions", "offsets used"), rows, as_json=as_json, none="no topics")
 
     run_async(main)
 

@@ -4,10 +4,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.client.administration.admin_transactions import ActiveProducer, TransactionAdmin
-from ..core.errors import ConfigError
+from ..core.client.administration.admin_transactions import ActiveProducer, TransactionAdmin, TransactionDescription
+from ..core.client.client import Client
+from ..core.errors import ConfigError, ErrorCode, ProtocolError
 from ..embedded import open_client
 from .console import run_async, say, show_rows
+from .missing import missing
 from .options import parse_duration_ms, time_text
 from .partitions import partitions_of
 
@@ -16,9 +18,12 @@ PRODUCER_COLUMNS = (
     "topic", "partition", "producer id", "epoch", "last sequence", "last written", "transaction begins at",
     "coordinator epoch",
 )  # fmt: skip
+PRODUCER_SPARE = ("coordinator epoch", "last sequence", "last written")
 HANGING_COLUMNS = (
     "topic", "partition", "producer id", "epoch", "begins at", "last written", "transactional id",
 )  # fmt: skip
+HANGING_SPARE = ("epoch", "last written")
+OPEN_STATES = ("Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence")
 
 
 def list_transactions(
@@ -31,7 +36,7 @@ def list_transactions(
                 states=states, producer_ids=producer_ids, running_ms=running_ms
             )
         rows = [(item.transactional_id, item.producer_id, item.state) for item in found]
-        show_rows(("transactional id", "producer id", "state"), rows, as_json=as_json)
+        show_rows(("transactional id", "producer id", "state"), rows, as_json=as_json, none="no transactions")
 
     run_async(main)
 
@@ -39,7 +44,7 @@ def list_transactions(
 def describe_transactions(server: str, names: Sequence[str], *, as_json: bool) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            found = await TransactionAdmin(client).describe_transactions(names)
+            found = await _described(client, names)
         now_ms = _now_ms()
         rows = [
             (
@@ -49,7 +54,7 @@ def describe_transactions(server: str, names: Sequence[str], *, as_json: bool) -
                 one.producer_epoch,
                 one.timeout_ms,
                 time_text(one.started_ms) if one.started_ms >= 0 else None,
-                max(0, now_ms - one.started_ms) if one.started_ms >= 0 else None,
+                max(0, now_ms - one.started_ms) if one.started_ms >= 0 and one.state in OPEN_STATES else None,
                 " ".join(f"{topic}-{number}" for topic, number in one.partitions) or None,
             )
             for one in (found[name] for name in names)
@@ -57,9 +62,21 @@ def describe_transactions(server: str, names: Sequence[str], *, as_json: bool) -
         columns = (
             "transactional id", "state", "producer id", "epoch", "timeout ms", "began", "open for ms", "partitions",
         )  # fmt: skip
-        show_rows(columns, rows, as_json=as_json)
+        show_rows(columns, rows, as_json=as_json, spare=("timeout ms", "began"), single=True)
 
     run_async(main)
+
+
+async def _described(client: Client, names: Sequence[str]) -> dict[str, TransactionDescription]:
+    """Raises ConfigError for a transactional id that no coordinator knows, with those that may be meant."""
+    admin = TransactionAdmin(client)
+    try:
+        return await admin.describe_transactions(names)
+    except ProtocolError as error:
+        if error.code is not ErrorCode.TRANSACTIONAL_ID_NOT_FOUND:
+            raise
+    there = [one.transactional_id for one in await admin.list_transactions()]
+    raise ConfigError(missing("transactional id", names, there, "millstream transactions list"))
 
 
 def list_producers(server: str, topics: Sequence[str], *, as_json: bool) -> None:
@@ -80,7 +97,8 @@ def list_producers(server: str, topics: Sequence[str], *, as_json: bool) -> None
             for key in keys
             for one in found[key]
         ]
-        show_rows(PRODUCER_COLUMNS, rows, as_json=as_json)
+        none = f"no producers are remembered in {', '.join(topics)}"
+        show_rows(PRODUCER_COLUMNS, rows, as_json=as_json, none=none, spare=PRODUCER_SPARE)
 
     run_async(main)
 
@@ -103,7 +121,8 @@ def find_hanging(server: str, topics: Sequence[str], longest: str, *, as_json: b
             )
             for one in found
         ]
-        show_rows(HANGING_COLUMNS, rows, as_json=as_json)
+        none = "no hanging transactions"
+        show_rows(HANGING_COLUMNS, rows, as_json=as_json, none=none, spare=HANGING_SPARE)
         for one in found:
             topic, number = one.partition
             start = one.producer.transaction_start

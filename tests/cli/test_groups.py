@@ -68,7 +68,7 @@ def test_a_group_that_is_not_there_is_named(logs: Cluster) -> None:
     said = logs.run("groups", "describe", "nobody")
 
     assert (said.code, said.out) == (1, "")
-    assert said.err == "error: group 'nobody' has no members and no offsets: see millstream groups list\n"
+    assert said.err == "error: group 'nobody' does not exist; see those there are: millstream groups list\n"
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,52 @@ def test_offsets_and_groups_are_deleted(logs: Cluster) -> None:
 
     assert logs.run("groups", "delete", "readers").code == 0
     assert logs.run("groups", "list").rows == []
-    assert "GROUP_ID_NOT_FOUND" in logs.run("groups", "delete", "readers").err
+    assert "group 'readers' does not exist" in logs.run("groups", "delete", "readers").err
+
+
+def test_a_group_that_a_reset_would_make_is_said_to_be_new(logs: Cluster) -> None:
+    new = logs.run("groups", "reset-offsets", "reeders", "--topic", "logs", "--to-earliest")
+    old = logs.run("groups", "reset-offsets", "readers", "--topic", "logs", "--to-earliest")
+
+    assert new.err.splitlines() == [
+        "note: group 'reeders' does not exist: it will be made; did you mean readers?",
+        "nothing is changed yet: add --execute to do it",
+    ]
+    assert old.err == "nothing is changed yet: add --execute to do it\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["delete", "readers", "reeders"], "group 'reeders' does not exist; did you mean readers?"),
+        (["delete-offsets", "zz", "--topic", "logs"], "group 'zz' does not exist; see those there are: millstream"),
+        (["describe", "reeders"], "group 'reeders' does not exist; did you mean readers?"),
+        (["reset-offsets", "readers", "--topic", "logz", "--to-latest"], "topic 'logz' does not exist; did you mean"),
+    ],
+)
+def test_a_name_that_is_not_there_is_told_in_a_sentence_and_nothing_is_done(
+    logs: Cluster, arguments: list[str], message: str
+) -> None:
+    said = logs.run("groups", *arguments)
+
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"error: {message}")
+    assert logs.committed("readers") == {("logs", 0): 1, ("logs", 1): 2}
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_described_group_fits_a_terminal_with_its_numbers_whole(
+    logs: Cluster, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    for module in ("console", "groups"):
+        monkeypatch.setattr(f"millstream.cli.{module}.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    said = logs.run("groups", "describe", "readers")
+
+    assert max(map(len, said.out.splitlines())) <= columns
+    assert "…" not in said.out
+    assert [line.replace("│", " ").split() for line in said.out.splitlines() if "logs" in line] == [
+        ["logs", "0", "1", "5", "4", "1m"],
+        ["logs", "1", "2", "2", "0", "0s"],
+    ]

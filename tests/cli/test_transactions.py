@@ -46,7 +46,11 @@ def test_ended_transactions_are_listed_described_and_leave_their_producers(clust
     assert (described["state"], described["timeout_ms"], described["partitions"]) == ("CompleteCommit", 60_000, None)
     (producer,) = cluster.run("transactions", "producers", "logs:1", "--json").json
     assert (producer["producer_id"], producer["transaction_begins_at"]) == (listed["producer_id"], None)
-    assert cluster.run("transactions", "find-hanging", "--longest", "1s").rows == []
+    assert described["open_for_ms"] is None
+    misspelt = cluster.run("transactions", "describe", "endet")
+    assert misspelt.err.startswith("error: transactional id 'endet' does not exist; did you mean ended?")
+    hanging = cluster.run("transactions", "find-hanging", "--longest", "1s")
+    assert (hanging.rows, hanging.err) == ([], "no hanging transactions\n")
 
 
 def test_a_hanging_transaction_is_found_and_aborted(cluster: Cluster) -> None:
@@ -70,7 +74,11 @@ def test_a_hanging_transaction_is_found_and_aborted(cluster: Cluster) -> None:
     [
         (["list", "--state", "Running"], "there is no such state: Running"),
         (["list", "--running", "soon"], "--running='soon': no duration"),
-        (["describe", "none"], "TRANSACTIONAL_ID_NOT_FOUND"),
+        (
+            ["describe", "none"],
+            "transactional id 'none' does not exist; see those there are: millstream transactions list",
+        ),
+        (["producers", "logz"], "topic 'logz' does not exist; did you mean logs?"),
         (["producers", "logs:7"], "TOPIC=logs:7: logs has partitions 0 to 1"),
         (["abort", "logs", "--start-offset", "0"], "PARTITION='logs': name one partition, as in logs:0"),
     ],
@@ -97,6 +105,7 @@ def test_a_transaction_that_its_coordinator_knows_is_not_aborted_behind_its_back
             said = await asyncio.to_thread(cluster.run, "transactions", "abort", "logs:0", "--start-offset", "0")
             await producer.abort()
         (one,) = listed.json
+        assert one["open_for_ms"] >= 0
         return f"{one['state']} {one['partitions']}", said.err
 
     state, error = cluster.do(work)

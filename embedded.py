@@ -7,7 +7,7 @@ socket; `host:port` connects to any Kafka. Tested in tests/cli/test_errors.py an
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,13 +45,15 @@ async def open_client(
     bootstrap_servers: str,
     *,
     listen: str | None = None,
+    listening: Callable[[str], None] | None = None,
     create: bool = True,
     client_settings: Mapping[str, Any] | None = None,
     broker_settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Client]:
     """A client of the cluster that `bootstrap_servers` names: `embedded:DIR`, or `host:port,...`.
 
-    listen: HOST:PORT on which other clients can reach an embedded broker; on none when not given.
+    listen: HOST:PORT on which other clients can reach an embedded broker; on none when not given. listening: told the
+    address once they can.
     create: whether an embedded data directory may be made; a look into one must not.
     Raises ConfigError, DataDirectoryInUse or StorageError with the remedy.
     """
@@ -70,14 +72,16 @@ async def open_client(
         raise ConfigError(f"bootstrap.servers={bootstrap_servers!r}: name the data directory, as in embedded:./data")
     if not create and not os.path.exists(folder):  # noqa: ASYNC240
         raise ConfigError(f"bootstrap.servers={bootstrap_servers!r}: there is no data directory {folder}")
-    async with _open_broker(folder, listen, broker_settings or {}) as transport:
+    async with _open_broker(folder, listen, listening, broker_settings or {}) as transport:
         config = client_config(settings | {"bootstrap.servers": "127.0.0.1:9092"})
         async with Client(config, transport) as client:
             yield client
 
 
 @asynccontextmanager
-async def _open_broker(folder: str, listen: str | None, settings: Mapping[str, Any]) -> AsyncIterator[Transport]:
+async def _open_broker(
+    folder: str, listen: str | None, listening: Callable[[str], None] | None, settings: Mapping[str, Any]
+) -> AsyncIterator[Transport]:
     from .core.broker.context import RequestContext
     from .core.broker.network.server import Server
     from .core.broker.opening import open_broker
@@ -95,6 +99,8 @@ async def _open_broker(folder: str, listen: str | None, settings: Mapping[str, A
             return
         async with Server(broker, *config.listen_address) as server:
             log.info("listening on %s:%d", *server.address)
+            if listening is not None:
+                listening("{}:{}".format(*server.address))
             yield transport
 
 
@@ -203,4 +209,10 @@ async def _run_plan(
     progress = pipelines.streams.setdefault(plan.name, StreamProgress(plan.name))
     bounded = upstream_done is not None
     config = pipelines.streams_config
-    await run(plan, client, to_end=bounded, config=config, upstream_done=upstream_done, stop=stop, progress=progress)
+    try:
+        await run(
+            plan, client, to_end=bounded, config=config, upstream_done=upstream_done, stop=stop, progress=progress
+        )
+    except Exception:
+        progress.state = "FAILED"
+        raise

@@ -49,13 +49,17 @@ class OffsetReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """`bounded`: read what is there at the start, then set `exhausted` (`--to-end`)."""
+    """`bounded`: read what is there at the start, then set `exhausted` (`--to-end`).
+
+    remark: takes what people should know beside the task's counts, such as that there is no file; "" takes it back.
+    """
 
     connector: str
     task: int
     offsets: OffsetReader
     clock: Clock
     bounded: bool = False
+    remark: Callable[[str], None] = lambda _: None
 
 
 class SourceTask(Protocol):
@@ -157,19 +161,32 @@ def told_as_json(key: SourceKey, offset: SourceOffset) -> str:
     return f"{json.dumps(key)} {json.dumps(offset)}"
 
 
+# The topics that a source is known to write before it has a row for them, from validated values.
+TopicsOf = Callable[[Mapping[str, Any]], Sequence[str]]
+
+
+def no_topics_known(_: Mapping[str, Any]) -> Sequence[str]:
+    """For sources whose topics follow from what they read."""
+    return ()
+
+
 def nothing_to_check(_: Mapping[str, Any]) -> None:
     """For connectors that talk to nothing that could be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConnector:
-    """A source plug-in: its spec, how its work is split, and how a task is made of one part of it."""
+    """A source plug-in: its spec, how its work is split, and how a task is made of one part of it.
+
+    topics: those that a bounded run makes even when there is no row: what reads them then finds nothing, and ends.
+    """
 
     spec: ConnectorSpec
     split: SplitSource
     make_task: MakeSourceTask
     check: Check = nothing_to_check
     told: Told = told_as_json
+    topics: TopicsOf = no_topics_known
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from ..core.records import Records
 class StreamProgress:
     """What a topology has done in this process. left: offsets still to read in a bounded run, None when not known.
 
-    state: STARTING, RUNNING, RETRYING, FINISHED or STOPPED. written: rows by output topic.
+    state: STARTING, RUNNING, RETRYING, FINISHED, STOPPED or FAILED. written: rows by output topic.
+    waiting_for: what keeps it from going on.
     """
 
     name: str
@@ -25,6 +26,7 @@ class StreamProgress:
     late_rows: int = 0
     commits: int = 0
     left: int | None = None
+    waiting_for: str = ""
     written: dict[str, int] = field(default_factory=dict)
 
 

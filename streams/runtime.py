@@ -82,8 +82,8 @@ async def run(
                 raise
             failures = 1 if this.progress.commits > before else failures + 1
             wait_ms = backoff_ms(failures, first_ms=FIRST_WAIT_MS, max_ms=LONGEST_WAIT_MS)
-            progress.state = "RETRYING"
-            log.warning("%s: starts over from the last commit in %d ms: %s", plan.name, wait_ms, error)
+            progress.state, progress.waiting_for = "RETRYING", str(error)
+            log.warning("%s: starts over from the last commit in %.3g s: %s", plan.name, wait_ms / 1000, error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(this.stop.wait(), wait_ms / 1000)
         if this.stop.is_set():
@@ -94,7 +94,7 @@ async def run(
 async def _one_session(this: Run) -> None:
     """From joining the group to the end of the run, or to a failure."""
     give_up = (this.upstream_done or _set()) if this.to_end else None
-    sources = await source_partitions(this.client, this.plan, this.stop, give_up)
+    sources = await source_partitions(this.client, this.plan, this.progress, this.stop, give_up)
     if sources is None:
         return
     options = await ensure_topics(
@@ -106,6 +106,8 @@ async def _one_session(this: Run) -> None:
             await _run_to_end(this, session, sources)
         else:
             await _run_on(this, session)
+        # What ended in order is no member any more; one that failed keeps its place, and joins again soon.
+        session.consumer.gives_up_place = True
 
 
 async def _run_on(this: Run, session: Session) -> None:

@@ -13,6 +13,7 @@ from ..core.client.client import Client
 from ..core.errors import ErrorCode, PlanError, ProtocolError
 from .config import StreamsConfig
 from .plan import Plan, Sink
+from .progress import StreamProgress
 from .task_options import TaskOptions
 
 KEEP = {"retention.ms": "-1", "message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 async def source_partitions(
-    client: Client, plan: Plan, stop: asyncio.Event, give_up: asyncio.Event | None
+    client: Client, plan: Plan, progress: StreamProgress, stop: asyncio.Event, give_up: asyncio.Event | None
 ) -> dict[str, int] | None:
     """The partition count of every source topic, once they are there; None when `stop` comes first.
 
@@ -38,6 +39,7 @@ async def source_partitions(
         cluster = await client.refresh(wanted)
         counts = {topic: cluster.partition_count(topic) or 0 for topic in wanted}
         missing = [topic for topic, count in counts.items() if not count]
+        progress.waiting_for = f"waiting for topic {', '.join(missing)}" if missing else ""
         if not missing:
             return counts
         if last_look:

@@ -8,7 +8,7 @@ class TaskProgress:
     """State as in Kafka Connect: UNASSIGNED, RUNNING, RESTARTING, FAILED; DONE at the end of a bounded run, or STOPPED.
 
     rows and bytes: since this process started. waiting_for: what keeps a running task from going on.
-    position: up to where this process has committed, for people.
+    position: up to where this process has committed, for people. remark: what the task itself has to say.
     """
 
     connector: str
@@ -22,6 +22,10 @@ class TaskProgress:
     error: str = ""
     waiting_for: str = ""
     position: str = ""
+    remark: str = ""
+
+    def noted(self, remark: str) -> None:
+        self.remark = remark
 
 
 @dataclass(slots=True)

@@ -36,6 +36,11 @@ class RestartPolicy:
         return 1 if ran_ms >= RECOVERED_AFTER_WAITS * self.backoff_max_ms else attempt + 1
 
 
+def span(wait_ms: float) -> str:
+    """A wait as people read it: `2 s`, `0.5 s`."""
+    return f"{wait_ms / 1000:.3g} s"
+
+
 def backoff_ms(attempt: int, first_ms: int, longest_ms: int) -> int:
     """Doubles with each attempt, from 1, up to the longest."""
     return int(min(longest_ms, first_ms * 2 ** min(attempt - 1, 40)))

@@ -21,7 +21,7 @@ from .dead_letters import DeadLetters
 from .deployment import Deployment
 from .progress import TaskProgress
 from .quiet import Quiet, missing
-from .restart import backoff_ms
+from .restart import backoff_ms, span
 from .waiting import Stopped, unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ class SinkRunner:
                     error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, self._first_wait_ms, 30_000)
                 )
                 self._progress.waiting_for = str(error)
-                log.warning("%s: %s, next try in %d ms: %s", self._deployment.name, told, wait_ms, error)
+                log.warning("%s: %s, next try in %s: %s", self._deployment.name, told, span(wait_ms), error)
                 await wait(wait_ms)
             else:
                 if attempt:

@@ -21,7 +21,7 @@ from .committing import commit_until_known
 from .deployment import Deployment
 from .offsets import OffsetsTopic, StoredOffsets, offset_rows
 from .progress import TaskProgress
-from .restart import backoff_ms
+from .restart import backoff_ms, span
 from .waiting import unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ class SourceRunner:
                 stop, self._fence_and_read(producer), waiting_for=f"the offsets in {self._offsets_topic.name}"
             )
             task = connector.make_task(config)
-            await task.start(SourceContext(name, number, offsets, self._client.clock, self._bounded))
+            context = SourceContext(name, number, offsets, self._client.clock, self._bounded, self._progress.noted)
+            await task.start(context)
             ahead = _PollAhead(task, scope)
             try:
                 while not stop.is_set() and not (self._bounded and ahead.exhausted):
@@ -72,6 +73,8 @@ class SourceRunner:
                     if batches:
                         committed = await self._one_transaction(ahead, producer, batches)
                         await task.commit(committed)
+                for topic in connector.topics(config) if self._bounded and not stop.is_set() else ():
+                    await self._ensure_topic(topic)
             finally:
                 await ahead.settle()
                 await task.stop()
@@ -133,7 +136,9 @@ class SourceRunner:
                 attempt += 1
                 wait_ms = error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, 500, 60_000)
                 self._progress.waiting_for = str(error)
-                log.warning("%s: the source is not ready, next try in %d ms: %s", self._deployment.name, wait_ms, error)
+                log.warning(
+                    "%s: the source is not ready, next try in %s: %s", self._deployment.name, span(wait_ms), error
+                )
                 await wait_for(stop, wait_ms)
         return ()
 

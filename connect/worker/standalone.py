@@ -12,10 +12,11 @@ from ..api import SourceConnector
 from .config import WorkerConfig
 from .dead_letters import ConversionFailed
 from .deployment import Deployment, task_configs
+from .group_place import TakenOver
 from .offsets import OffsetsTopic, ensure_topic
 from .progress import TaskProgress, WorkerProgress
-from .restart import RestartPolicy
-from .sink_runner import SinkRunner, TakenOver
+from .restart import RestartPolicy, span
+from .sink_runner import SinkRunner
 from .source_runner import SourceRunner
 from .waiting import Stopped, unless_stopped, wait_for
 
@@ -104,26 +105,34 @@ class Standalone:
                     return
                 attempt = policy.attempt_after(attempt, self._client.clock.monotonic_ms() - started_ms)
                 wait_ms = policy.wait_ms(attempt)
+                where = f"{deployment.name} task {progress.task}"
                 if wait_ms is None or stop.is_set():
-                    log.exception("%s task %d failed", deployment.name, progress.task)
+                    log.error("%s failed: %s", where, progress.error)
+                    log.info("where it failed", exc_info=error)
                     progress.state = "FAILED"
                     return
                 progress.state = "RESTARTING"
                 progress.restarts += 1
                 level = logging.WARNING if isinstance(error, MillstreamError) else logging.ERROR
-                told = "%s task %d failed, restart in %d ms"
-                log.log(level, told, deployment.name, progress.task, wait_ms, exc_info=error)
+                log.log(level, "%s failed, next try in %s: %s", where, span(wait_ms), progress.error)
+                log.info("where it failed", exc_info=error)
                 await wait_for(stop, wait_ms)
                 if stop.is_set():
                     return
 
 
+def cause(error: Exception) -> str:
+    """One line. What is not an error of ours is named: its text alone, such as that of a KeyError, may tell nothing."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MillstreamError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
 def _is_over(error: Exception, deployment: Deployment, progress: TaskProgress, stop: asyncio.Event) -> bool:
     """Whether a task ends with this error, whatever its restart policy says; noted in its progress."""
     name, number = deployment.name, progress.task
-    progress.error = str(error)
+    progress.error = cause(error)
     if isinstance(error, PERMANENT):
-        log.error("%s task %d failed for good: %s", name, number, error)
+        log.error("%s task %d failed for good: %s", name, number, progress.error)
         log.info("where it failed", exc_info=error)
         progress.state = "FAILED"
     elif stop.is_set() and isinstance(error, Retriable):

@@ -177,6 +177,8 @@ class FilesTask:
         return seen, found
 
     def _tell_what_matches_nothing(self) -> None:
+        if self._config.task_index == 0:
+            self._context.remark("; ".join(nothing_found(pattern) for pattern in self._folder.empty))
         for pattern in self._folder.empty:
             if pattern not in self._found_nothing and self._config.task_index == 0:
                 outcome = "nothing was read from it" if self._context.bounded else "waiting for one"
@@ -382,4 +384,4 @@ def _told(_: SourceKey, offset: SourceOffset) -> str:
     return f"byte {offset['position']:,} of {offset['path']}"
 
 
-CONNECTOR = SourceConnector(SPEC, split, make_task, told=_told)
+CONNECTOR = SourceConnector(SPEC, split, make_task, told=_told, topics=lambda values: (values["topic"],))

@@ -2,22 +2,42 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.client.tasks import TaskScope
 from .console import is_terminal, say
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..connect.worker.progress import TaskProgress
     from ..embedded import Pipelines
 
-REFRESH_S, LINE_EVERY_S = 0.5, 10.0
+LINE_EVERY_S = 10.0
+WAITING = "WAITING"
+# How states of a run that goes on are called once it is over.
+OVER = {
+    WAITING: "not run",
+    "UNASSIGNED": "not run",
+    "STARTING": "stopped",
+    "RUNNING": "stopped",
+    "RESTARTING": "stopped",
+    "RETRYING": "stopped",
+}
 
-Row = tuple[str, str, str, int, float, str]
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How far one task or topology is. outcome: counts beside the rows. cause: why it does not go on, or failed."""
+
+    name: str
+    kind: str
+    state: str
+    rows: int = 0
+    rate: float = 0.0
+    outcome: str = ""
+    cause: str = ""
 
 
 class Rates:
@@ -33,39 +53,53 @@ class Rates:
         return (rows - count) / (now - before) if now > before else 0.0
 
 
+def counted(count: int, name: str) -> str:
+    """`1 row`, `2,001 rows`."""
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
 def snapshot(pipelines: "Pipelines", rates: Rates) -> list[Row]:
-    """Name, kind, state, rows, rows per second and a remark, for each task and topology."""
+    """Every task and topology in the direction of the data: sources, topologies, sinks."""
+    return [
+        *_connectors(pipelines, rates, "source"),
+        *_topologies(pipelines, rates),
+        *_connectors(pipelines, rates, "sink"),
+    ]
+
+
+def _connectors(pipelines: "Pipelines", rates: Rates, kind: str) -> list[Row]:
     rows: list[Row] = []
-    for task in _tasks(pipelines):
-        name = f"{task.connector}-{task.task}"
-        remark = task.waiting_for or task.error
-        if task.dead_letters:
-            remark = f"{task.dead_letters} dead letters {remark}"
-        rows.append((name, task.kind, task.state, task.rows, rates.rate(name, task.rows), remark))
-    letters = {plan.name: plan.dead_letter_topic for plan in pipelines.plans}
-    for name, stream in pipelines.streams.items():
-        remark = f"{stream.rows_out:,} results"
-        if stream.dead_letters:
-            remark += f", {stream.dead_letters:,} dead letters in {letters[name]}"
-        if stream.late_rows:
-            remark += f", {stream.late_rows:,} late"
-        rows.append((name, "topology", stream.state, stream.rows_in, rates.rate(name, stream.rows_in), remark))
+    tasks = tasks_of(pipelines)
+    for deployment in (one for one in pipelines.deployments if one.kind == kind):
+        started = [task for task in tasks if task.connector == deployment.name]
+        rows += [_task(task, rates) for task in started] or [Row(f"{deployment.name}-0", kind, WAITING)]
     return rows
 
 
-def _table(rows: list[Row]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
+def _task(task: "TaskProgress", rates: Rates) -> Row:
+    name = f"{task.connector}-{task.task}"
+    outcome = counted(task.dead_letters, "dead letter") if task.dead_letters else ""
+    cause = task.waiting_for or task.error or task.remark
+    return Row(name, task.kind, task.state, task.rows, rates.rate(name, task.rows), outcome, cause)
 
-    table = Table(title="millstream", title_justify="left")
-    for column in ("name", "kind", "state"):
-        table.add_column(column)
-    table.add_column("rows", justify="right")
-    table.add_column("rows/s", justify="right")
-    table.add_column("")
-    for name, kind, state, count, rate, remark in rows:
-        table.add_row(*map(Text, (name, kind, state, f"{count:,}", f"{rate:,.0f}", remark[:80])))
-    return table
+
+def _topologies(pipelines: "Pipelines", rates: Rates) -> list[Row]:
+    rows: list[Row] = []
+    for plan in pipelines.plans:
+        stream = pipelines.streams.get(plan.name)
+        if stream is None:
+            rows.append(Row(plan.name, "topology", WAITING))
+            continue
+        outcome = [counted(stream.rows_out, "result")]
+        if stream.dead_letters:
+            outcome.append(counted(stream.dead_letters, "dead letter"))
+        if stream.late_rows:
+            outcome.append(f"{stream.late_rows:,} late")
+        rate = rates.rate(plan.name, stream.rows_in)
+        rows.append(
+            Row(plan.name, "topology", stream.state, stream.rows_in, rate, ", ".join(outcome), stream.waiting_for)
+        )
+    return rows
 
 
 @asynccontextmanager
@@ -77,30 +111,40 @@ async def shown(pipelines: "Pipelines") -> AsyncIterator[None]:
             scope.start(_show_table(pipelines) if is_terminal() else _show_lines(pipelines), name="progress")
             yield
     finally:
-        seconds = time.monotonic() - started
-        places = {f"{one.connector}-{one.task}": one.position for one in _tasks(pipelines) if one.position}
-        for name, kind, state, count, _, remark in snapshot(pipelines, Rates()):
-            place = f", up to {places[name]}" if name in places else ""
-            say(f"{state.lower():>8}  {kind} {name}: {count:,} rows in {seconds:.1f} s{place} {remark}".rstrip())
+        places = {f"{one.connector}-{one.task}": one.position for one in tasks_of(pipelines) if one.position}
+        for line in summary(snapshot(pipelines, Rates()), places, time.monotonic() - started):
+            say(line)
 
 
-def _tasks(pipelines: "Pipelines") -> "Sequence[TaskProgress]":
+def summary(rows: Sequence[Row], places: Mapping[str, str], seconds: float) -> list[str]:
+    """A line for each part. places: up to where it has committed, by name."""
+    lines: list[str] = []
+    for row in rows:
+        state = OVER.get(row.state, row.state.lower())
+        parts = [f"{counted(row.rows, 'row')} in {seconds:.1f} s" if state != "not run" else ""]
+        parts += [f"up to {places[row.name]}" if row.name in places else "", row.outcome]
+        if row.state != "FAILED":  # the error that ends the run says why
+            parts.append(row.cause)
+        told = ", ".join(part for part in parts if part)
+        lines.append(f"{state:>8}  {row.kind} {row.name}{': ' if told else ''}{told}")
+    return lines
+
+
+def tasks_of(pipelines: "Pipelines") -> "Sequence[TaskProgress]":
     return pipelines.worker.tasks if pipelines.worker else ()
 
 
 async def _show_table(pipelines: "Pipelines") -> None:
-    from rich.live import Live
+    from .live_table import show_table
 
     rates = Rates()
-    with Live(_table(snapshot(pipelines, rates)), refresh_per_second=4, transient=True) as live:
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            live.update(_table(snapshot(pipelines, rates)))
+    await show_table(lambda: snapshot(pipelines, rates))
 
 
 async def _show_lines(pipelines: "Pipelines") -> None:
     rates = Rates()
     while True:
         await asyncio.sleep(LINE_EVERY_S)
-        for name, kind, state, count, rate, remark in snapshot(pipelines, rates):
-            say(f"{state.lower():>8}  {kind} {name}: {count:,} rows, {rate:,.0f} rows/s {remark}".rstrip())
+        for row in snapshot(pipelines, rates):
+            parts = [counted(row.rows, "row"), f"{row.rate:,.0f} rows/s", row.outcome, row.cause]
+            say(f"{row.state.lower():>8}  {row.kind} {row.name}: {', '.join(part for part in parts if part)}")

@@ -1,9 +1,6 @@
 """`millstream up`, `connect` and `run`: check everything, then run it in one process until the end or Ctrl-C."""
 
-import asyncio
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +10,9 @@ from ..core.errors import ConfigError
 from .console import errors_told, run_async, say, set_up_logging
 from .discovery import Found, find_connectors, find_in_folder, load_topologies
 from .options import DEFAULT_SERVER, parse_setting
+from .pointers import pointers
 from .progress import shown
+from .stopping import one_interrupt, stopped_by_signals
 from .warm import tell_if_cold
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def run_up(folder: str, server: str, listen: str | None, *, to_end: bool, verbose: bool) -> None:
     path = Path(folder)
-    where = Where(server, f"embedded:{path / 'data'}", listen)
+    where = Where(server, f"embedded:{path / 'data'}", listen, may_listen=True)
     _run(lambda: find_in_folder(path), where, to_end=to_end, verbose=verbose)
 
 
@@ -55,8 +54,10 @@ class AppRun:
 def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
     if app.show:
         with errors_told():
-            for topology in load_topologies(Path(app.file)):
-                print(topology.mermaid() if app.show == "mermaid" else topology.describe())
+            texts = [
+                one.mermaid() if app.show == "mermaid" else one.describe() for one in load_topologies(Path(app.file))
+            ]
+            print("\n\n".join(text.strip("\n") for text in texts))
         return
 
     def find() -> Found:
@@ -73,11 +74,12 @@ def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The cluster: as the command line says, or the worker's file, or `otherwise`."""
+    """The cluster: as the command line says, or the worker's file, or `otherwise`. may_listen: the command can."""
 
     given: str
     otherwise: str
     listen: str | None = None
+    may_listen: bool = False
 
     def server(self, found: Found) -> str:
         return self.given or (found.worker.servers if found.worker else "") or self.otherwise
@@ -87,11 +89,12 @@ def _run(find: Callable[[], Found], where: Where, *, to_end: bool, verbose: bool
     """Nothing is opened or made before every config, topology and destination was found good."""
     set_up_logging(verbose=verbose)
     allow_many_open_files()
-    with errors_told():
-        found = find()
-        _check(found.deployments)
-        tell_if_cold()
-    run_async(lambda: _run_found(found, where, to_end=to_end, settings=settings))
+    with one_interrupt():
+        with errors_told():
+            found = find()
+            _check(found.deployments)
+            tell_if_cold()
+        run_async(lambda: _run_found(found, where, to_end=to_end, settings=settings))
 
 
 def _check(deployments: "Sequence[Deployment]") -> None:
@@ -106,45 +109,34 @@ def _check(deployments: "Sequence[Deployment]") -> None:
 
 
 async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequence[str]) -> None:
-    from ..embedded import Pipelines, open_client, run_pipelines
-    from ..streams.config import streams_config
+    with stopped_by_signals() as stop:
+        from ..embedded import Pipelines, open_client, run_pipelines
+        from ..streams.config import streams_config
 
-    worker = found.worker
-    for warning in worker.warnings if worker else ():
-        say(f"{worker.origin}: {warning}" if worker else warning)
-    pipelines = Pipelines(
-        found.deployments,
-        [topology.plan for topology in found.topologies],
-        worker_config=worker.config if worker else None,
-        streams_config=streams_config(dict(map(parse_setting, settings))) if settings else None,
-    )
-    with _stopped_by_signals() as stop:
-        client_settings = worker.client if worker else None
-        async with open_client(where.server(found), listen=where.listen, client_settings=client_settings) as client:
+        worker = found.worker
+        for warning in worker.warnings if worker else ():
+            say(f"{worker.origin}: {warning}" if worker else warning)
+        pipelines = Pipelines(
+            found.deployments,
+            [topology.plan for topology in found.topologies],
+            worker_config=worker.config if worker else None,
+            streams_config=streams_config(dict(map(parse_setting, settings))) if settings else None,
+        )
+        server = where.server(found)
+        async with open_client(
+            server, listen=where.listen, listening=_tell_listening, client_settings=worker.client if worker else None
+        ) as client:
+            if where.may_listen and where.listen is None and server.startswith("embedded:"):
+                say("nobody else can look in; --listen 127.0.0.1:9092 lets other clients")
             names = [deployment.name for deployment in found.deployments]
             say(f"running {', '.join(names + [topology.name for topology in found.topologies])}; Ctrl-C ends")
             async with shown(pipelines):
                 await run_pipelines(client, pipelines, to_end=to_end, stop=stop)
+        for line in pointers(pipelines, server):
+            say(line)
         if stop.is_set():
             say("stopped; the next start goes on from here")
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[asyncio.Event]:
-    """The first Ctrl-C or SIGTERM asks to end; a second one interrupts."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def asked() -> None:
-        stop.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+def _tell_listening(address: str) -> None:
+    say(f"other clients reach the broker at {address}")

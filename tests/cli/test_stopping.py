@@ -1,0 +1,57 @@
+"""The first Ctrl-C asks a run to end; a press that comes twice counts once; a later one ends the process at once."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+
+SCRIPT = """
+import asyncio
+from millstream.cli.stopping import stopped_by_signals
+
+async def main():
+    with stopped_by_signals() as stop:
+        print("ready", flush=True)
+        await stop.wait()
+        {then}
+
+asyncio.run(main())
+print("left in order", flush=True)
+"""
+
+
+def started(then: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(then=then)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_a_press_that_comes_twice_is_one() -> None:
+    process = started("await asyncio.sleep(0.2)")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "left in order\n", "stopping; once more to end at once\n")
+
+
+def test_a_later_press_ends_the_process_at_once_with_one_line() -> None:
+    process = started("await asyncio.Event().wait()")
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "stopping; once more to end at once\n"
+
+    for _ in range(600):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+            break
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "ended at once; the next start goes on from the last commit\n"

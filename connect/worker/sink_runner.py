@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from typing import Any, TypeVar
 
 from ...core.client.client import Client
+from ...core.client.consuming.consumer import NOT_OURS_CODES
 from ...core.client.consuming.offsets import CommittedOffset
 from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
 from ...core.records import Records
@@ -19,6 +20,7 @@ from ..converters.choice import value_converter
 from ..converters.converter import Converter, Failure
 from .dead_letters import DeadLetters
 from .deployment import Deployment
+from .group_place import TakenOver, empty_group, instance_id
 from .progress import TaskProgress
 from .quiet import Quiet, missing
 from .restart import backoff_ms, span
@@ -29,10 +31,8 @@ T = TypeVar("T")
 
 POLL_BYTES = 16_777_216
 IDLE_POLL_MS = 500
-
-
-class TakenOver(Fenced):
-    """Another process runs a task of this name now."""
+# Of a bounded run, which is refused where a worker that it took the place of joins again in between.
+COMMITS_MAX = 10
 
 
 class SinkRunner:
@@ -55,15 +55,22 @@ class SinkRunner:
         self._openings = 0
         self._carried: list[tuple[int, Records]] = []
         self._committed: dict[TopicPartition, int] = {}
+        # Where the durable rows of each partition ended when it was opened, and where those do that were put since.
+        self._begun: dict[TopicPartition, int] = {}
+        self._put_end: dict[TopicPartition, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         overrides = self._deployment.overrides
         group = f"connect-{self._deployment.name}"
         # A static member: the successor of a killed process takes its place at once, not after its session has ended.
-        settings = overrides.consumer_config(group_id=group, group_instance_id=f"{group}-{self._progress.task}")
+        # One that ends in order leaves, as Kafka Connect's do.
+        instance = instance_id(self._deployment.name, self._progress.task)
+        settings = overrides.consumer_config(group_id=group, group_instance_id=instance)
         letters = DeadLetters(self._deployment, self._progress, self._client)
         async with self._client.consumer(settings) as consumer, letters:
             self._consumer = consumer
+            self._consumer.gives_up_place = True
+            self._consumer_config = settings
             self._stop = stop
             self._letters = letters
             await letters.start(stop)
@@ -95,16 +102,19 @@ class SinkRunner:
         There now is also what stands in open transactions: one that was just committed still looks open on a Kafka,
         whose coordinator answers before it has written the markers.
         """
+        ends: Mapping[TopicPartition, int] = {}
         try:
-            await self._read_to_ends()
+            ends = await self._read_to_ends()
         except Stopped as error:
             log.info("%s: %s", self._deployment.name, error)
         if self._stop.is_set():
             await self._finish_in_time()
         else:
-            await self._commit(await self._until_ready(self._task.finish))
+            await self._commit(self._ended(await self._until_ready(self._task.finish), ends))
 
-    async def _read_to_ends(self) -> None:
+    async def _read_to_ends(self) -> Mapping[TopicPartition, int]:
+        """Returns the ends."""
+        await self._empty_group()
         partitions = await self._unless_stopped(self._partitions(), "the topics' metadata")
         mine = partitions[self._progress.task :: self._deployment.tasks_max]
         ends = await self._unless_stopped(
@@ -119,6 +129,25 @@ class SinkRunner:
             left.difference_update(reached)
             if left:
                 await self._step(IDLE_POLL_MS, ends)
+        return ends
+
+    def _ended(
+        self, finished: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, int]:
+        """What to commit at the end: where all rows are durable, the end, for only markers and aborted rows are left.
+
+        Also where the destination had them all before this run, and the group did not know it.
+        """
+        durable = {key: begun for key, begun in self._begun.items() if key not in self._put_end} | finished
+        return durable | {
+            key: max(offset, ends[key])
+            for key, offset in durable.items()
+            if offset == self._put_end.get(key, offset) and key in ends
+        }
+
+    async def _empty_group(self) -> None:
+        work = empty_group(self._client, self._deployment, self._progress, self._consumer_config)
+        await self._unless_stopped(work, "the group to have no members")
 
     async def _reached(
         self, partitions: Collection[TopicPartition], ends: Mapping[TopicPartition, int]
@@ -175,6 +204,9 @@ class SinkRunner:
         current = [batch for number, batch in batches if self._is_current(number, batch)]
         if current:
             await self._task.put(current)
+            self._put_end |= {
+                (batch.records.topic, batch.records.partition): batch.records.last_offset + 1 for batch in current
+            }
         return current
 
     async def _poll(self, wait_ms: int, bytes_max: int | None = None) -> list[tuple[int, Records]]:
@@ -243,6 +275,8 @@ class SinkRunner:
             known, position = committed[partition], resume.get(partition, 0)
             if known is not None:
                 self._committed[partition] = known.offset
+            if known is not None or partition in resume:
+                self._begun[partition] = max(position, known.offset if known is not None else 0)
             if partition in resume and (known is None or known.offset < position):
                 self._consumer.seek(partition, position)
             self._letters.opened(partition, known, max(position, known.offset if known is not None else 0))
@@ -267,19 +301,34 @@ class SinkRunner:
         }
         if not new:
             return
+        noted = {key: CommittedOffset(offset, metadata=self._letters.note(key)) for key, offset in new.items()}
         try:
-            await self._consumer.commit(
-                {key: CommittedOffset(offset, metadata=self._letters.note(key)) for key, offset in new.items()}
-            )
+            await (self._commit_outside(noted) if self._bounded else self._consumer.commit(noted))
         except Fenced as error:
             raise TakenOver(str(error)) from error
         except ProtocolError as error:
-            log.info("%s: offsets were not committed, the partitions are moving: %s", self._deployment.name, error)
+            if error.code not in NOT_OURS_CODES:
+                raise
+            level = logging.WARNING if self._stop.is_set() else logging.INFO
+            told = "%s: offsets were not committed, the partitions are moving: %s"
+            log.log(level, told, self._deployment.name, error)
             return
         self._committed.update(new)
         self._progress.position = ", ".join(
             f"{topic}-{number} offset {end:,}" for (topic, number), end in sorted(self._committed.items())
         )
+
+    async def _commit_outside(self, offsets: Mapping[TopicPartition, CommittedOffset]) -> None:
+        """Without being a member, which only a group without members takes: what joined meanwhile makes room again."""
+        for _ in range(COMMITS_MAX):
+            try:
+                return await self._consumer.commit(offsets)
+            except ProtocolError as error:
+                if error.code not in NOT_OURS_CODES:
+                    raise
+                log.info("%s: offsets were not committed, the group has members: %s", self._deployment.name, error)
+            await self._empty_group()
+        raise TakenOver(f"its offsets were refused {COMMITS_MAX} times, as members of its group come again and again")
 
     async def _finish_in_time(self) -> None:
         try:

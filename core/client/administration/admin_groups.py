@@ -1,11 +1,14 @@
-"""What admins do to the offsets of groups, and how far groups are behind, in records and in time. Shell.
+"""What admins do to members and offsets of groups, and how far groups are behind, in records and in time. Shell.
 
-Source: OffsetDelete (KIP-496), ListOffsets by timestamp (KIP-734 for the newest). Tests: tests/core/client/test_lag.py.
+Source: LeaveGroup (KIP-345), OffsetDelete (KIP-496), ListOffsets by timestamp (KIP-734 for the newest).
+Tests: tests/core/client/test_lag.py, test_groups.py.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from ...errors import ErrorCode
+from ...wire.messages.k13_leave_group import LeaveGroupRequest
 from ...wire.messages.k47_offset_delete import OffsetDeleteRequest
 from ..config import consumer_config
 from ..consuming.consumer import Consumer
@@ -114,5 +117,24 @@ async def delete_group_offsets(client: ClusterLink, group_id: str, partitions: C
         (item.error_code, f"offset of group {group_id!r} for {topic.name}-{item.partition_index}")
         for topic in response.topics
         for item in topic.partitions
+    ]
+    raise_first(failures)
+
+
+async def remove_static_members(
+    client: ClusterLink, group_id: str, instance_ids: Collection[str], *, reason: str
+) -> None:
+    """Take members out of a group by their group.instance.id; one that is not there any more is no error.
+
+    Raises the first failure, the others as notes.
+    """
+    identity = LeaveGroupRequest.MemberIdentity
+    members = [identity(group_instance_id=instance_id, reason=reason) for instance_id in sorted(instance_ids)]
+    response = await client.ask_coordinator(GROUP, group_id, LeaveGroupRequest(group_id=group_id, members=members))
+    failures = [(response.error_code, f"group {group_id!r}")]
+    failures += [
+        (member.error_code, f"member {member.group_instance_id!r} of group {group_id!r}")
+        for member in response.members
+        if member.error_code != ErrorCode.UNKNOWN_MEMBER_ID
     ]
     raise_first(failures)

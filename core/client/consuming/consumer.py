@@ -28,7 +28,7 @@ NOT_OURS_CODES = frozenset({ErrorCode.ILLEGAL_GENERATION, ErrorCode.UNKNOWN_MEMB
 
 
 class Consumer:
-    """`async with client.consumer(config) as consumer:`; leaving it leaves the group."""
+    """`async with client.consumer(config) as consumer:`; leaving it leaves the group, but for a static member."""
 
     def __init__(self, client: ClusterLink, config: ConsumerConfig) -> None:
         self._client = client
@@ -39,6 +39,8 @@ class Consumer:
         self._rebalancer = Rebalancer(client, self._fetcher, self._changed, self._commit_before_revoke)
         self._membership: Membership | None = None
         self._committed_ms = client.clock.monotonic_ms()
+        # Whether closing ends the membership of a consumer with a group.instance.id, too: LEAVE_GROUP of KIP-1092.
+        self.gives_up_place = False
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
@@ -59,7 +61,7 @@ class Consumer:
                 await self._scope.__aexit__(kind, error, trace)
             finally:  # A scope that is cancelled says so; the group is left all the same.
                 if self._membership is not None:
-                    await self._membership.leave("the consumer was closed")
+                    await self._membership.leave("the consumer was closed", give_up_place=self.gives_up_place)
                     await self._membership.close()
                 self._rebalancer.close()
                 await self._fetcher.close()

@@ -19,7 +19,7 @@ from ...wire.messages.k15_describe_groups import DescribeGroupsRequest
 from ..config import ConsumerConfig
 from ..consuming.offsets import GroupMetadata, TopicPartition
 from ..link import GROUP, ClusterLink
-from ..network.connection import error_code, error_for
+from ..network.connection import check, error_code, error_for
 from ..tasks import Signal, TaskScope
 from .assignors import ASSIGNORS
 from .membership_state import (
@@ -123,16 +123,23 @@ class Membership:
                     log.info("group %s: cannot join yet: %s", self._group_id, error)
                     await asyncio.sleep(self._client.backoff_ms(failures) / 1000)
 
-    async def leave(self, reason: str) -> None:
-        """Tell the coordinator that we go, so that others take over at once. Static members stay counted in."""
+    async def leave(self, reason: str, *, give_up_place: bool = False) -> None:
+        """Tell the coordinator that we go, so that others take over at once.
+
+        A static member stays counted in, for its next life, unless it gives up its place.
+        """
         state = self.state
-        if state.member_id and state.instance_id is None:
-            member = LeaveGroupRequest.MemberIdentity(member_id=state.member_id, reason=reason)
+        if state.member_id and (state.instance_id is None or give_up_place):
+            member = LeaveGroupRequest.MemberIdentity(
+                member_id=state.member_id, group_instance_id=state.instance_id, reason=reason
+            )
             request = LeaveGroupRequest(group_id=self._group_id, members=[member])
             try:
                 async with asyncio.timeout(LEAVE_TIMEOUT_MS / 1000):
-                    await self._ask(request, timeout_ms=LEAVE_TIMEOUT_MS)
-            except (Retriable, ProtocolError, WireError, TimeoutError) as error:
+                    response = await self._ask(request, timeout_ms=LEAVE_TIMEOUT_MS)
+                for code in (response.error_code, *(one.error_code for one in response.members)):
+                    check(code, f"{member.group_instance_id or member.member_id}")
+            except (Fenced, Retriable, ProtocolError, WireError, TimeoutError) as error:
                 log.info("group %s: left without saying so: %s", self._group_id, error)
         state.lost(unknown=True)
 

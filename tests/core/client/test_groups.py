@@ -7,6 +7,7 @@ import pytest
 from core.client.conftest import Target
 from core.client.reading import consumer, new_topic, numbered, read_rows, write
 
+from millstream.core.client.administration.admin_groups import remove_static_members
 from millstream.core.client.client import Client
 from millstream.core.client.consuming.consumer import Consumer
 from millstream.core.client.consuming.offsets import CommittedOffset, GroupMetadata, TopicPartition
@@ -228,6 +229,26 @@ async def test_a_static_member_that_restarts_keeps_its_partitions_without_a_reba
                 assert again.consumer.assignment == share
                 assert again.consumer.group_metadata.generation == generation
             assert [name for name, _ in first.events].count("revoked") <= 1
+
+
+async def test_a_static_member_that_gives_up_its_place_or_is_removed_is_out_at_once(cluster: Target):
+    async with cluster.client() as client:
+        topic, group = await new_topic(client, cluster.name(), partitions=2), cluster.name("group")
+
+        async def instances() -> list[str | None]:
+            described = await client.admin.describe_groups([group])
+            return sorted(one.instance_id or "" for one in described[group].members)
+
+        async with member(client, group, [topic], group_instance_id="one") as first:
+            async with member(client, group, [topic], group_instance_id="two") as second:
+                await until(lambda: shares(first, second) == [1, 1], first, second)
+                second.consumer.gives_up_place = True
+            assert await instances() == ["one"]
+            await until(lambda: shares(first) == [2], first)
+        assert await instances() == ["one"]
+        await remove_static_members(client, group, ["one", "never-there"], reason="it is dead")
+        assert (await client.admin.describe_groups([group]))[group].state == "Empty"
+        await client.admin.alter_group_offsets(group, {(topic, 0): 1})
 
 
 async def test_a_static_leader_that_restarts_gets_what_came_while_it_was_away_and_after(cluster: Target):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ConfigError, MillstreamError
+from ..core.errors import ConfigError, MillstreamError, PlanError
 
 if TYPE_CHECKING:
     from ..connect.worker.deployment import Deployment
@@ -120,7 +120,8 @@ def load_topologies(path: Path) -> "list[Topology]":
     except MillstreamError as error:
         raise ConfigError(f"{path}:{_line(error, path)}: {error}") from error
     except Exception as error:  # whatever a user's file raises is told with its line
-        raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}{_meant(error)}") from error
+        said = error.msg if isinstance(error, SyntaxError) else error
+        raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {said}{_meant(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
     return list({id(topology): topology for topology in found}.values())
@@ -138,7 +139,9 @@ def _meant(error: Exception) -> str:
 
 
 def _line(error: BaseException, path: Path) -> int:
-    """The last line of the file that the error came by."""
+    """Where the step was made that is wrong, or the last line of the file that the error came by."""
+    if isinstance(error, PlanError) and error.made_at and Path(error.made_at[0]).resolve() == path.resolve():
+        return error.made_at[1]
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno
     frames = traceback.extract_tb(error.__traceback__)

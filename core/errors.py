@@ -201,7 +201,15 @@ class ConfigError(MillstreamError):
 
 
 class PlanError(MillstreamError):
-    """A topology is wrong: an unknown column, a type that does not fit, a window without a size."""
+    """A topology is wrong: an unknown column, a type that does not fit, a window without a size.
+
+    node: the step that is wrong, where it is known. made_at: the file and line that made that step.
+    """
+
+    def __init__(self, message: str, *, node: str = "") -> None:
+        self.node = node
+        self.made_at: tuple[str, int] | None = None
+        super().__init__(message)
 
 
 class ProtocolError(MillstreamError):

@@ -4,6 +4,7 @@ Every step is checked when it is written: PlanError names the step, the column a
 named as Kafka Streams names them, in the order in which the steps are written. Tests: tests/dsl.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..streams.progress import StreamProgress
     from .stream import Stream
 
+PACKAGE = __name__.partition(".")[0] + "."
+
 
 class Topology:
     """Begin with `Topology(name)`; the name is the consumer group and prefixes internal topics."""
@@ -29,6 +32,7 @@ class Topology:
         self.name = name
         self._counter = Counter()
         self._nodes: dict[str, Node] = {}
+        self._made_at: dict[str, tuple[str, int]] = {}
 
     def stream(
         self,
@@ -62,7 +66,11 @@ class Topology:
     @property
     def plan(self) -> Plan:
         """The finished plan. Raises PlanError when a stream leads nowhere."""
-        return Plan(self.name, tuple(self._nodes.values()))
+        try:
+            return Plan(self.name, tuple(self._nodes.values()))
+        except PlanError as error:
+            error.made_at = self._made_at.get(error.node)
+            raise
 
     def describe(self) -> str:
         """The topology in the format of Kafka Streams."""
@@ -91,6 +99,7 @@ class Topology:
     def add(self, node: Node) -> None:
         """Adds a node, or replaces the one of its name; for the steps of streams."""
         self._nodes[node.name] = node
+        self._made_at.setdefault(node.name, _users_line())
 
     def node(self, name: str) -> Node:
         """A node by its name; for the steps of streams."""
@@ -98,6 +107,14 @@ class Topology:
 
     def store_names(self) -> set[str]:
         return {getattr(node, "store", "") for node in self._nodes.values()}
+
+
+def _users_line() -> tuple[str, int]:
+    """The file and line outside this package that is being run; it is what a user wrote."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(PACKAGE):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("", 0)
 
 
 def _source_schema(where: str, value: ValueFormat, key: ValueFormat | None) -> pa.Schema:

@@ -214,7 +214,9 @@ class Plan:
         ]
         for node in ends:
             if not self.children(node.name):
-                raise PlanError(f"{node.name}: nothing reads what it gives; end the stream with to(topic)")
+                raise PlanError(
+                    f"{node.name}: nothing reads what it gives; end the stream with to(topic)", node=node.name
+                )
         read = self.source_topics
         for topic in sorted({topic for topic in read if read.count(topic) > 1}):
             raise PlanError(f"topic {topic!r} is read by two streams; read it once and use that stream for both")

@@ -73,7 +73,10 @@ def test_a_wrong_topology_names_its_line_and_the_nearest_column(folder: Path, mi
 def test_a_topology_with_a_syntax_error_names_its_line(folder: Path, millstream: Run) -> None:
     (folder / "counts.py").write_text("import millstream as ms\ntopology = ms.Topology(\n")
 
-    refused(millstream("up", str(folder)), "counts.py:2: SyntaxError")
+    result = millstream("up", str(folder))
+
+    refused(result, "counts.py:2: SyntaxError")
+    assert "line 2" not in result.stderr
 
 
 def test_an_unreachable_lake_is_named_before_anything_starts(folder: Path, millstream: Run) -> None:
@@ -248,3 +251,22 @@ def test_altering_a_topic_that_is_not_there_names_those_that_may_be_meant(tmp_pa
     assert millstream("topics", "create", "access-logs", "-b", data).returncode == 0
 
     refused(millstream("topics", "alter", "acess-logs", "--partitions", "3", "-b", data), "did you mean access-logs?")
+
+
+def test_a_stream_that_leads_nowhere_is_told_with_the_line_that_made_its_last_step(
+    folder: Path, millstream: Run
+) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host").replace('.to("counts", value=ms.json())', ""))
+
+    result = millstream("run", str(folder / "counts.py"))
+
+    refused(result, "counts.py:5: ", "nothing reads what it gives")
+
+
+def test_a_topology_is_shown_without_empty_lines_after_it(folder: Path, millstream: Run) -> None:
+    (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host"))
+
+    for how in ("--describe", "--mermaid"):
+        shown = millstream("run", str(folder / "counts.py"), how).stdout
+        assert shown.endswith("\n")
+        assert not shown.endswith("\n\n")

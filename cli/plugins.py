@@ -1,11 +1,17 @@
 """`millstream plugins`: which connectors there are, what each takes, and its JSON Schema."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from .console import errors_told, set_up_logging, show_rows
+from .console import errors_told, is_terminal, set_up_logging, show_rows
+from .tables import wrapped
+
+INDENT = "    "
+WIDTH_MAX = 100
 
 
 def plugins(
@@ -25,7 +31,7 @@ def plugins(
 
 def show_plugins(name: str, *, json_schema: bool, markdown: bool, as_json: bool) -> None:
     """Raises ConfigError for a name that no connector has."""
-    from ..connect.reference import options, page
+    from ..connect.reference import options, own_first, page
     from ..connect.registry import all_connectors, built_in, find
     from ..core.errors import ConfigError
 
@@ -42,5 +48,21 @@ def show_plugins(name: str, *, json_schema: bool, markdown: bool, as_json: bool)
     if json_schema:
         print(json.dumps(spec.json_schema(), indent=2))
         return
-    found = [(option.name, option.values, option.default, option.doc) for option in options(spec.fields)]
-    show_rows(("key", "values", "default", "what it is"), found, as_json=as_json, title=f"{spec.name}: {spec.summary}")
+    found = [(option.name, option.values, option.default, option.doc) for option in options(own_first(spec))]
+    if is_terminal() and not as_json:
+        _print_keys(f"{spec.name}: {spec.summary}", found)
+    else:
+        show_rows(("key", "values", "default", "what it is"), found, as_json=as_json)
+
+
+def _print_keys(title: str, keys: Sequence[tuple[str, str, str, str]]) -> None:
+    """Each key on a line with what it takes, and below it what it is: keys are long, and sentences longer."""
+    width = min(shutil.get_terminal_size().columns, WIDTH_MAX) - len(INDENT)
+    print("\n".join(wrapped(title, width)))
+    for name, values, default, doc in keys:
+        otherwise = default if default in ("", "required") else f"default {default}"
+        takes = wrapped(f"({'; '.join(filter(None, (values, otherwise)))})", width)
+        fits = len(takes) == 1 and len(name) + 1 + len(takes[0]) <= width
+        print(f"\n{name} {takes[0]}" if fits else f"\n{name}")
+        for line in (*(() if fits else takes), *wrapped(doc, width)):
+            print(INDENT + line)

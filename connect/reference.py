@@ -87,10 +87,16 @@ class Option:
 def options(fields: Iterable[Field]) -> list[Option]:
     """Rows for fields that a user may set."""
     return [
-        Option(field.name, _values(field.schema), _default(field), field.doc)
+        Option(field.name, _values(field.schema), _default(field), _doc(field))
         for field in fields
         if not field.doc.startswith(SET_BY_THE_WORKER)
     ]
+
+
+def own_first(spec: ConnectorSpec) -> list[Field]:
+    """All fields, with those that only this connector has before those that all have, as on the page."""
+    own = own_fields(spec)
+    return [*own, *(field for field in spec.fields if field not in own)]
 
 
 def own_fields(spec: ConnectorSpec) -> list[Field]:
@@ -147,6 +153,10 @@ def _values(schema: Schema) -> str:
     bounds = {"minimum": "from", "maximum": "to"}
     limits = [f"{word} {schema[bound]:,}" for bound, word in bounds.items() if bound in schema]
     return " ".join([TYPE_WORDS[str(schema.get("type", "string"))], *limits])
+
+
+def _doc(field: Field) -> str:
+    return f"{field.doc} Also named {', '.join(field.other_names)}." if field.other_names else field.doc
 
 
 def _default(field: Field) -> str:

@@ -55,6 +55,7 @@ class Field:
     """One key of a connector's config. `default=REQUIRED` means that it has none; None means that it may be absent.
 
     aliases: other spellings of its values, such as class names of Kafka Connect, and what they mean here.
+    other_names: other names of the key itself, such as one that a connector of Kafka Connect has for it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Field:
     examples: tuple[Any, ...] = ()
     secret: bool = False
     aliases: Mapping[str, str] = dataclass_field(default_factory=dict)
+    other_names: tuple[str, ...] = ()
 
     def json_schema(self) -> dict[str, Any]:
         described = dict(self.schema) | {"description": self.doc}
@@ -105,10 +107,18 @@ class ConnectorSpec:
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.name,
-            "description": f"{self.summary} Delivery: {self.delivery}.",
+            "description": f"{self.summary}. Delivery: {self.delivery}.",
             "type": "object",
             "properties": {field.name: field.json_schema() for field in self.fields},
             "required": [field.name for field in self.fields if field.default is REQUIRED],
+        }
+
+    def with_own_names(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The config with each key under the name that its field has here, unless two names of it differ in value."""
+        owns = {other: field.name for field in self.fields for other in field.other_names}
+        return {
+            key if key in owns and config.get(owns[key], value) != value else owns.get(key, key): value
+            for key, value in config.items()
         }
 
     def examine(self, config: Mapping[str, Any], is_known: Callable[[str], bool] = lambda _: False) -> Examined:
@@ -116,12 +126,18 @@ class ConnectorSpec:
 
         is_known: whether a key that is no field has a meaning to the caller.
         """
+        config = self.with_own_names(config)
         by_name = {field.name: field for field in self.fields}
         typed = {key: _typed(value, by_name[key]) for key, value in config.items() if key in by_name}
         errors = list(Draft202012Validator(self.json_schema()).iter_errors(typed))
         faults = [self._fault(error, config) for error in errors]
         faulty = {self._field_of(error).name for error in errors}
         others = [key for key in config if key not in by_name]
+        for field in self.fields:
+            twice = [other for other in field.other_names if other in others]
+            faults += [f"{self.name}: {other} and {field.name} are one key: they differ; give one" for other in twice]
+            faulty |= {field.name} if twice else set()
+            others = [key for key in others if key not in twice]
         unknown = [key for key in others if not key.startswith(self.prefixes) and not is_known(key)]
         warnings = []
         for key in unknown:

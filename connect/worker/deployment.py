@@ -15,7 +15,7 @@ from ..converters.choice import value_converter
 from ..kafka_keys import is_known, refuse, told
 from ..overrides import Overrides, overrides
 from ..registry import Connector, find
-from ..spec import Examined
+from ..spec import Examined, Field
 from .properties import WorkerFile, read_properties
 
 NEAR_MISS = 0.75
@@ -124,7 +124,7 @@ def _deploy_one(path: Path, document: Any, worker: WorkerFile | None) -> Deploym
     if "connector.class" not in config:
         raise ConfigError("connector.class is required: which connector this is, such as files or filesystem")
     connector = find(str(config["connector.class"]))
-    full = worker.over(config, connector.spec.kind) if worker else config
+    full = connector.spec.with_own_names(worker.over(config, connector.spec.kind) if worker else config)
     examined = connector.spec.examine(_relative_to_file(full, path), is_known)
     faults = [*examined.faults, *_faults_together(connector, examined)]
     parsed = Overrides({}, {})
@@ -142,7 +142,8 @@ def _deploy_one(path: Path, document: Any, worker: WorkerFile | None) -> Deploym
 
 def _faults_together(connector: Connector, examined: Examined) -> list[str]:
     """What is wrong with fields taken together. What only follows from a faulty field is left out."""
-    values = examined.values
+    absent = {field.name: _stand_in(field) for field in connector.spec.fields if field.name not in examined.values}
+    values = absent | dict(examined.values)
     checks: list[Callable[[], object]] = [lambda: refuse(values, connector.spec.kind)]
     if isinstance(connector, SinkConnector):
         sink = connector
@@ -150,15 +151,38 @@ def _faults_together(connector: Connector, examined: Examined) -> list[str]:
     else:
         source = connector
         checks += [lambda: source.make_task(source.split(values, 1)[0])]
-    if any(field.name not in values for field in connector.spec.fields):
-        checks.pop()  # a task is not made without what it requires
+    faulty = examined.faulty
     faults: list[str] = []
     for check in checks:
         try:
             check()
         except ConfigError as error:
-            faults += [fault for fault in error.faults if not any(_speaks_of(fault, name) for name in examined.faulty)]
+            faults += [
+                fault
+                for fault in error.faults
+                if not any(_begins_with(fault, name) if name in absent else _speaks_of(fault, name) for name in faulty)
+            ]
     return faults
+
+
+def _stand_in(field: Field) -> Any:
+    """A value for what is required and missing, so that what is wrong beside it is found in the same run."""
+    if "enum" in field.schema:
+        return field.schema["enum"][0]
+    match field.schema.get("type"):
+        case "integer" | "number":
+            return field.schema.get("minimum", 0)
+        case "boolean":
+            return False
+        case "array":
+            return []
+        case "object":
+            return {}
+    return field.examples[0] if field.examples else "x"
+
+
+def _begins_with(fault: str, name: str) -> bool:
+    return re.match(rf"(?:[\w-]+: )?{re.escape(name)}(?![\w.])", fault) is not None
 
 
 def _speaks_of(fault: str, name: str) -> bool:

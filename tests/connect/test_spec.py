@@ -128,3 +128,42 @@ def test_a_connectors_schema_is_valid_and_every_field_is_documented(name: str) -
     json.dumps(schema)
     assert all(len(described["description"]) > 10 for described in schema["properties"].values())
     assert [field.name for field in spec.fields if [f.name for f in spec.fields].count(field.name) > 1] == []
+
+
+def test_what_is_wrong_beside_a_missing_key_is_found_in_the_same_run() -> None:
+    sink = {key: value for key, value in SINK.items() if key != "store.url"}
+
+    faults = faults_of(sink | {"timezone": "Europe/Zurick", "topics.dir": "/lake"})
+
+    assert [fault.split(": ", 2)[2].partition(":")[0] for fault in faults] == [
+        "store.url is required",
+        "timezone='Europe/Zurick'",
+        "topics.dir='/lake'",
+    ]
+    source = {"name": "s", "connector.class": "files"}
+    assert [fault.split(": ", 2)[2].partition(":")[0] for fault in faults_of(source)] == [
+        "topic is required",
+        "paths is required",
+    ]
+
+
+def test_a_key_is_taken_under_the_name_that_it_has_in_kafka_connect() -> None:
+    config = {key: value for key, value in SINK.items() if key != "store.url"} | {
+        "connector.class": "HdfsSinkConnector"
+    }
+    url = "hdfs://namenode:9000/lake"
+
+    (deployment,) = deploy([(Path("/configs/lake.json"), config | {"hdfs.url": url})])
+
+    assert (deployment.values["store.url"], "hdfs.url" in deployment.values) == (url, False)
+    assert not [warning for warning in deployment.warnings if "hdfs.url" in warning]
+    (same,) = deploy([(Path("/configs/lake.json"), config | {"hdfs.url": url, "store.url": url})])
+    assert same.values["store.url"] == url
+    assert faults_of(config | {"hdfs.url": url, "store.url": "hdfs://other/lake"}) == (
+        "/configs/lake.json: filesystem: hdfs.url and store.url are one key: they differ; give one",
+    )
+
+
+def test_the_description_of_a_schema_is_of_whole_sentences() -> None:
+    for name in names():
+        assert ". Delivery: " in find(name).spec.json_schema()["description"]

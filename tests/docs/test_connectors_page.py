@@ -60,3 +60,25 @@ def test_plugins_of_a_name_that_no_connector_has_names_the_nearest() -> None:
         show_plugins("fils", json_schema=False, markdown=False, as_json=False)
     with pytest.raises(ConfigError, match="--json-schema goes with the name of a connector"):
         show_plugins("", json_schema=True, markdown=False, as_json=False)
+
+
+def test_a_connector_s_own_keys_stand_before_those_that_all_have(capsys: pytest.CaptureFixture[str]) -> None:
+    keys = [line.split("\t")[0] for line in shown(capsys, "files").splitlines()[1:]]
+
+    assert keys[:4] == ["paths", "file", "exclude", "topic"]
+    assert keys.index("headers.enable") < keys.index("$schema") < keys.index("topic.creation.default.partitions")
+
+
+def test_at_a_terminal_keys_and_their_sentences_are_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millstream.cli.plugins.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    text = shown(capsys, "filesystem")
+
+    assert max(map(len, text.splitlines())) <= 80
+    lines = text.splitlines()
+    for field in find("filesystem").spec.fields:
+        assert any(line.split(" ")[0] == field.name for line in lines)
+        assert field.doc in " ".join(text.split())

@@ -21,7 +21,12 @@ METADATA = ("topic", "partition", "offset", "timestamp", "key")
 TIME_FORMATS = {"daily": "'day'=YYYY-MM-dd", "hourly": "'day'=YYYY-MM-dd/'hour'=HH"}
 
 FIELDS = (
-    Field("store.url", text(), "Where the files go, such as hdfs://namenode:9000/lake or file:///lake."),
+    Field(
+        "store.url",
+        text(),
+        "Where the files go, such as hdfs://namenode:9000/lake or file:///lake.",
+        other_names=("hdfs.url",),
+    ),
     Field("store.timeout.ms", at_least(100), "How long one call to the store may take, in ms.", default=30_000),
     Field("topics.dir", text(), "The folder below store.url that holds the data.", default="topics"),
     Field("logs.dir", text(), "The folder below store.url that holds manifests and kept types.", default="logs"),

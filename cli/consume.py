@@ -76,7 +76,7 @@ class Filter(Protocol):
 
     def matching(self, records: "Records") -> list[bool]: ...
 
-    def note(self) -> str: ...
+    def notes(self) -> list[str]: ...
 
 
 def consume_records(server: str, reading: Reading, showing: Showing) -> None:
@@ -133,9 +133,8 @@ class _Shown:
         return end
 
     def tell(self) -> None:
-        note = self._filter.note() if self._filter is not None else ""
-        if note:
-            say(f"note: {note}; they are left out")
+        for note in self._filter.notes() if self._filter is not None else ():
+            say(f"note: {note}")
 
 
 def _taken(records: "Records", rows: list[int]) -> "Records":

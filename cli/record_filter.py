@@ -3,6 +3,7 @@
 Tested in tests/cli/test_consume.py.
 """
 
+import difflib
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from ..core.errors import ConfigError
 from ..core.records import Records, Row
 
 OWN = ("_key", "_partition", "_offset", "_timestamp")
+FIELDS_MAX = 1_000
+"""Fields that are kept, to tell which of them may be meant."""
 
 
 class TextFilter:
@@ -23,8 +26,8 @@ class TextFilter:
     def matching(self, records: Records) -> list[bool]:
         return [self._text in (row.value or b"") or self._text in (row.key or b"") for row in records.rows()]
 
-    def note(self) -> str:
-        return ""
+    def notes(self) -> list[str]:
+        return []
 
 
 class JsonFilter:
@@ -44,11 +47,16 @@ class JsonFilter:
                 f"--filter={condition!r}: {error}; write a SQL condition on fields, such as status >= 500"
             ) from None
         self._other = self._incomparable = 0
+        self._found: set[str] = set()
+        self._fields: dict[str, None] = {}
 
     def matching(self, records: Records) -> list[bool]:
         rows = list(records.rows())
         documents = [_object(row.value) for row in rows]
         self._other += sum(document is None for document in documents)
+        for document in documents:
+            if len(self._fields) < FIELDS_MAX:
+                self._fields |= dict.fromkeys(document or ())
         pairs = list(zip(rows, documents, strict=True))
         columns = {name: [self._value(records, *pair, name) for pair in pairs] for name in self._names}
         try:
@@ -57,12 +65,17 @@ class JsonFilter:
             found = [self._one(columns, index) for index in range(len(rows))]
         return [held and document is not None for held, document in zip(found, documents, strict=True)]
 
-    def note(self) -> str:
-        """What has to be said in the end about records that were left out."""
+    def notes(self) -> list[str]:
+        """What has to be said in the end about records that were left out, and fields that none has."""
         notes = [f"{self._other} records were no JSON objects"] if self._other else []
         if self._incomparable:
             notes.append(f"in {self._incomparable} the fields are of another type than --filter needs")
-        return ", ".join(notes)
+        said = [f"{', '.join(notes)}; they are left out"] if notes else []
+        for name in self._names if self._fields else ():
+            if name not in self._found and name not in OWN:
+                near = difflib.get_close_matches(name, self._fields, n=1, cutoff=0.6)
+                said.append(f"no record has the field {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        return said
 
     def _value(self, records: Records, row: Row, document: dict[str, Any] | None, name: str) -> Any:
         match name:
@@ -74,11 +87,14 @@ class JsonFilter:
                 return row.offset
             case "_timestamp":
                 return row.timestamp_ms
-        if document is None or name in document:
-            return None if document is None else _scalar(document[name])
+        if document is None:
+            return None
         found: Any = document
-        for part in name.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
+        for part in [name] if name in document else name.split("."):
+            if not isinstance(found, dict) or part not in found:
+                return None
+            found = found[part]
+        self._found.add(name)
         return _scalar(found)
 
     def _evaluate(self, columns: dict[str, list[Any]], count: int) -> list[bool]:

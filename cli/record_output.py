@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ..core.errors import ConfigError
 from ..core.records import Records, Row
+from .console import say
 from .options import time_text
 
 FORMATS = ("text", "json", "hex", "parquet")
@@ -146,6 +147,7 @@ class _Parquet:
             raise ConfigError("--format=parquet: say with --output where the file goes")
         self._schema = RECORDS_SCHEMA.insert(0, pa.field("partition", pa.int32()))
         try:
+            self._file, self._count = file, 0
             self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
         except OSError as error:
             raise ConfigError(f"--output={file}: cannot be written: {error}") from error
@@ -153,8 +155,10 @@ class _Parquet:
     def write(self, records: Records) -> None:
         import pyarrow as pa
 
+        self._count += records.num_rows
         partition = pa.array([records.partition] * records.num_rows, pa.int32())
         self._writer.write_batch(pa.record_batch([partition, *records.columns.columns], schema=self._schema))
 
     def close(self) -> None:
         self._writer.close()
+        say(f"{self._count:,} {'record' if self._count == 1 else 'records'} written to {self._file}")

@@ -157,9 +157,10 @@ def test_a_dump_shows_every_byte(cluster: Cluster) -> None:
 
 def test_a_parquet_file_holds_the_records_as_they_are(logs: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "logs.parquet"
-    logs.run("consume", "logs", *ALL, "--format", "parquet", "--output", str(file))
+    said = logs.run("consume", "logs", *ALL, "--format", "parquet", "--output", str(file))
 
     table = pq.read_table(file)
+    assert said.err == f"{table.num_rows} records written to {file}\n"
     assert table.column_names == ["partition", "offset", "timestamp", "key", "value", "headers"]
     rows = sorted(zip(*(table[name].to_pylist() for name in ("partition", "offset", "value")), strict=True))
     assert rows[:2] + rows[-1:] == [(0, 0, b"0"), (0, 1, b"1"), (1, 1, b"1")]
@@ -210,3 +211,13 @@ def test_ctrl_c_ends_a_reader_that_waits(broker: str) -> None:
     assert process.returncode == 130
     (group,) = cluster.run("groups", "list", "--json").json
     assert (group["group"], group["state"]) == ("g", "Empty")
+
+
+def test_a_field_that_no_record_has_is_told_with_the_one_that_may_be_meant(events: Cluster) -> None:
+    misspelt = events.run("consume", "events", *ALL, "--filter", "statos >= 500")
+    rare = events.run("consume", "events", *ALL, "--filter", '"user.id" = 7 AND _offset >= 0')
+    other = events.run("consume", "events", *ALL, "--filter", "m = 2")
+
+    assert "note: no record has the field 'statos'; did you mean status?" in misspelt.err.splitlines()
+    assert "no record has" not in rare.err
+    assert "note: no record has the field 'm'" in other.err.splitlines()

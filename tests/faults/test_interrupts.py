@@ -1,5 +1,6 @@
 """Ctrl-C in the middle: the pipeline ends soon, says where it stopped, and the next start goes on from there."""
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -10,7 +11,31 @@ from faults.feeds import Feed
 from faults.lakes import manifests
 from faults.pipeline_runs import PipelineFolder, Up
 
+from millstream.core.client.administration.admin_groups import measure_lag
+from millstream.core.client.client import Client
+from millstream.embedded import open_client
+
 ENDS_WITHIN_S = 20
+GROUPS = ("connect-lines-to-archive", "connect-traffic-to-lake", "log-aggregation")
+
+
+def groups_of(pipeline: PipelineFolder) -> dict[str, tuple[str, int]]:
+    """The state of every group, and how many records it is behind."""
+
+    async def look(client: Client) -> dict[str, tuple[str, int]]:
+        found = {}
+        for name, group in (await client.admin.describe_groups(GROUPS)).items():
+            offsets = await client.admin.group_offsets(name)
+            at = {key: value.offset for key, value in offsets.items()}
+            lags = await measure_lag(client, at, list(at))
+            found[name] = group.state, sum(lag.records or 0 for lag in lags.values())
+        return found
+
+    async def main() -> dict[str, tuple[str, int]]:
+        async with open_client(f"embedded:{pipeline.data}", create=False) as client:
+            return await look(client)
+
+    return asyncio.run(main())
 
 
 def pipeline_and_feed(folder: Path) -> tuple[PipelineFolder, Feed]:
@@ -39,7 +64,9 @@ def test_a_live_run_ends_cleanly_and_goes_on_later(tmp_path: Path, number: int) 
     assert "stopped; the next start goes on from here" in said
     for part in ("source access-files-0", "sink lines-to-archive-0", "sink traffic-to-lake-0", "topology log-agg"):
         assert any(part in line and "stopped" in line for line in said.splitlines()), said
+    assert {state for state, _ in groups_of(pipeline).values()} == {"Empty"}
     pipeline.run_to_end()
+    assert groups_of(pipeline) == dict.fromkeys(GROUPS, ("Empty", 0))
     check(pipeline, feed)
 
 

@@ -1,7 +1,9 @@
 """Ctrl-C in the middle: the pipeline ends soon, says where it stopped, and the next start goes on from there."""
 
 import asyncio
+import contextlib
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,8 @@ def pipeline_and_feed(folder: Path) -> tuple[PipelineFolder, Feed]:
 
 
 def interrupted(up: Up, number: int) -> str:
-    """What it said until it ended."""
+    """What it said until it ended. The signal comes twice, as `timeout -s INT` and some shells send it."""
+    up.process.send_signal(number)
     up.process.send_signal(number)
     assert up.wait(ENDS_WITHIN_S) == 0, up.output[-5000:]
     assert "Traceback" not in up.output
@@ -83,5 +86,29 @@ def test_a_bounded_run_ends_cleanly_and_goes_on_later(tmp_path: Path) -> None:
         up.kill()
 
     assert "stopped; the next start goes on from here" in said
+    pipeline.run_to_end()
+    check(pipeline, feed)
+
+
+@pytest.mark.slow
+def test_ctrl_c_again_and_again_ends_without_a_traceback_and_loses_nothing(tmp_path: Path) -> None:
+    pipeline, feed = pipeline_and_feed(tmp_path)
+    up = pipeline.start()
+    try:
+        feed_until(up, feed, lambda: len(manifests(pipeline.lake)) > 2, 60)
+        for _ in range(ENDS_WITHIN_S * 50):
+            up.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                up.process.wait(0.02)
+                break
+    finally:
+        up.kill()
+
+    said = [line for line in up.output.splitlines() if line.startswith(("stop", "ended"))]
+    assert said[0] == "stopping; once more to end at once"
+    endings = {0: "stopped; the next start goes on from here"}
+    endings[130] = "ended at once; the next start goes on from the last commit"
+    assert said[1:] == [endings[up.process.returncode]]
+    assert "Traceback" not in up.output
     pipeline.run_to_end()
     check(pipeline, feed)

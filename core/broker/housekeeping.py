@@ -16,6 +16,7 @@ from ..log.rules import roll_span_ms
 from ..ports import Disk
 from .broker import Broker
 from .settings.config import BrokerConfig
+from .tasks import to_its_end
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ async def cleaning(broker: Broker, disk: Disk) -> AsyncIterator[LogCleaner]:
     try:
         yield cleaner
     finally:
-        await asyncio.to_thread(cleaner.close)
+        await to_its_end(cleaner.close)
 
 
 async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:

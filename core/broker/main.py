@@ -86,7 +86,7 @@ def _end_on_signals(ended: asyncio.Event, closing: contextlib.ExitStack) -> None
         ended.set()
         for number in numbers:
             loop.remove_signal_handler(number)
-            # Not by the loop, which is held up while logs are closed.
+            # Not by the loop: whatever may hold that up, the process ends.
             signal.signal(number, signal.SIG_DFL)
 
     for number in numbers:

@@ -23,7 +23,7 @@ from .data_plane.journal import Journal
 from .data_plane.waiting import Waiting
 from .housekeeping import cleaning, keep_tidy
 from .settings.config import BrokerConfig
-from .tasks import Tasks
+from .tasks import Tasks, to_its_end
 from .topics.cluster import ClusterShell, TopicInfo
 
 FLUSH_AGAIN_S = 0.5
@@ -50,7 +50,9 @@ async def open_broker(
         recovery_threads=config.num_recovery_threads_per_data_dir,
     )
     disk = disk or RealDisk()
-    logs = LogDirectory.open(config.log_dirs, disk, clock, identity)
+    logs = await to_its_end(
+        lambda: LogDirectory.open(config.log_dirs, disk, clock, identity), undo=LogDirectory.abandon
+    )
 
     def flushed(log: FlushableLog) -> None:
         assert isinstance(log, PartitionLog)
@@ -81,8 +83,12 @@ async def open_broker(
             broker.groups.close()
     finally:
         journal.close()
-        commits.close()
-        logs.close()
+
+        def close() -> None:
+            commits.close()
+            logs.close()
+
+        await to_its_end(close)
 
 
 async def _load(broker: Broker, journal: Journal) -> None:

@@ -1,13 +1,17 @@
-"""Tasks that end with the block that owns them. Shell: `async with Tasks() as tasks: tasks.start(...)`.
+"""Tasks that end with the block that owns them, and work in a thread that is waited for. Shell.
+
+`async with Tasks() as tasks: tasks.start(...)`
 
 As asyncio.TaskGroup, but at the end of the block the tasks are cancelled rather than waited for, and an error of the
 block itself goes on as it is. A task that crashes still ends the block. Tested in tests/core/broker/test_tasks.py.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 class Tasks:
@@ -34,3 +38,24 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+
+async def to_its_end(work: Callable[[], Result], undo: Callable[[Result], None] = lambda _: None) -> Result:
+    """What blocks on the disk, in a thread. A cancellation waits for its end too, and has what came of it undone.
+
+    A thread cannot be stopped: left alone it would go on with a directory that others believe to be free.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return running.result()
+    failure = running.exception()
+    if failure is not None:
+        raise failure from cancelled
+    undo(running.result())
+    raise cancelled

@@ -8,7 +8,7 @@ Source: LogManager and MetaProperties of Kafka 4.3.1. Tested in tests/core/log/t
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -84,7 +84,12 @@ class LogDirectory:
         self._doomed: list[str] = []
         self._left: set[str] = set()
         """Directories of deleted logs that could not be renamed."""
+        self._leaving: dict[TopicPartition, PartitionLog] = {}
+        """Deleted logs at whose files another thread may still be."""
+        self._naming = threading.Lock()
+        """Held while the logs that there are change, or are taken down for a checkpoint."""
         self._checkpointing = threading.Lock()
+        self._closed = False
 
     @classmethod
     def open(
@@ -101,8 +106,8 @@ class LogDirectory:
         except DataDirectoryInUse as error:
             holder = f"process {error}" if str(error).isdigit() else str(error)
             raise DataDirectoryInUse(
-                f"data directory {path} is in use by {holder}; stop it, or name another directory; to look in meanwhile, "
-                f"start it with --listen HOST:PORT and ask it there with -b HOST:PORT"
+                f"data directory {path} is in use by {holder}; stop it, or name another directory; to look in "
+                f"meanwhile, start it with --listen HOST:PORT and ask it there with -b HOST:PORT"
             ) from error
         except OSError as error:
             raise StorageError(f"data directory {path} cannot be used: {error}") from error
@@ -134,8 +139,8 @@ class LogDirectory:
         key = (topic, partition)
         if key in self._logs:
             raise ProtocolError(ErrorCode.TOPIC_ALREADY_EXISTS, f"{topic}-{partition} is in {self.path} already")
-        if key in self._checkpointed:
-            self.checkpoint()
+        if not self.is_free(topic, partition):
+            self.make_free([key])
         config = config or self.config.defaults
         path = f"{self.path}/{log_directory(topic, partition)}"
         metadata = format_partition_metadata(topic_id)
@@ -153,14 +158,35 @@ class LogDirectory:
         self._logs[key] = log
         return log
 
+    def is_free(self, topic: str, partition: int) -> bool:
+        """Whether create() need not wait: of a deleted log of this name nothing is in a checkpoint or being written."""
+        leaving = self._leaving.get((topic, partition))
+        return (topic, partition) not in self._checkpointed and (leaving is None or leaving.idle())
+
+    def make_free(self, keys: Collection[TopicPartition]) -> None:
+        """Wait until names of deleted logs may be given to new ones. Blocks; from any thread. Raises StorageError.
+
+        What a checkpoint says of an old log would hold for the new one after a crash, and what is still written of it
+        would stand among the new one's files.
+        """
+        for key in keys:
+            leaving = self._leaving.get(key)
+            if leaving is not None:
+                leaving.idle(wait=True)
+        if any(key in self._checkpointed and key not in self._logs for key in keys):
+            self.checkpoint()
+
     def delete(self, topic: str, partition: int) -> None:
         """Take a log away at once; its files go with the next checkpoint(). Harmless when it is not there."""
-        log = self._logs.pop((topic, partition), None)
-        if log is None:
-            return
-        if self._cleaned.pop((topic, partition), None) is not None:
+        key = (topic, partition)
+        with self._naming:
+            log = self._logs.pop(key, None)
+            if log is None:
+                return
+            log.abandon("deleted")
+            self._leaving[key] = log
+        if self._cleaned.pop(key, None) is not None:
             self._cleaned_changed = True
-        log.abandon("deleted")
         doomed = f"{log.path}.{SystemRng().random_bytes(16).hex()}{DELETED_DIRECTORY}"
         try:
             self._disk.rename(log.path, doomed)
@@ -253,11 +279,16 @@ class LogDirectory:
     def checkpoint(self) -> None:
         """Write recovery points, log starts and high watermarks, and remove what was deleted. Blocks; from any thread.
 
-        Raises StorageError.
+        Raises StorageError. Does nothing once the directory is closed, when another process may have it.
         """
         with self._checkpointing:
+            if self._closed:
+                return
             self._remove_doomed()
-            logs = {(log.topic, log.partition): log for log in self.logs()}
+            with self._naming:
+                logs = {(log.topic, log.partition): log for log in self.logs()}
+                self._checkpointed = dict.fromkeys(logs, -1) | self._checkpointed
+                self._leaving = {key: log for key, log in self._leaving.items() if not log.idle()}
             files = {
                 RECOVERY_POINTS: {key: log.recovery_point for key, log in logs.items()},
                 LOG_START_OFFSETS: {key: log.log_start_offset for key, log in logs.items() if log.log_start_offset},
@@ -328,7 +359,7 @@ class LogDirectory:
         except (OSError, StorageError) as error:
             failures.append(str(error))
         finally:
-            self._held.release()
+            self._let_go()
         if failures:
             raise StorageError("\n".join(failures))
 
@@ -336,4 +367,9 @@ class LogDirectory:
         """Let go of everything as it is, as a crash would."""
         for log in self.logs():
             log.abandon("closed")
-        self._held.release()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with self._checkpointing:
+            self._closed = True
+            self._held.release()

@@ -9,7 +9,8 @@ Tested in tests/core/log/test_partition_log.py and by simulation in test_crashes
 import errno
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ..errors import StorageError
 from ..ports import Disk
@@ -34,6 +35,7 @@ class Flusher:
         self._disk = disk
         self._path = path
         self._one_at_a_time = threading.Lock()
+        self._cleaning_up = threading.Lock()
         self._unsynced: list[Segment] = []
         self._unfinished: list[Segment] = []
         self._snapshots: list[tuple[int, bytes]] = []
@@ -75,6 +77,11 @@ class Flusher:
 
     def remove_deleted(self, now_ms: int) -> None:
         """Remove the .deleted files that are due. Blocks; a failure is logged and tried again."""
+        with self._cleaning_up:
+            if self.failure is None:
+                self._remove_deleted(now_ms)
+
+    def _remove_deleted(self, now_ms: int) -> None:
         with self.lock:
             due = [entry for entry in self._deleted if entry[1] <= now_ms]
             self._deleted = [entry for entry in self._deleted if entry[1] > now_ms]
@@ -87,6 +94,22 @@ class Flusher:
                     with self.lock:
                         self._deleted += due[number:]
                 return
+
+    @contextmanager
+    def exchanging(self) -> Iterator[None]:
+        """While segments are exchanged. Raises StorageError when the log has failed or is gone."""
+        with self._cleaning_up:
+            if self.failure is not None:
+                raise self.failure
+            yield
+
+    def idle(self, *, wait: bool) -> bool:
+        """Whether no other thread is at the log's files; once `failure` is set none comes to them any more."""
+        for lock in (self._one_at_a_time, self._cleaning_up):
+            if not lock.acquire(blocking=wait):
+                return False
+            lock.release()
+        return True
 
     def fail(self, error: OSError) -> StorageError:
         """Take the log offline for good, unless it is already, as one is that was deleted during a sync."""

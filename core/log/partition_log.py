@@ -357,7 +357,8 @@ class PartitionLog:
         Raises StorageError when that cannot be; the segments that were there are there still.
         """
         due_ms = now_ms + self.config.file_delete_delay_ms
-        self._reader.forget(swap_in(group, self.segments, self._flusher, self._disk, self.path, due_ms))
+        with self._flusher.exchanging():
+            self._reader.forget(swap_in(group, self.segments, self._flusher, self._disk, self.path, due_ms))
 
     def aborted_transactions(self) -> list[AbortedTransaction]:
         """All that the log still knows of. Raises OSError."""
@@ -386,6 +387,10 @@ class PartitionLog:
             self._flusher.finish(self._growing, encode_snapshot(self._producers.all()))
         finally:
             self.abandon("closed")
+
+    def idle(self, *, wait: bool = False) -> bool:
+        """Whether no other thread is at the files, or with `wait` once none is; after abandon() none comes any more."""
+        return self._flusher.idle(wait=wait)
 
     def abandon(self, why: str) -> None:
         """Let go of the files as they are; every later use is refused."""

@@ -8,6 +8,7 @@ Tested in tests/core/broker/test_produce.py.
 import asyncio
 from collections.abc import Sequence
 
+from ...errors import StorageError
 from ...log.appends import Appended
 from ...log.group_commit import GroupCommit
 from ...log.partition_log import PartitionLog
@@ -30,15 +31,18 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._later: dict[PartitionLog, int] = {}
         """Bytes of the logs that are to be synced later."""
+        self.closed = False
         self._timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
-        """Leaves what is not on disk yet to the closing of the logs."""
+        """Takes nothing more, and leaves what is not on disk yet to the closing of the logs, in another thread."""
+        self.closed = True
         if self._timer is not None:
             self._timer.cancel()
 
     def append(self, log: PartitionLog, batches: Sequence[Buffer]) -> Appended:
         """Appends batches of the broker's own, which have no sequence numbers. Raises ProtocolError, StorageError."""
+        self._check_open(log)
         appended = log.append(batches, now_ms=self._clock.now_ms(), coordinator=True)
         self._commits.kick(log)
         return appended
@@ -51,6 +55,7 @@ class Journal:
         awaited: whether the client is answered only when it is on disk.
         Raises ProtocolError where its sequence number, epoch or transaction does not fit; StorageError.
         """
+        self._check_open(log)
         appended = log.append((batch,), now_ms=now_ms, leader_epoch=LEADER_EPOCH, headers=(header,))
         if awaited or self._waiting.watched(log):
             self._later.pop(log, None)
@@ -85,9 +90,14 @@ class Journal:
         self, log: PartitionLog, producer_id: int, producer_epoch: int, *, commit: bool, coordinator_epoch: int
     ) -> Appended:
         """Ends a producer's transaction in one log."""
+        self._check_open(log)
         appended = log.append_marker(producer_id, producer_epoch, commit, coordinator_epoch, self._clock.now_ms())
         self._commits.kick(log)
         return appended
+
+    def _check_open(self, log: PartitionLog) -> None:
+        if self.closed:
+            raise StorageError(f"{log.path} is being closed: nothing was appended")
 
     def all_on_disk(self, logs: Sequence[PartitionLog]) -> "asyncio.Future[None] | None":
         """Ends once all that these logs hold now is on disk, or their disks have failed; None if that is so already."""

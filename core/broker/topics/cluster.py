@@ -50,13 +50,13 @@ from ..settings.topic_settings import (
     internal_topic,
     log_config,
 )
+from .log_maker import LogMaker
 from .topic_logs import NO_ID, TopicLogs
 
 __all__ = ["ClusterShell", "TopicInfo"]
 
 LOG = logging.getLogger(__name__)
 METADATA_ID = bytes(15) + b"\x01"
-LOGS_AT_ONCE = 5
 MAKE_AGAIN_S = 1.0
 PRODUCER_IDS_IN_BLOCK = 1_000
 
@@ -106,7 +106,9 @@ class ClusterShell:
         self._changes: deque[_Change] = deque()
         self._on_its_way: _Change | None = None
         self._producer_ids: deque[int] = deque()
-        self._maker: asyncio.TimerHandle | None = None
+        self._maker = LogMaker(logs, self._settings_of)
+        self._make_again: asyncio.TimerHandle | None = None
+        self._closed = False
         self._log: PartitionLog
 
     async def open(self) -> None:
@@ -121,14 +123,18 @@ class ClusterShell:
                 if known is not None:
                     self._metadata.apply(known)
         await self._adopt()
-        self._make_missing()
+        made = self._loop.create_future()
+        self._make_missing(made)
+        await made
         for topic in self.topics():
             self._topic_logs.configure(topic, self._settings_of(topic))
 
     def close(self) -> None:
-        """Makes no more logs."""
-        if self._maker is not None:
-            self._maker.cancel()
+        """Makes no more logs, and changes nothing any more."""
+        self._closed = True
+        self._maker.close()
+        if self._make_again is not None:
+            self._make_again.cancel()
 
     # Questions.
 
@@ -275,33 +281,24 @@ class ClusterShell:
         return self._journal.append(self._log, [build_batch(simple, timestamp_ms=self._clock.now_ms())])
 
     def _flushed(self, change: _Change, decision: ClusterDecision, failure: StorageError | None) -> None:
+        if failure is None and self._closed:
+            failure = StorageError(f"{self._logs.path} is being closed; the change holds from the next start on")
         if failure is not None:
             self._end(change, failure)
         elif isinstance(change.command, DeleteTopics):
             self._delete(change, decision)
         else:
-            self._make_logs(change, decision, [one for one in decision.answers if isinstance(one, TopicInfo)][::-1])
+            topics = [one for one in decision.answers if isinstance(one, TopicInfo)]
+            self._maker.make(topics, partial(self._made, change, decision))
 
-    def _make_logs(self, change: _Change, decision: ClusterDecision, left: list[TopicInfo]) -> None:
-        """A few logs at a time, so that others are served meanwhile. The change holds, whatever fails here.
-
-        left: topics that may lack logs, the next one last.
-        """
-        room = LOGS_AT_ONCE
-        try:
-            while left:
-                room -= self._topic_logs.make(left[-1], self._settings_of(left[-1]), at_most=room)
-                if room <= 0:
-                    self._loop.call_soon(self._make_logs, change, decision, left)
-                    return
-                left.pop()
-        except StorageError as error:
-            LOG.error("logs are missing, and are made once there is room: %s", error)
-            self._apply(decision)
-            self._end(change, error)
+    def _made(self, change: _Change, decision: ClusterDecision, failure: StorageError | None) -> None:
+        """The change holds, whatever failed."""
+        self._apply(decision)
+        if failure is not None:
+            LOG.error("logs are missing, and are made once there is room: %s", failure)
+            self._end(change, failure)
             self._make_missing_later()
             return
-        self._apply(decision)
         if isinstance(change.command, AlterConfigs):
             self._reconfigure(change.command)
         self._end(change, decision.answers)
@@ -316,18 +313,23 @@ class ClusterShell:
             for name, why in idle_changes([one.name for one in command.changes]):
                 LOG.info("%s is kept, and has no effect: %s", name, why)
 
-    def _make_missing(self) -> None:
+    def _make_missing(self, made: "asyncio.Future[None] | None" = None) -> None:
         """The logs that a full disk has kept from being made, or a crash; again later where it still does."""
-        try:
-            for topic in self.topics():
-                self._topic_logs.make(topic, self._settings_of(topic))
-        except StorageError as error:
-            LOG.error("logs are missing, and are made once there is room: %s", error)
-            self._make_missing_later()
+
+        def done(failure: StorageError | None) -> None:
+            if failure is not None:
+                LOG.error("logs are missing, and are made once there is room: %s", failure)
+                self._make_missing_later()
+            if made is not None:
+                made.set_result(None)
+
+        self._maker.make(self.topics(), done, lambda topic: self.topic_by_id(topic.topic_id) is not None)
 
     def _make_missing_later(self) -> None:
-        self.close()
-        self._maker = self._loop.call_later(MAKE_AGAIN_S, self._make_missing)
+        if self._make_again is not None:
+            self._make_again.cancel()
+        if not self._closed:
+            self._make_again = self._loop.call_later(MAKE_AGAIN_S, self._make_missing)
 
     def _delete(self, change: _Change, decision: ClusterDecision) -> None:
         outcome: Sequence[Answer] | StorageError = decision.answers

@@ -7,6 +7,7 @@ from ...config import LogConfig
 from ...coordinators.cluster_commands import TopicInfo
 from ...coordinators.cluster_metadata import ClusterMetadata
 from ...errors import StorageError
+from ...log.checkpoints import TopicPartition
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
 
@@ -29,6 +30,11 @@ class TopicLogs:
                 self._logs.create(topic.name, partition, topic.topic_id, config)
                 made += 1
         return made
+
+    def taken(self, topic: TopicInfo) -> list[TopicPartition]:
+        """Those that are not there yet, and whose names deleted logs have not given up altogether."""
+        keys = [(topic.name, partition) for partition in range(topic.partitions)]
+        return [key for key in keys if self._logs.get(key) is None and not self._logs.is_free(*key)]
 
     def of(self, topic: TopicInfo) -> list[PartitionLog]:
         """The logs of a topic that are there, in order."""

@@ -10,7 +10,7 @@ import pytest
 from core.broker.cluster_harness import broker_config, cluster_shell
 from core.broker.running import running_broker
 
-from millstream.core.broker.topics.cluster import LOGS_AT_ONCE
+from millstream.core.broker.topics.log_maker import LOGS_AT_ONCE
 from millstream.core.coordinators.cluster_commands import (
     AlterConfigs,
     ConfigChange,

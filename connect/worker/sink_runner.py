@@ -138,7 +138,8 @@ class SinkRunner:
 
         Also where the destination had them all before this run, and the group did not know it.
         """
-        durable = {key: begun for key, begun in self._begun.items() if key not in self._put_end} | finished
+        begun = {key: offset for key, offset in self._begun.items() if key not in self._put_end}
+        durable = {**begun, **finished}
         return durable | {
             key: max(offset, ends[key])
             for key, offset in durable.items()

@@ -12,10 +12,11 @@ from ..api import SourceConnector
 from .config import WorkerConfig
 from .dead_letters import ConversionFailed
 from .deployment import Deployment, task_configs
+from .group_place import TakenOver
 from .offsets import OffsetsTopic, ensure_topic
 from .progress import TaskProgress, WorkerProgress
 from .restart import RestartPolicy, span
-from .sink_runner import SinkRunner, TakenOver
+from .sink_runner import SinkRunner
 from .source_runner import SourceRunner
 from .waiting import Stopped, unless_stopped, wait_for
 

@@ -16,6 +16,7 @@ from .options import duration_text, parse_partitions
 
 OFFSET_COLUMNS = ("topic", "partition", "committed", "end", "lag", "time lag", "member", "host", "member id")
 OFFSET_SPARE = ("host", "member id", "member")
+MEMBER_SPARE = ("host", "partitions", "client id")
 MEMBER_COLUMNS = ("member id", "instance id", "client id", "host", "partitions", "assignment")
 LISTED = "millstream groups list"
 
@@ -65,8 +66,9 @@ def _show_group(group: GroupDescription, rows: Sequence[dict[str, Any]], columns
     if is_terminal():
         told = [column for column in columns if any(_text(row, column) is not None for row in rows)]
     shown = [tuple(_text(row, column) for column in told) for row in rows]
-    none = f"group {group.group_id} has no {'members' if columns is MEMBER_COLUMNS else 'offsets'}"
-    show_rows(told, shown, as_json=False, none=none, spare=OFFSET_SPARE)
+    members = columns is MEMBER_COLUMNS
+    none = f"group {group.group_id} has no {'members' if members else 'offsets'}"
+    show_rows(told, shown, as_json=False, none=none, spare=MEMBER_SPARE if members else OFFSET_SPARE)
 
 
 def _text(row: dict[str, Any], column: str) -> Any:

@@ -53,15 +53,28 @@ def lay_out(columns: Sequence[Column], spare: Sequence[str], width: int) -> Layo
     for boxed in (True, False):
         if widths := _widths(every, [column.narrowest for column in every], width, boxed=boxed):
             return Layout(every, widths, boxed)
-    kept = every
-    for number, name in enumerate(spare, 1):
-        kept = tuple(column for column in kept if column.name != name)
-        if widths := _widths(kept, [column.narrowest for column in kept], width, boxed=False):
-            return Layout(kept, widths, boxed=False, left_out=tuple(spare[:number]))
+    for number in range(1, len(spare) + 1):
+        kept, widths = _without(every, spare[:number], width)
+        if not widths:
+            continue
+        left_out = list(spare[:number])
+        for name in reversed(spare[: number - 1]):  # A wide one that went makes room for others that had gone before.
+            more, wider = _without(every, [one for one in left_out if one != name], width)
+            if wider:
+                kept, widths = more, wider
+                left_out.remove(name)
+        return Layout(kept, widths, boxed=False, left_out=tuple(left_out))
+    kept = tuple(column for column in every if column.name not in spare)
     folded = [column.narrowest if column.numeric else min(column.narrowest, FOLDED_TO) for column in kept]
     if widths := _widths(kept, folded, width, boxed=False):
         return Layout(kept, widths, boxed=False, left_out=tuple(spare))
     return Layout(every, ())
+
+
+def _without(columns: Sequence[Column], names: Sequence[str], width: int) -> tuple[tuple[Column, ...], tuple[int, ...]]:
+    """The columns but those, with their widths, which are none where they do not fit."""
+    kept = tuple(column for column in columns if column.name not in names)
+    return kept, _widths(kept, [column.narrowest for column in kept], width, boxed=False)
 
 
 def _widths(columns: Sequence[Column], least: Sequence[int], width: int, *, boxed: bool) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 import pytest
 
 from millstream.cli import console
+from millstream.cli.groups import MEMBER_SPARE
 from millstream.cli.tables import Column, lay_out
 from millstream.cli.transactions import PRODUCER_COLUMNS, PRODUCER_SPARE
 
@@ -31,7 +32,7 @@ def test_a_table_of_many_columns_keeps_every_value_whole_and_says_what_it_leaves
     held = {"2026-11-21T08:00:00.123+00:00": "last written", "1,234,567": "last sequence"}
     for value, column in held.items():
         assert shown.out.count(value) == (0 if column in left_out else 2)
-    assert ("left out, to fit this terminal: coordinator epoch" in shown.err) == (width == 80)
+    assert left_out == (["last written"] if width == 80 else [])
 
 
 def test_a_name_longer_than_the_terminal_is_folded_and_none_of_it_is_lost(
@@ -79,3 +80,26 @@ def test_nothing_found_is_said_instead_of_an_empty_table(capsys: pytest.CaptureF
     console.show_rows(["a", "b"], [], as_json=False, none="no hanging transactions")
 
     assert capsys.readouterr() == ("", "no hanging transactions\n")
+
+
+def test_a_wide_column_that_goes_makes_room_for_those_that_went_before_it() -> None:
+    columns = [Column("name", ("n" * 50,)), Column("small", ("s" * 10,)), Column("wide", ("w" * 60,))]
+
+    assert lay_out(columns, ["small", "wide"], 80).left_out == ("wide",)
+    assert lay_out(columns, ["small", "wide"], 55).left_out == ("small", "wide")
+
+
+def test_a_member_id_is_whole_where_the_members_of_a_group_are_shown() -> None:
+    ids = ("millstream-e34c8fea-5bb8-46b9-9d80-f31eb2223de2",)
+    values = {
+        "member id": ids,
+        "client id": ("millstream",),
+        "host": ("/127.0.0.1",),
+        "assignment": ("access-logs:0,1",),
+    }
+    columns = [Column(name, cells) for name, cells in values.items()]
+
+    layout = lay_out([*columns, Column("partitions", ("2",), numeric=True)], MEMBER_SPARE, 80)
+
+    assert layout.columns[0].name == "member id"
+    assert layout.widths[0] == len(ids[0])

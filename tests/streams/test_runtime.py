@@ -173,6 +173,21 @@ def test_a_bounded_run_waits_for_a_topic_until_its_source_is_done(bootstrap: str
     with_client(bootstrap, body)
 
 
+def test_a_run_tells_which_topic_it_waits_for_until_that_is_there(bootstrap: str) -> None:
+    async def body(job: Job) -> None:
+        async with running(job.plan(), job.client) as progress:
+
+            async def told(text: str) -> bool:
+                return progress.waiting_for == text
+
+            await until(lambda: told(f"waiting for topic {job.source}"))
+            assert progress.state == "STARTING"
+            await create(job.client, job.source, 1)
+            await until(lambda: told(""))
+
+    with_client(bootstrap, body)
+
+
 def test_a_bounded_run_over_a_topic_that_does_not_exist_says_so(bootstrap: str) -> None:
     async def body(job: Job) -> None:
         with pytest.raises(PlanError, match=rf"topic {job.source} does not exist; create it, start the connector"):

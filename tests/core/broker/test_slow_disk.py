@@ -62,6 +62,28 @@ async def test_a_topic_made_anew_waits_for_the_checkpoint_without_the_old_one_an
         assert (tmp_path / "t-0").exists()
 
 
+async def test_a_checkpoint_that_was_begun_with_a_deleted_log_says_nothing_of_the_new_one(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, produce("t", batch_of(b"v"), acks=-1), 9)
+        await until(lambda: broker.partition("t", 0).recovery_point == 1)
+        disk.held = lambda path: path.endswith("recovery-point-offset-checkpoint.tmp")
+        checkpoint = asyncio.get_running_loop().run_in_executor(None, broker.logs.checkpoint)
+        await until(disk.waiting.is_set)
+        await broker.cluster.delete_topic("t")
+
+        created = asyncio.ensure_future(broker.cluster.create_topic("t", 1, {}))
+        await rounds()
+        assert not created.done()
+        disk.go.set()
+        await created
+        await checkpoint
+
+        points = (tmp_path / "recovery-point-offset-checkpoint").read_text().splitlines()
+        assert [line for line in points if line.startswith("t ")] == []
+
+
 async def test_nothing_of_a_deleted_log_is_written_into_a_new_one_of_its_name(tmp_path: Path) -> None:
     disk = SlowDisk()
     async with running_broker(tmp_path, disk=disk) as broker:

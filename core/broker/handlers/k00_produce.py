@@ -14,6 +14,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...coordinators.topic_rules import INTERNAL_TOPICS
 from ...coordinators.transaction_commands import AddPartitions
 from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 VERSIONS = (3, 13)
 TOPIC_IDS_SINCE = 13
+INTERNAL_WRITER = "__admin_client"
+"""The client id whose batches the coordinators' topics take: the name is all that Kafka asks for, too."""
 FOUND_LOG_CODES = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.INVALID_PRODUCER_EPOCH)
 """Refusals by the log itself: the answer has its first offset, as with BatchRefused."""
 PartitionResponse = ProduceResponse.PartitionProduceResponse
@@ -123,6 +126,10 @@ def _append(
     if topic is None:
         raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
     log = broker.partition(topic, data.index)
+    if topic in INTERNAL_TOPICS and context.client_id != INTERNAL_WRITER:
+        raise ProtocolError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is written by the broker alone, not by clients"
+        )
     answer.log_start_offset = log.log_start_offset
     now_ms = broker.clock.now_ms()
     records = data.records

@@ -8,8 +8,9 @@ from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, batch_of, fetch, partitions_of, produce, produced, running_broker, values_of
 
 from millstream.core.broker.broker import Broker
+from millstream.core.broker.context import RequestContext
 from millstream.core.errors import ErrorCode, NotConnected, StorageError
-from millstream.core.wire.batches import read_records
+from millstream.core.wire.batches import SimpleRecord, build_batch, read_records
 from millstream.core.wire.messages.k00_produce import ProduceRequest, ProduceResponse
 
 NONE = int(ErrorCode.NONE)
@@ -46,6 +47,23 @@ async def test_the_internal_size_of_segments_decides_where_they_end_and_what_is_
         codes = [code for answer in answers for code, _ in produced(answer)]
         assert codes == [NONE, NONE, NONE, int(ErrorCode.RECORD_LIST_TOO_LARGE)]
         assert list(broker.partition("t", 0).segments.layout.bases) == [0, 2]
+
+
+@pytest.mark.parametrize("acks", [1, -1])
+async def test_clients_cannot_write_into_the_coordinators_topics(tmp_path: Path, acks: int) -> None:
+    """As Kafka's ProducerFailureHandlingTest.testCannotSendToInternalTopic finds it; only this client id is let in."""
+    async with running_broker(tmp_path) as broker:
+        offsets = await broker.cluster.ensure_internal_topic("__consumer_offsets")
+        end_offset = broker.partition(offsets.name, 0).end_offset
+        batch = build_batch([SimpleRecord(0, 1_700_000_000_000, b"k", b"v")], timestamp_ms=1_700_000_000_000)
+        request = produce(offsets.name, batch, acks=acks)
+
+        refused = await ask(broker, request, 9)
+
+        assert produced(refused) == [(int(ErrorCode.INVALID_TOPIC_EXCEPTION), -1)]
+        assert broker.partition(offsets.name, 0).end_offset == end_offset
+        allowed = await broker.handle(request, RequestContext(request.API_KEY, 9, "__admin_client"))
+        assert produced(allowed) == [(NONE, end_offset)]
 
 
 async def test_acks_all_is_answered_only_when_the_batch_is_on_disk(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ COMMITTED_OFFSETS = [
     ]
     for number in range(count)
 ]
+NAMES = re.compile(r"\[([^\]]+)\]")
 MEMBER = re.compile(r"memberId=[^,]+, (.*?)clientId=[^,]+, host=[^,]+")
 
 State = tuple[list[tuple[str, int, int]], list[str]]
@@ -49,7 +50,7 @@ class Left:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self.app = "totals-app"  # The tool prints names in the order of their hashes.
+        self.app = "totals-app"
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
 
     def name(self, topic: str) -> str:
@@ -90,7 +91,9 @@ class Left:
 
     def shown(self, text: str) -> str:
         text = text.replace(self.app, "APP").replace(self.bootstrap, "SERVER")
-        return MEMBER.sub(r"memberId=M, \1clientId=C, host=H", text)
+        text = MEMBER.sub(r"memberId=M, \1clientId=C, host=H", text)
+        # The tool prints names in whatever order its set has.
+        return NAMES.sub(lambda found: f"[{', '.join(sorted(found[1].split(', ')))}]", text)
 
     async def add_member(self) -> None:
         """One that has died without leaving, and whose session goes on."""

@@ -142,6 +142,7 @@ def test_wrong_broker_settings_are_all_named(tmp_path: Path, millstream: Run) ->
     assert not (tmp_path / "d").exists()
 
 
+@pytest.mark.slow
 def test_a_topic_that_is_not_there_is_named_with_those_that_may_be_meant(tmp_path: Path, millstream: Run) -> None:
     data = f"embedded:{tmp_path / 'data'}"
     assert millstream("topics", "create", "access-logs", "traffic", "-b", data).returncode == 0

@@ -118,6 +118,7 @@ def kill_once(pipeline: PipelineFolder, feed: Feed, kill_at: Sequence[str]) -> N
         up.kill()
 
 
+@pytest.mark.slow
 def test_a_kill_at_a_step_of_each_commit_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     kill_at_each(QUICK, tmp_path / "pipeline", str(tmp_path / "lake"), moments=("after",))
 

@@ -86,10 +86,14 @@ def scan_number(data: int, at: int, end: int) -> tuple[int, Any, int, bool, bool
     is_integer = True
     if at < end and byte_at(data, at) == POINT:
         is_integer = False
-        point = at + 1
-        at, mantissa = scan_digits(data, point, end, mantissa)
+        point = counted = at + 1
+        if mantissa == nothing:  # zeros in front fit whatever their number: 0.00012 has two digits
+            digits = 0
+            while counted < end and byte_at(data, counted) == ZERO_BYTE:
+                counted += 1
+        at, mantissa = scan_digits(data, counted, end, mantissa)
         power = point - at
-        if power == 0 or digits - power > MOST_DIGITS:
+        if power == 0 or digits + at - counted > MOST_DIGITS:
             return -1, nothing, 0, False, False
     if at < end and byte_at(data, at) | 0x20 == LOWER_E:
         is_integer = False

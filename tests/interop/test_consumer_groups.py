@@ -154,6 +154,7 @@ def stopping(members: Members) -> Iterator[Members]:
         yield members
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", list(LIBRARIES))
 def test_the_partitions_of_a_killed_member_move_within_its_session(
     library: str, millstream_with_partitions: str

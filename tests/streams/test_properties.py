@@ -121,6 +121,7 @@ def test_on_update_ends_with_the_value_of_every_window(
     assert {place: (value, time) for place, value, time in read(driver)} == expected(oracle.windows)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(batches, windows(), st.sets(st.integers(0, 7)), st.sampled_from(["on_close", "on_update"]))
 def test_after_a_repartition_each_partition_keeps_its_own_time(

@@ -347,6 +347,7 @@ async def test_a_callback_that_fails_fails_the_poll_and_the_member_goes_on(clust
             assert len((await read_rows(reader, 3))[0]) == 3
 
 
+@pytest.mark.slow
 async def test_a_member_beats_while_a_callback_takes_its_time(cluster: Target):
     async with cluster.client() as client:
         topic, group = await new_topic(client, cluster.name()), cluster.name("group")

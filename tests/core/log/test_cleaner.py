@@ -314,6 +314,7 @@ def test_of_logs_that_are_overdue_too_the_dirtiest_comes_first_as_in_kafka(direc
     assert order == ["dirty", "old"]
 
 
+@pytest.mark.slow
 def test_readers_in_other_threads_never_see_a_half_exchanged_log(directory: LogDirectory) -> None:
     """Each read gives whole batches in rising order, and a key's last value is never missing."""
     log = directory.create("t", 0, bytes(16), COMPACTED)

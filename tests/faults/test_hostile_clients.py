@@ -59,7 +59,7 @@ def test_damaged_requests_and_batches_over_tcp_leave_a_broker_up_small_and_silen
 
 
 async def _campaign(server: MillstreamBroker, address: Address) -> tuple[float, float, int, Counter[ErrorCode]]:
-    # Test batches are some years old: retention, every five minutes, would take them from under a long campaign's reader.
+    # Its batches are some years old: retention, every five minutes, would take them before it has read them.
     await create_topics(address, {"t": {}, "u": {}, "healthy": {"retention.ms": "-1"}})
     # Everything is loaded once before it is measured, the library for patterns too.
     await send_damaged_requests(address, range(500))

@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..coordinators.topic_rules import METADATA_TOPIC
 from ..errors import ErrorCode, NotConnected, ProtocolError
 from ..log.appends import Appended
 from ..log.directory import LogDirectory
@@ -89,8 +90,11 @@ class Broker:
         return response
 
     def partition(self, topic: str, partition: int) -> PartitionLog:
-        """The log of a partition. Raises ProtocolError UNKNOWN_TOPIC_OR_PARTITION."""
-        log = self.logs.get((topic, partition))
+        """The log of a partition, as clients may name it: the metadata's own is no topic's.
+
+        Raises ProtocolError UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        log = self.logs.get((topic, partition)) if topic != METADATA_TOPIC else None
         if log is None:
             raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition}")
         return log

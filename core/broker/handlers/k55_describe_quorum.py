@@ -44,7 +44,8 @@ def _partition(broker: "Broker", topic: str, partition: int, api_version: int) -
             error_code=int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
             error_message=f"{topic}-{partition} has no quorum; {METADATA_TOPIC}-0 has",
         )
-    log = broker.partition(METADATA_TOPIC, 0)
+    log = broker.logs.get((METADATA_TOPIC, 0))
+    assert log is not None, f"a broker without {METADATA_TOPIC}-0"
     voter = Response.ReplicaState(replica_id=broker.cluster.node_id, log_end_offset=log.end_offset)
     if api_version >= TIMES_SINCE:
         voter.last_fetch_timestamp = voter.last_caught_up_timestamp = broker.clock.now_ms()

@@ -9,6 +9,7 @@ from millstream.core.errors import ErrorCode
 from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest
 from millstream.core.wire.messages.k20_delete_topics import DeleteTopicsRequest
 from millstream.core.wire.messages.k21_delete_records import DeleteRecordsRequest
+from millstream.core.wire.messages.k27_write_txn_markers import WriteTxnMarkersRequest
 from millstream.core.wire.messages.k32_describe_configs import DescribeConfigsRequest
 from millstream.core.wire.messages.k37_create_partitions import CreatePartitionsRequest
 
@@ -54,6 +55,31 @@ async def test_the_coordinators_topics_are_neither_deleted_nor_grown(tmp_path):
         assert deleted.responses[0].error_code == ErrorCode.INVALID_REQUEST
         assert grown.results[0].error_code == ErrorCode.INVALID_REQUEST
         assert broker.cluster.topic("__consumer_offsets").partitions == 1
+
+
+async def test_the_metadata_log_is_no_topic_to_clients(tmp_path):
+    """They could write topics and settings into it, or cut them off, and the next start would believe it."""
+    name = "__cluster_metadata"
+    everything = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=-1)
+    deletion = DeleteRecordsRequest(topics=[DeleteRecordsRequest.DeleteRecordsTopic(name=name, partitions=[everything])])
+    place = WriteTxnMarkersRequest.WritableTxnMarkerTopic(name=name, partition_indexes=[0])
+    marker = WriteTxnMarkersRequest.WritableTxnMarker(producer_id=1, transaction_result=True, topics=[place])
+    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    async with running_broker(tmp_path) as broker:
+        await ask(broker, creation("kept"), 7)
+        end_offset = broker.logs.get((name, 0)).end_offset
+
+        written = await ask(broker, produce(name, batch(b"not a record of the metadata"), acks=-1), 9)
+        deleted = await ask(broker, deletion, 2)
+        marked = await ask(broker, WriteTxnMarkersRequest(markers=[marker]), 1)
+
+        assert produced(written) == [(unknown, -1)]
+        assert deleted.topics[0].partitions[0].error_code == unknown
+        assert marked.markers[0].topics[0].partitions[0].error_code == unknown
+        log = broker.logs.get((name, 0))
+        assert (log.log_start_offset, log.end_offset) == (0, end_offset)
+    async with running_broker(tmp_path) as broker:
+        assert [topic.name for topic in broker.cluster.topics()] == ["__consumer_offsets", "kept"]
 
 
 async def test_a_topic_made_again_is_empty_and_has_a_new_id(tmp_path):

@@ -6,22 +6,20 @@ Tested in tests/core/broker/test_request_times.py.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..context import RequestContext
 from ..failures import answered
 from ..handlers import Handler
 from ..network.connection import Connection, Slot
+from ..network.host import Host
 from .metrics import Metrics, Observed
-
-if TYPE_CHECKING:
-    from ..network.server import Server
 
 
 class TimedConnection(Connection):
     """Requests are started in the order in which their frames came."""
 
-    def __init__(self, server: "Server", metrics: Metrics) -> None:
+    def __init__(self, server: Host, metrics: Metrics) -> None:
         super().__init__(server)
         self._metrics = metrics
         self._now_s = metrics.now_s

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ...errors import ErrorCode, ProtocolError, WireError
 from ...wire.frames import encode_response
@@ -18,10 +18,8 @@ from ..failures import NO_ANSWER, answered, failure_response
 from ..handlers import Handler, handler
 from ..handlers.k18_api_versions import api_versions_response
 from .frame_reader import FrameReader
+from .host import Host
 from .large_requests import PRODUCE, WAIT_FOR_OTHERS, decoded_unless_large
-
-if TYPE_CHECKING:
-    from .server import Server
 
 LOG = logging.getLogger(__name__)
 API_VERSIONS = 18
@@ -52,7 +50,7 @@ class Slot:
 class Connection(asyncio.BufferedProtocol):
     """State of one TCP connection; the server owns the tasks."""
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: Host) -> None:
         self._server = server
         self._memory = server.broker.request_memory
         self._reader = FrameReader(server.receive_buffer, server.max_frame_bytes, self._memory, self._has_memory)

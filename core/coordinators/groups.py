@@ -110,6 +110,23 @@ class GroupCoordinator:
                 rebalance.prepare()
         return turn.decision(None).timers
 
+    def revert(self, group_id: str) -> tuple[Timer, ...]:
+        """What was decided last for a group could not be written down: it is again as the log has it.
+
+        Each member has one session to be heard of; who waits in the group has to be told by the caller.
+        """
+        group = self._groups.pop(group_id, None)
+        stored = None if group is None else group.stored
+        if stored is None and not self._offsets.knows(group_id):
+            return ()
+        group = self._groups[group_id] = ClassicGroup(group_id)
+        turn = Turn(0)
+        if stored is not None:
+            group.settle(stored)
+        for member in group.members.values():
+            Rebalance(group, turn, self._config).restart_session(member)
+        return turn.decision(None).timers
+
     def group_ids(self) -> tuple[str, ...]:
         return tuple(self._groups)
 

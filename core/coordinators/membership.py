@@ -7,6 +7,7 @@ Tested in tests/core/coordinators/test_membership.py and test_static_members.py.
 from dataclasses import replace
 
 from ..errors import ErrorCode
+from ..wire.primitives import MAX_STRING_BYTES
 from .classic_group import ClassicGroup, Member, Phase
 from .group_commands import (
     Heartbeat,
@@ -44,15 +45,13 @@ class Membership:
             return JoinReply(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, command.member_id)
         if command.member_id:
             return self._join_again(command)
-        if command.instance_id is not None:
-            new_id = f"{command.instance_id}-{command.fresh_id}"
-            current = group.instances.get(command.instance_id)
-            if current is not None:
-                return self._take_over(command, group.members[current], new_id)
-            self._enter(command, new_id)
-            return None
-        new_id = f"{command.client_id}-{command.fresh_id}"
-        if not command.must_know_member_id:
+        new_id = f"{command.client_id if command.instance_id is None else command.instance_id}-{command.fresh_id}"
+        if len(new_id.encode()) > MAX_STRING_BYTES:  # The leader could not be told who the members are.
+            return JoinReply(ErrorCode.INVALID_REQUEST)
+        current = None if command.instance_id is None else group.instances.get(command.instance_id)
+        if current is not None:
+            return self._take_over(command, group.members[current], new_id)
+        if command.instance_id is not None or not command.must_know_member_id:
             self._enter(command, new_id)
             return None
         group.pending[new_id] = None

@@ -48,7 +48,7 @@ class GroupLog:
     ) -> None:
         """Appends records, in a producer's (id, epoch) transaction or None, and applies them.
 
-        Raises ProtocolError or StorageError, and then nothing is appended.
+        Raises ProtocolError, StorageError or WireError, and then nothing is appended.
         """
         log = self.log(partition)
         batches = [

@@ -190,7 +190,7 @@ class GroupsShell:
                 producer = (command.producer_id, producer_epoch)
             try:
                 self._log.append(shard.partition, shard.coordinator, decision.records, producer)
-            except (ProtocolError, StorageError) as error:
+            except (ProtocolError, StorageError, WireError) as error:
                 return self._not_appended(shard, command, decision, error, respond)
         log = self._log.log(shard.partition)
         durable = log.flushed_offset >= log.end_offset
@@ -234,19 +234,19 @@ class GroupsShell:
         shard: _Shard,
         command: Command,
         decision: Decision,
-        error: ProtocolError | StorageError,
+        error: ProtocolError | StorageError | WireError,
         respond: Callable[[Any], Any],
     ) -> Any:
-        """Nothing has been written. Members who are ahead of the log for it go back to what it says."""
+        """Nothing has been written. A group that is ahead of the log for it goes back to what that says."""
         LOG.error("__consumer_offsets-%d: %s not appended: %s", shard.partition, type(command).__name__, error)
         code = _code_for(error, command)
         for waiter, _ in self._released(shard, decision):
             waiter.settle(refusal(waiter.command, code))
-        if any(isinstance(record, GroupStored) for record in decision.records):
+        for group_id in {record.group_id for record in decision.records if isinstance(record, GroupStored)}:
             for waiter in tuple(shard.waiters.values()):
-                waiter.settle(refusal(waiter.command, ErrorCode.NOT_COORDINATOR))
-            del self._shards[shard.partition]
-            self._load(shard.partition)
+                if isinstance(waiter.command, JoinGroup | SyncGroup) and waiter.command.group_id == group_id:
+                    waiter.settle(refusal(waiter.command, ErrorCode.NOT_COORDINATOR))
+            self._set_timers(shard.partition, shard.coordinator.revert(group_id))
         return respond(refusal(command, code))
 
     def _load(self, partition: int) -> None:
@@ -315,8 +315,10 @@ class GroupsShell:
             self._sweep_later()
 
 
-def _code_for(error: ProtocolError | StorageError, command: Command) -> ErrorCode:
+def _code_for(error: ProtocolError | StorageError | WireError, command: Command) -> ErrorCode:
     """What Kafka tells clients when its coordinator cannot append."""
+    if isinstance(error, WireError):  # A text that is too long for the record.
+        return ErrorCode.UNKNOWN_SERVER_ERROR
     code = error.code if isinstance(error, ProtocolError) else ErrorCode.KAFKA_STORAGE_ERROR
     if code in (ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_LEADER_OR_FOLLOWER):
         return ErrorCode.NOT_COORDINATOR

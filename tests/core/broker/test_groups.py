@@ -52,6 +52,12 @@ def syncing(member_id: str, generation: int, **assignments: bytes) -> SyncGroupR
     )
 
 
+def of_group(group_id: str, request: Any) -> Any:
+    """The same of another group."""
+    request.group_id = group_id
+    return request
+
+
 def committing(offset: int, topic: str = "t") -> OffsetCommitRequest:
     part = OffsetCommitRequest.OffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
     return OffsetCommitRequest(
@@ -171,6 +177,25 @@ async def test_an_assignment_that_cannot_be_stored_leaves_the_group_at_what_the_
         assert [(member.member_id, member.member_assignment) for member in group.members] == [(first.member_id, b"all")]
         old = HeartbeatRequest(group_id="g", generation_id=1, member_id=first.member_id)
         assert (await ask(broker, old, 3)).error_code == NONE
+
+
+async def test_an_assignment_that_is_too_large_is_refused_and_other_groups_go_on(tmp_path: Path) -> None:
+    """The whole partition was read anew, and who waited in other groups was sent away."""
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        first = await ask(broker, of_group("other", joining()), 3)
+        await ask(broker, of_group("other", syncing(first.member_id, 1, **{first.member_id: b"all"})), 3)
+        waiting = asyncio.ensure_future(ask(broker, of_group("other", joining()), 3))
+        large = await ask(broker, joining(), 3)
+        too_much = {large.member_id: bytes(2 << 20)}
+
+        refused = await ask(broker, syncing(large.member_id, 1, **too_much), 3)
+
+        assert refused.error_code == int(ErrorCode.UNKNOWN_SERVER_ERROR)
+        (group,) = (await ask(broker, DescribeGroupsRequest(groups=["g"]), 5)).groups
+        assert group.group_state == "Dead"
+        assert not waiting.done()
+        again = await ask(broker, of_group("other", joining(first.member_id)), 3)
+        assert again.generation_id == (await waiting).generation_id == 2
 
 
 async def test_a_disk_that_fails_to_sync_ends_what_waits_for_it(tmp_path: Path) -> None:

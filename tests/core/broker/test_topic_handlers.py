@@ -61,7 +61,7 @@ async def test_the_metadata_log_is_no_topic_to_clients(tmp_path):
     """They could write topics and settings into it, or cut them off, and the next start would believe it."""
     name = "__cluster_metadata"
     everything = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=-1)
-    deletion = DeleteRecordsRequest(topics=[DeleteRecordsRequest.DeleteRecordsTopic(name=name, partitions=[everything])])
+    cut_off = DeleteRecordsRequest.DeleteRecordsTopic(name=name, partitions=[everything])
     place = WriteTxnMarkersRequest.WritableTxnMarkerTopic(name=name, partition_indexes=[0])
     marker = WriteTxnMarkersRequest.WritableTxnMarker(producer_id=1, transaction_result=True, topics=[place])
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
@@ -70,7 +70,7 @@ async def test_the_metadata_log_is_no_topic_to_clients(tmp_path):
         end_offset = broker.logs.get((name, 0)).end_offset
 
         written = await ask(broker, produce(name, batch(b"not a record of the metadata"), acks=-1), 9)
-        deleted = await ask(broker, deletion, 2)
+        deleted = await ask(broker, DeleteRecordsRequest(topics=[cut_off]), 2)
         marked = await ask(broker, WriteTxnMarkersRequest(markers=[marker]), 1)
 
         assert produced(written) == [(unknown, -1)]

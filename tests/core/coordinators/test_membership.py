@@ -31,6 +31,19 @@ def test_a_new_dynamic_member_is_first_given_an_id_and_then_joins_with_it() -> N
     assert driver.answers[2] == JoinReply(ErrorCode.NONE, "c-1", 1, "consumer", "range", "c-1", False, members)
 
 
+@pytest.mark.parametrize("named", [{"client_id": "c" * 32_766}, {"instance_id": "i" * 32_766}])
+def test_a_member_whose_id_no_answer_could_hold_is_refused_and_the_others_go_on(named: dict[str, str]) -> None:
+    """It was let in; the leader, who is told all ids, never got an answer any more."""
+    driver = Driver()
+
+    refused = driver.decide(join(1, **named))
+    driver.decide(join(2))
+    driver.advance(0)
+
+    assert refused == Decision(reply=JoinReply(ErrorCode.INVALID_REQUEST))
+    assert [member.member_id for member in driver.answers[2].members] == ["c-2"]
+
+
 def test_a_member_id_that_is_never_used_is_forgotten_with_its_group() -> None:
     driver = Driver()
     driver.do(join(1, must_know_member_id=True))

@@ -33,6 +33,7 @@ THREAD_FROM_BYTES = 128 * 1024
 COMPRESSED_THREAD_FROM_BYTES = 32 * 1024
 BATCH_HEADROOM_BYTES = 48 * 1024
 LAST_ABORT_MS = 2_000
+ABORTED = "the transaction was aborted"
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Producer:
         self._rows_lock = asyncio.Lock()
         self._trackers: dict[Tracker, None] = {}
         self._first_failure: BaseException | None = None
+        self._aborts = 0
+        """What was begun before the last of them belongs to no transaction any more."""
         self._reserved_bytes = 0
         self._keyless: dict[str, tuple[int, int]] = {}
 
@@ -164,8 +167,9 @@ class Producer:
         """Undo everything sent since begin()."""
         transactions = self._require_transactions()
         transactions.state.aborting()
+        self._aborts += 1
         self._drop_rows()
-        dropped = Retriable("the transaction was aborted")
+        dropped = Retriable(ABORTED)
         self._sender.drop_all(dropped)
         while self._sender.busy:
             await self._sender.progress.wait()
@@ -192,25 +196,28 @@ class Producer:
     def _track(self, topic: str) -> Tracker:
         tracker = Tracker(topic)
         self._trackers[tracker] = None
-        tracker.future.add_done_callback(lambda future: self._tracked(tracker, future))
+        aborts = self._aborts
+        tracker.future.add_done_callback(lambda future: self._tracked(tracker, aborts, future))
         return tracker
 
-    def _tracked(self, tracker: Tracker, future: "asyncio.Future[Delivery]") -> None:
+    def _tracked(self, tracker: Tracker, aborts: int, future: "asyncio.Future[Delivery]") -> None:
         self._trackers.pop(tracker, None)
-        if not future.cancelled() and self._first_failure is None:
+        if not future.cancelled() and self._first_failure is None and aborts == self._aborts:
             self._first_failure = future.exception()
 
     async def _enqueue(self, tracker: Tracker, columns: Any, partition: Any) -> "list[Part]":
         """Split, encode and queue; the reservation of memory goes over to the batches."""
-        reserved = 0
+        reserved, aborts = 0, self._aborts
         try:
             parts = await self._split(tracker.topic, columns, partition) if columns.num_rows else []
             reserved = await self._reserve(columns.nbytes)
             encoded = await self._encode(parts, columns.nbytes)
+            if aborts != self._aborts:
+                raise Retriable(ABORTED)
         except BaseException as error:
             self._release(reserved)
             tracker.future.cancel()
-            if isinstance(error, MillstreamError) and self._transactions is not None:
+            if isinstance(error, MillstreamError) and self._transactions is not None and aborts == self._aborts:
                 self._transactions.batch_failed(error, fatal=False)
             raise
         deadline_ms = self._client.clock.monotonic_ms() + self._config.delivery_timeout_ms
@@ -304,7 +311,7 @@ class Producer:
 
     async def _send_rows(self, buffer: RowBuffer) -> None:
         """Send gathered rows; a failure goes to their futures, and to the next flush."""
-        tracker = self._track(buffer.topic)
+        tracker, aborts = self._track(buffer.topic), self._aborts
         try:
             parts = await self._enqueue(tracker, buffer.columns(), buffer.partition)
         except BaseException as error:
@@ -313,7 +320,8 @@ class Producer:
                     future.set_exception(error) if isinstance(error, MillstreamError) else future.cancel()
             if not isinstance(error, MillstreamError):
                 raise
-            self._first_failure = self._first_failure or error
+            if aborts == self._aborts:
+                self._first_failure = self._first_failure or error
             return
         everything = list(range(len(buffer.tokens)))
         rows = {part.partition: everything if part.rows is None else part.rows.tolist() for part in parts}

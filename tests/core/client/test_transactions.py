@@ -8,7 +8,7 @@ from core.client.reading import columns, consumer, new_topic, numbered, producer
 from millstream.core.client.client import Client
 from millstream.core.client.consuming.offsets import CommittedOffset, GroupMetadata
 from millstream.core.client.producing.producer import Producer
-from millstream.core.errors import ErrorCode, Fenced, MillstreamError, ProtocolError
+from millstream.core.errors import ErrorCode, Fenced, MillstreamError, ProtocolError, Retriable
 
 
 def transactional(client: Client, name: str, **config: Any) -> Producer:
@@ -53,6 +53,31 @@ async def test_an_abort_at_any_moment_leaves_the_next_transaction_clean(cluster:
 
         values = await committed_values(client, topic)
         assert sorted(int(value or 0) for value in values) == list(range(12))
+
+
+@pytest.mark.parametrize("single", [False, True])
+async def test_what_is_still_being_encoded_at_an_abort_is_not_in_the_next_transaction(cluster: Target, single: bool):
+    """It was: a large send is encoded in a thread, and came back into whatever transaction was open by then."""
+    async with cluster.client() as client:
+        topic = await new_topic(client, cluster.name())
+        async with transactional(client, cluster.name("txn")) as writer:
+            await writer.init_transactions()
+            writer.begin()
+            await writer.send(topic, columns([b"aborted"]))
+            large = bytes(500_000)
+            sending = writer.produce(topic, large) if single else writer.send(topic, columns([large]))
+            late = asyncio.ensure_future(sending)
+            await asyncio.sleep(0)
+
+            await writer.abort()
+            writer.begin()
+            await writer.send(topic, columns([b"kept"]))
+            await writer.flush()
+            await writer.commit()
+
+            with pytest.raises(Retriable, match="the transaction was aborted"):
+                await (await late)
+        assert await committed_values(client, topic) == [b"kept"]
 
 
 async def test_an_empty_transaction_commits(cluster: Target):

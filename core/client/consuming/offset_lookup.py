@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import ErrorCode, ProtocolError, Retriable
+from ...errors import ErrorCode, ProtocolError, Retriable, WireError
 from ...wire.messages.k02_list_offsets import ListOffsetsRequest
 from ...wire.messages.k09_offset_fetch import OffsetFetchRequest
 from ..link import GROUP, ClusterLink
@@ -90,7 +90,7 @@ async def _ask_leader(
     try:
         connection = await client.node(node, channel)
         response = await connection.send(request)
-    except (Retriable, ProtocolError) as error:
+    except (Retriable, ProtocolError, WireError) as error:
         return {}, error
     found: dict[TopicPartition, FoundOffset] = {}
     problem: Exception | None = None

@@ -14,7 +14,9 @@ from millstream.core.broker.context import RequestContext
 from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
 from millstream.core.client.network.in_process import InProcessTransport
+from millstream.core.errors import WireError
 from millstream.core.wire.messages.k01_fetch import FetchRequest
+from millstream.core.wire.messages.k02_list_offsets import ListOffsetsRequest
 
 
 @asynccontextmanager
@@ -97,3 +99,26 @@ async def test_a_session_that_the_broker_has_dropped_is_begun_anew(tmp_path: Pat
 
         assert [row.value for row in rows[0]] == numbered(3)
         assert [request.session_epoch for request in fetches].count(0) == 2
+
+
+async def test_a_malformed_answer_about_offsets_is_asked_for_again(tmp_path: Path):
+    """It came out as a group of exceptions, which ended the consumer."""
+    malformed = 2
+    async with running_broker(tmp_path) as broker:
+
+        async def handle(request: Any, version: int, client_id: str) -> Any:
+            nonlocal malformed
+            if isinstance(request, ListOffsetsRequest) and malformed:
+                malformed -= 1
+                raise WireError("ListOffsetsResponse version 10: cut off")
+            return await broker.handle(request, RequestContext(request.API_KEY, version, client_id))
+
+        async with Client(client_config({"retry.backoff.ms": 1}), InProcessTransport(handle)) as client:
+            topic = await new_topic(client, "t")
+            await write(client, topic, numbered(3))
+            async with consumer(client) as reader:
+                reader.assign({(topic, 0): None})
+                rows = await read_rows(reader, 3)
+
+    assert [row.value for row in rows[0]] == numbered(3)
+    assert malformed == 0

@@ -5,19 +5,18 @@ in its bytes, so here the setting is only needed to insist on one of the two.
 Source: org.apache.kafka.connect.json.JsonConverter. Tested in tests/connect/test_converters.py.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
-import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ...core.errors import MillstreamError
+from ...core.formats.api import DecodedColumns
 from ...core.formats.json import JsonFormat
 from .converter import Converted, Failure
+from .found_types import NULL_VALUE, found
 
 ENVELOPE_START = b'{"schema":'
 ENVELOPE_TYPES = {
@@ -31,7 +30,7 @@ ENVELOPE_TYPES = {
     "float": pa.float32(),
     "double": pa.float64(),
 }
-NULL_VALUE = "the value is null, and a row needs one"
+NO_SCHEMA = b"null"
 
 
 class JsonConverter:
@@ -46,7 +45,7 @@ class JsonConverter:
             decoded = self._format.decode(values)
             failures = [Failure(failure.row, failure.cause) for failure in decoded.failures]
             return Converted(decoded.columns, decoded.rows, failures)
-        return self._with_envelope(values) if self._has_envelope(values) else _inferred(values)
+        return self._with_envelope(values) if self._has_envelope(values) else found(values)
 
     def _has_envelope(self, values: pa.Array) -> bool:
         if self._envelope is not None:
@@ -62,7 +61,7 @@ class JsonConverter:
             try:
                 envelope = msgspec.json.decode(value or b"", type=dict[str, msgspec.Raw])
                 schema, payload = bytes(envelope["schema"]), bytes(envelope["payload"])
-            except (msgspec.MsgspecError, KeyError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
                 cause = NULL_VALUE if value is None else f"no envelope of schema and payload: {error}"
                 failures.append(Failure(row, cause))
                 continue
@@ -72,14 +71,20 @@ class JsonConverter:
         parts: list[Converted] = []
         for schema, (rows, payloads) in groups.items():
             try:
-                columns = _envelope_schema(msgspec.json.decode(schema))
-                part = JsonFormat(columns).decode(pa.array(payloads, pa.binary()))
-            except (ValueError, KeyError, TypeError, AttributeError, MillstreamError) as error:
+                part = _payload_columns(schema, pa.array(payloads, pa.binary()))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MillstreamError) as error:
                 failures += [Failure(row, f"schema not understood: {error}") for row in rows]
                 continue
             failures += [Failure(rows[failure.row], failure.cause) for failure in part.failures]
             parts.append(Converted(part.columns, np.array(rows, np.int64)[part.rows], ()))
         return _in_order(parts, failures)
+
+
+def _payload_columns(schema: bytes, payloads: pa.Array) -> Converted | DecodedColumns:
+    """Without a schema, as Kafka Connect writes maps, the types are found."""
+    if schema == NO_SCHEMA:
+        return found(payloads)
+    return JsonFormat(_envelope_schema(msgspec.json.decode(schema))).decode(payloads)
 
 
 def _envelope_schema(schema: Any) -> pa.Schema:
@@ -111,63 +116,3 @@ def _in_order(parts: Sequence[Converted], failures: Sequence[Failure]) -> Conver
     columns = table.take(pa.array(order)).combine_chunks()
     batches = columns.to_batches()
     return Converted(batches[0] if batches else table.schema.empty_table().to_batches()[0], rows[order], failures)
-
-
-def _inferred(values: pa.Array) -> Converted:
-    """All rows at once where that works; the row count shows whether it did."""
-    if not values.null_count and len(values):
-        lines = b"\n".join(values.to_pylist())
-        try:
-            frame = pl.read_ndjson(io.BytesIO(lines), infer_schema_length=None)
-        except (pl.exceptions.PolarsError, RuntimeError, ValueError):
-            return _inferred_one_by_one(values)
-        if frame.height == len(values) and lines.count(b"\n") == len(values) - 1:
-            try:
-                return Converted(_columns(frame), np.arange(len(values), dtype=np.int64), ())
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                return _inferred_one_by_one(values)
-    return _inferred_one_by_one(values)
-
-
-def _inferred_one_by_one(values: pa.Array) -> Converted:
-    good, objects, failures = [], [], []
-    for row, value in enumerate(values.to_pylist()):
-        if value is None:
-            failures.append(Failure(row, NULL_VALUE))
-            continue
-        try:
-            document = msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
-            failures.append(Failure(row, f"not JSON: {error}"))
-            continue
-        if not isinstance(document, dict):
-            failures.append(Failure(row, f"a JSON {type(document).__name__}, and a row is an object"))
-            continue
-        good.append(row)
-        objects.append(document)
-    try:
-        frame = pl.from_dicts(objects, infer_schema_length=None, strict=False) if objects else pl.DataFrame()
-        return Converted(_columns(frame), np.array(good, np.int64), failures)
-    except (pa.ArrowException, pl.exceptions.PolarsError, OverflowError) as error:
-        # A number beyond 64 bits deep inside a value: rare enough to set the rows around it aside too.
-        failures += [Failure(row, f"cannot be a column: {error}") for row in good]
-        return Converted(pa.RecordBatch.from_pydict({}), np.empty(0, np.int64), failures)
-
-
-def _columns(frame: pl.DataFrame) -> pa.RecordBatch:
-    """Whole numbers beyond 64 bits become fractions: no file format here has wider ones."""
-    narrow = frame.cast({pl.Int128: pl.Float64, pl.UInt64: pl.Float64})
-    return _single(_plain_text(narrow.to_arrow(compat_level=pl.CompatLevel.oldest())))
-
-
-def _plain_text(table: pa.Table) -> pa.Table:
-    """Polars gives large_string; files and schemas here say string."""
-    for number, field in enumerate(table.schema):
-        if pa.types.is_large_string(field.type):
-            table = table.set_column(number, field.name, pc.cast(table.column(number), pa.string()))
-    return table
-
-
-def _single(table: pa.Table) -> pa.RecordBatch:
-    batches = table.combine_chunks().to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

@@ -1,0 +1,111 @@
+"""JSON without declared types: every value arrives as it was, or as text of the same JSON; a bad row stands alone."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from millstream.connect.converters.converter import Converted
+from millstream.connect.converters.json import JsonConverter
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**64), st.floats(allow_nan=False, allow_infinity=False), st.text()
+)
+NAMES = st.sampled_from(["a", "b", "c d", 'e"f', "", "ä"])
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=3)
+
+
+def decoded(*values: bytes | None) -> Converted:
+    return JsonConverter(None).decode(pa.array(list(values), pa.binary()))
+
+
+def is_same(given_value: Any, found: Any) -> bool:
+    """Whether a value of a document is what was found for it."""
+    if isinstance(found, str) and not isinstance(given_value, str):
+        return is_same(given_value, json.loads(found))
+    if isinstance(given_value, dict) and isinstance(found, dict):
+        return all(is_same(given_value.get(name), found.get(name)) for name in {*given_value, *found})
+    if isinstance(given_value, list) and isinstance(found, list):
+        return len(given_value) == len(found) and all(map(is_same, given_value, found))
+    if isinstance(given_value, int | float) and isinstance(found, int | float):
+        return isinstance(given_value, bool) == isinstance(found, bool) and float(given_value) == float(found)
+    return bool(given_value == found)
+
+
+# The first batch of a process takes a second or two on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
+@given(st.lists(OBJECTS, min_size=1, max_size=5), st.booleans())
+def test_every_value_arrives_whatever_others_are_of_its_field(documents: list[dict[str, Any]], bad: bool) -> None:
+    """Numbers beside an object became null, true beside numbers became 1, and [1] beside 1 set all rows aside."""
+    lines = [json.dumps(document).encode() for document in documents]
+
+    result = decoded(*lines, *([b"oops"] if bad else []))
+
+    assert result.rows.tolist() == list(range(len(documents)))
+    assert [failure.row for failure in result.failures] == ([len(documents)] if bad else [])
+    result.columns.validate(full=True)
+    pairs = zip(documents, result.columns.to_pylist(), strict=True)
+    assert [pair for pair in pairs if not is_same(*pair)] == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "cause"),
+    [
+        (b'{"a": "\xff"}', "not UTF-8: invalid start byte at byte 7"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON: maximum recursion depth exceeded"),
+        (b'{"a": ' + b"[" * 60 + b"]" * 60 + b"}", "more than 50 objects and lists within each other"),
+        (b'{"a": 1}{"a": 2}', "not JSON: JSON is malformed: trailing characters"),
+        (b"", "empty value"),
+        (b'["a"]', "not a JSON object"),
+        (None, "the value is null"),
+    ],
+)
+def test_a_hostile_value_is_set_aside_alone(bad: bytes | None, cause: str) -> None:
+    """Bytes that are no UTF-8 and deep nesting ended the task, at every start anew."""
+    result = decoded(b'{"a": 1}', bad, b'{"a": [2]}')
+
+    assert [(failure.row, failure.cause.startswith(cause)) for failure in result.failures] == [(1, True)]
+    assert result.columns.to_pylist() == [{"a": "1"}, {"a": "[2]"}]
+    assert result.rows.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("others", [[], [b"oops"]])
+def test_types_are_those_of_files_whichever_way_they_are_found(others: list[bytes]) -> None:
+    """Lists were of a type that does not widen, so that [1] and then [1.5] became text."""
+    result = decoded(b'{"l": ["x"], "s": {"t": "y", "n": [1]}, "u": 18446744073709551615}', *others)
+
+    assert result.columns.schema == pa.schema(
+        [
+            ("l", pa.list_(pa.string())),
+            ("s", pa.struct([("t", pa.string()), ("n", pa.list_(pa.int64()))])),
+            ("u", pa.float64()),
+        ]
+    )
+
+
+def test_rows_without_fields_are_rows() -> None:
+    assert decoded(b"{}", b"oops", b"{}").columns.num_rows == 2
+
+
+def test_an_envelope_without_a_schema_holds_a_value_as_it_is() -> None:
+    """Kafka Connect writes one around maps; each of them was set aside."""
+    result = decoded(b'{"schema":null,"payload":{"a":1}}', b'{"schema":null,"payload":[1]}')
+
+    assert result.columns.to_pylist() == [{"a": 1}]
+    assert [(failure.row, failure.cause) for failure in result.failures] == [(1, "not a JSON object: [1]")]
+
+
+@pytest.mark.parametrize("hostile", [b'{"schema":' + b"[" * 100_000, b'{"schema":"\xff","payload":{}}'])
+def test_a_hostile_envelope_is_set_aside_alone(hostile: bytes) -> None:
+    good = b'{"schema":{"type":"struct","fields":[{"field":"a","type":"int32"}]},"payload":{"a":1}}'
+
+    result = decoded(good, hostile)
+
+    assert result.columns.to_pylist() == [{"a": 1}]
+    assert [failure.row for failure in result.failures] == [1]

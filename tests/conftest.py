@@ -11,11 +11,14 @@ from services.kafka import Kafka
 from services.millstream import MillstreamBroker
 from services.needed import needed
 
+NO_RETENTION = f"log.retention.check.interval.ms={24 * 3_600_000}\nlog.initial.task.delay.ms={24 * 3_600_000}\n"
+"""The shared Kafka does not look for old records: many tests write such, which a look in the midst would delete."""
+
 
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A real Apache Kafka, shared by the whole test run: use topic and group names of your own."""
-    server = Kafka(tmp_path_factory.mktemp("kafka"))
+    server = Kafka(tmp_path_factory.mktemp("kafka"), properties=NO_RETENTION)
     with needed():
         server.start()
     yield server

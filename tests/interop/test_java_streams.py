@@ -70,7 +70,9 @@ def test_an_application_that_is_killed_answers_each_order_once(
     run = uuid.uuid4().hex[:8]
     orders_topic, minutes, customers = (f"{name}-{run}" for name in ("orders", "minutes", "customers"))
     admin = AdminClient({"bootstrap.servers": server.bootstrap})
-    made = admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (orders_topic, minutes, customers)])
+    kept = {"retention.ms": "-1"}  # Orders are years old: a broker that looks for old records would delete them.
+    topics = (orders_topic, minutes, customers)
+    made = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=kept) for name in topics])
     for created in made.values():
         created.result(TIMEOUT_S)
     orders = make_orders(3 * PORTION, seed=7)

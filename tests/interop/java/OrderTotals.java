@@ -57,6 +57,8 @@ public class OrderTotals {
         p.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
         p.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 1000);
         p.put(StreamsConfig.producerPrefix("transaction.timeout.ms"), 10000);
+        // Orders are years old, and a broker deletes what is older than a changelog's retention, whenever it looks.
+        p.put(StreamsConfig.WINDOW_STORE_CHANGE_LOG_ADDITIONAL_RETENTION_MS_CONFIG, Long.MAX_VALUE);
         StreamsBuilder builder = new StreamsBuilder();
         build(builder, args[2], args[3], args[4]);
         KafkaStreams streams = new KafkaStreams(builder.build(), p);

@@ -24,8 +24,15 @@ NULL_VALUE: Final = "the value is null, and a row needs one"
 INT64_LOW, INT64_HIGH = -(2**63), 2**63 - 1
 # Objects and lists within each other; Arrow hands on no more than 63 of them.
 NESTING_MAX = 50
-# What Polars and msgspec raise for values that they cannot read.
-UNREADABLE = (msgspec.MsgspecError, pl.exceptions.PolarsError, RuntimeError, ValueError)
+# What Polars, which panics at some values, Arrow and msgspec raise for what they cannot read.
+UNREADABLE = (
+    msgspec.MsgspecError,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    pa.ArrowException,
+    RuntimeError,
+    ValueError,
+)
 
 
 def found(values: pa.Array) -> Converted:
@@ -51,7 +58,7 @@ def _at_once(lines: bytes, rows: int) -> pa.RecordBatch | None:
         table = narrow.to_arrow(compat_level=pl.CompatLevel.oldest())
         schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
         return _single(table if table.schema.equals(schema) else table.cast(schema))
-    except (*UNREADABLE, pa.ArrowException):
+    except UNREADABLE:
         return None
 
 

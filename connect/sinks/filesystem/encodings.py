@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import cramjam
 import polars as pl
+import polars.selectors as selectors
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ....core.errors import ConfigError
+from .types import conformed
 
 COMPRESSIONS = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
@@ -29,7 +31,7 @@ class Encoding:
     def encode(self, rows: pa.Table) -> bytes | memoryview:
         if self.format == "parquet":
             sink = pa.BufferOutputStream()
-            pq.write_table(rows, sink, compression="none" if self.codec == "uncompressed" else self.codec)
+            pq.write_table(_with_fields(rows), sink, compression="none" if self.codec == "uncompressed" else self.codec)
             return memoryview(sink.getvalue())
         lines = _text(rows) if self.format == "text" else _json(rows)
         if self.compression == "gzip":
@@ -37,10 +39,25 @@ class Encoding:
         return memoryview(cramjam.zstd.compress(lines)) if self.compression == "zstd" else lines
 
 
+def _with_fields(rows: pa.Table) -> pa.Table:
+    """Parquet has no objects without fields, such as those of a field that was {} in all rows: they are null there."""
+    schema = pa.schema([(field.name, _writable(field.type)) for field in rows.schema])
+    if schema.equals(rows.schema):
+        return rows
+    return pa.Table.from_batches([conformed(batch, schema) for batch in rows.to_batches()], schema)
+
+
+def _writable(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _writable(field.type)) for field in kind]) if kind.num_fields else pa.null()
+    return pa.list_(_writable(kind.value_type)) if pa.types.is_list(kind) else kind
+
+
 def _json(rows: pa.Table) -> bytes:
+    """One object a line; bytes are base64, as Kafka Connect writes them. Polars panics at bytes."""
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
-    return frame.write_ndjson().encode()
+    return frame.with_columns(selectors.binary().bin.encode("base64")).write_ndjson().encode()
 
 
 def _text(rows: pa.Table) -> bytes:

@@ -155,7 +155,10 @@ class FilesystemTask:
                 column = pa.array(np.full(columns.num_rows, batch.records.partition, dtype=np.int32))
             else:
                 column = raw.column(name)
-            columns = columns.append_column(f"_{name}", column)
+            own = f"_{name}"
+            if own in columns.schema.names:  # a value may not say where it came from
+                columns = columns.drop_columns([own])
+            columns = columns.append_column(own, column)
         return columns
 
     async def pre_commit(self) -> Mapping[TopicPartition, int]:
@@ -251,10 +254,8 @@ class FilesystemTask:
         return NewFile(f"{folder}/{name}", table.num_rows, encoding.encode(table))
 
     def _topic_types(self, topic: str) -> TopicTypes:
-        if topic not in self._types:
-            directory = f"{self._root}/{self._config.logs_dir}/{self._context.connector}/{topic}/types"
-            self._types[topic] = TopicTypes(self._filesystem, directory)
-        return self._types[topic]
+        directory = f"{self._root}/{self._config.logs_dir}/{self._context.connector}/{topic}/types"
+        return self._types.setdefault(topic, TopicTypes(self._filesystem, directory))  # at once, as threads ask for it
 
     async def close(self, partitions: Sequence[TopicPartition]) -> None:
         for partition in partitions:

@@ -7,7 +7,6 @@ Tested in tests/connect/sinks/test_types.py.
 """
 
 import json
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,7 +27,7 @@ def _wider(known: pa.DataType, seen: pa.DataType) -> pa.DataType:
         return seen
     if pa.types.is_struct(known) and pa.types.is_struct(seen):
         return pa.struct(list(widened(pa.schema(list(known)), pa.schema(list(seen)))))
-    if pa.types.is_list(known) and pa.types.is_list(seen):
+    if _is_list(known) and _is_list(seen):
         return pa.list_(_wider(known.value_type, seen.value_type))
     both = (known, seen)
     if all(pa.types.is_integer(one) for one in both):
@@ -38,6 +37,11 @@ def _wider(known: pa.DataType, seen: pa.DataType) -> pa.DataType:
     if all(pa.types.is_timestamp(one) or pa.types.is_date(one) for one in both):
         return pa.timestamp("us", tz="UTC")
     return pa.string()
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    """Types that were kept by earlier versions say large_list."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def conformed(columns: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -61,6 +65,8 @@ def as_text(array: pa.Array) -> pa.Array:
 def _cast(array: pa.Array, to: pa.DataType) -> pa.Array:
     if array.type == to:
         return array
+    if pa.types.is_null(array.type) or pa.types.is_null(to):
+        return pa.nulls(len(array), to)
     if pa.types.is_string(to) and pa.types.is_nested(array.type):
         return pa.array([None if row is None else json.dumps(row, default=str) for row in array.to_pylist()], to)
     if pa.types.is_struct(to):
@@ -82,5 +88,8 @@ def encode_schema(schema: pa.Schema) -> bytes:
 
 
 def decode_schema(data: bytes) -> pa.Schema:
-    document: dict[str, Any] = json.loads(data)
-    return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(document["arrow"])))
+    """Raises ValueError for anything that encode_schema did not write."""
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(json.loads(data)["arrow"])))
+    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -85,3 +85,18 @@ def test_what_waits_to_be_committed_is_committed_before_more_is_taken(tmp_path: 
         assert await task.finish() == {("t", 0): 200_010}
 
     with_task(tmp_path, body, **{"buffer.memory": 1_000_000, "rotate.bytes": 200_000, "flush.size": 1_000_000})
+
+
+def test_where_a_row_came_from_is_not_taken_from_its_value(tmp_path: Path) -> None:
+    """A value with a field _topic gave two columns of one name, at which the task ended."""
+
+    async def body(task: FilesystemTask) -> None:
+        batch = rows(0, 1)
+        forged = pa.RecordBatch.from_pydict({"_topic": ["forged"], "n": [1]})
+        await task.put([SinkBatch(batch.records, forged)])
+        await task.finish()
+
+    with_task(tmp_path, body, **{"format.class": "json", "metadata.columns": "topic", "value.converter": "json"})
+
+    [written] = (tmp_path / "topics").rglob("*.jsonl")
+    assert written.read_text() == '{"n":1,"_topic":"t"}\n'

@@ -23,6 +23,8 @@ from millstream.connect.sinks.filesystem.types import conformed, decode_schema, 
         ),
         (pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.float64())),
         (pa.struct([("a", pa.int64())]), pa.int64(), pa.string()),
+        (pa.large_list(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.float64())),
+        (pa.list_(pa.null()), pa.list_(pa.string()), pa.list_(pa.string())),
     ],
 )
 def test_a_type_widens_as_stated(known: pa.DataType, seen: pa.DataType, expected: pa.DataType) -> None:
@@ -41,6 +43,20 @@ def test_rows_fit_the_widened_schema_with_their_values() -> None:
         {"n": None, "s": None, "l": None, "new": None},
         {"n": 1.5, "s": {"a": 2, "b": "x"}, "l": [0.5], "new": True},
     ]
+
+
+def test_what_was_null_in_all_rows_fits_every_type() -> None:
+    """An object after whose first rows came only nulls ended the task: Arrow casts no null column to an object."""
+    nested = pa.struct([("a", pa.struct([("b", pa.int64())])), ("l", pa.list_(pa.struct([("c", pa.string())])))])
+    nulls = pa.struct([("a", pa.null()), ("l", pa.list_(pa.null()))])
+    rows = pa.RecordBatch.from_arrays(
+        [pa.array([{"a": None, "l": [None]}, {"a": None, "l": None}], nulls), pa.nulls(2)], ["s", "t"]
+    )
+
+    fitted = conformed(rows, pa.schema([("s", nested), ("t", nested)]))
+
+    fitted.validate(full=True)
+    assert fitted.to_pylist() == [{"s": {"a": None, "l": [None]}, "t": None}, {"s": {"a": None, "l": None}, "t": None}]
 
 
 def test_what_fits_nowhere_else_becomes_text_and_nested_values_become_json() -> None:

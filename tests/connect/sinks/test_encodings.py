@@ -1,0 +1,48 @@
+"""Rows to the bytes of a file, whatever their values are."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from millstream.connect.sinks.filesystem.encodings import Encoding
+from millstream.core.errors import ConfigError
+
+EMPTY_OBJECTS = {
+    "o": pa.array([{}, None], pa.struct([])),
+    "l": pa.array([[{}], []], pa.list_(pa.struct([]))),
+    "s": pa.array([{"a": {}, "n": 1}, None], pa.struct([("a", pa.struct([])), ("n", pa.int64())])),
+}
+
+
+def encoded(form: str, rows: pa.Table) -> bytes:
+    return bytes(Encoding(form, "zstd", "none").encode(rows))
+
+
+def test_objects_without_fields_are_null_in_parquet_and_objects_in_json() -> None:
+    """One row with {"a": {}} ended the task, at every start anew: Parquet has no such type."""
+    rows = pa.table(EMPTY_OBJECTS | {"n": pa.array([1, 2])})
+
+    read = pq.read_table(pa.BufferReader(encoded("parquet", rows))).to_pylist()
+
+    assert read == [
+        {"o": None, "l": [None], "s": {"a": None, "n": 1}, "n": 1},
+        {"o": None, "l": [], "s": None, "n": 2},
+    ]
+    assert json.loads(encoded("json", rows).splitlines()[0]) == {"o": {}, "l": [{}], "s": {"a": {}, "n": 1}, "n": 1}
+
+
+def test_bytes_are_base64_in_json() -> None:
+    """They ended the whole process: what Polars raised at them was no Exception."""
+    rows = pa.table({"key": pa.array([b"\xff\x00", None], pa.binary()), "n": pa.array([1, 2])})
+
+    assert [json.loads(line) for line in encoded("json", rows).splitlines()] == [
+        {"key": "/wA=", "n": 1},
+        {"key": None, "n": 2},
+    ]
+
+
+def test_text_wants_one_column_of_text() -> None:
+    with pytest.raises(ConfigError, match=r"the rows have a, b; set value\.converter=string"):
+        encoded("text", pa.table({"a": ["x"], "b": ["y"]}))

@@ -30,6 +30,7 @@ IMPURE_MODULES = {"asyncio", "socket", "ssl", "threading", "time", "random", "os
 MAY_IMPORT = {
     "core.errors": set(),
     "core.ports": {"core.errors"},
+    "core.tasks": set(),
     "core.config": {"core.errors"},
     "core.properties": {"core.errors"},
     "core.wire": {"core.errors"},
@@ -39,8 +40,10 @@ MAY_IMPORT = {
     "core.filesystems": {"core.errors", "core.config", "core.ports"},
     "core.log": {"core.errors", "core.config", "core.ports", "core.wire"},
     "core.coordinators": {"core.errors", "core.config", "core.wire"},
-    "core.broker": {"core.errors", "core.config", "core.ports", "core.wire", "core.log", "core.coordinators"},
-    "core.client": {"core.errors", "core.config", "core.ports", "core.wire", "core.records", "core.kernels"},
+    "core.broker": {"core.errors", "core.config", "core.ports", "core.wire", "core.log", "core.coordinators"}
+    | {"core.tasks"},
+    "core.client": {"core.errors", "core.config", "core.ports", "core.wire", "core.records", "core.kernels"}
+    | {"core.tasks"},
     "connect": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
     | {"core.filesystems", "core.kernels", "core.properties"},
     "streams": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}

@@ -1,53 +1,47 @@
-"""Tasks end with their block; an error keeps its own shape."""
+"""What blocks on the disk runs in a thread, and is never left alone there."""
 
 import asyncio
+import threading
 
 import pytest
 
-from millstream.core.broker.tasks import Tasks
+from millstream.core.broker.tasks import to_its_end
 
 
-async def test_what_still_runs_is_cancelled_at_the_end_of_the_block() -> None:
-    async with Tasks() as tasks:
-        task = tasks.start(asyncio.sleep(3600))
+async def test_a_cancellation_waits_for_the_end_of_the_work_and_has_what_came_of_it_undone() -> None:
+    begun, go_on, undone = threading.Event(), threading.Event(), []
 
-    assert task.cancelled()
+    def work() -> str:
+        begun.set()
+        assert go_on.wait(20)
+        return "opened"
 
+    waiting = asyncio.ensure_future(to_its_end(work, undo=undone.append))
+    await asyncio.to_thread(begun.wait)
+    for _ in range(3):
+        waiting.cancel()
+        await asyncio.sleep(0)
 
-async def test_an_error_of_the_block_comes_out_as_it_is() -> None:
-    async def block() -> None:
-        async with Tasks() as tasks:
-            tasks.start(asyncio.sleep(3600))
-            raise LookupError("mine")
-
-    with pytest.raises(LookupError, match="mine"):
-        await block()
-
-
-async def test_a_task_that_crashes_ends_the_block() -> None:
-    async def crash() -> None:
-        raise LookupError("bug")
-
-    async def block() -> None:
-        async with Tasks() as tasks:
-            tasks.start(crash())
-            await asyncio.sleep(3600)
-
-    with pytest.raises(ExceptionGroup) as caught:
-        await block()
-
-    assert [str(error) for error in caught.value.exceptions] == ["bug"]
-
-
-async def test_a_cancelled_block_is_cancelled() -> None:
-    async def block() -> None:
-        async with Tasks() as tasks:
-            tasks.start(asyncio.sleep(3600))
-            await asyncio.sleep(3600)
-
-    task = asyncio.ensure_future(block())
-    await asyncio.sleep(0)
-    task.cancel()
-
+    assert (waiting.done(), undone) == (False, [])
+    go_on.set()
     with pytest.raises(asyncio.CancelledError):
-        await task
+        await waiting
+    assert undone == ["opened"]
+
+
+async def test_a_failure_is_told_even_to_who_is_cancelled() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert go_on.wait(20)
+        raise LookupError("the disk")
+
+    waiting = asyncio.ensure_future(to_its_end(work))
+    await asyncio.to_thread(begun.wait)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    with pytest.raises(LookupError, match="the disk"):
+        await waiting

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 
+from ...core.client.backoff import backoff_ms
 from ...core.client.producing.producer import Producer
 from ...core.errors import MillstreamError, Retriable
-from .restart import backoff_ms
 
 log = logging.getLogger(__name__)
 
@@ -32,4 +32,4 @@ async def commit_until_known(producer: Producer, connector: str) -> None:
             if attempt > ATTEMPTS_MAX:
                 raise OutcomeUnknown(f"{connector}: a commit got no answer {attempt} times: {error}") from error
             log.warning("%s: commit is tried again: %s", connector, error)
-            await asyncio.sleep(backoff_ms(attempt, 100, 2_000) / 1000)
+            await asyncio.sleep(backoff_ms(attempt, first_ms=100, max_ms=2_000) / 1000)

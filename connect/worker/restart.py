@@ -1,8 +1,10 @@
-"""When a failed task starts again, and how long a retry waits. Pure. Tested in tests/connect/test_restart.py."""
+"""When a failed task starts again. Pure. Tested in tests/connect/test_restart.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ...core.client.backoff import backoff_ms
 
 # A task that ran this many times its longest wait before it failed again counts as recovered.
 RECOVERED_AFTER_WAITS = 2
@@ -29,7 +31,7 @@ class RestartPolicy:
         """The wait before restart number `attempt`, from 1; None when the task stays failed."""
         if 0 <= self.attempts_max < attempt:
             return None
-        return backoff_ms(attempt, self.backoff_ms, self.backoff_max_ms)
+        return backoff_ms(attempt, first_ms=self.backoff_ms, max_ms=self.backoff_max_ms)
 
     def attempt_after(self, attempt: int, ran_ms: int) -> int:
         """The number of the next attempt for a task that ran for `ran_ms` since the last one."""
@@ -39,8 +41,3 @@ class RestartPolicy:
 def span(wait_ms: float) -> str:
     """A wait as people read it: `2 s`, `0.5 s`."""
     return f"{wait_ms / 1000:.3g} s"
-
-
-def backoff_ms(attempt: int, first_ms: int, longest_ms: int) -> int:
-    """Doubles with each attempt, from 1, up to the longest."""
-    return int(min(longest_ms, first_ms * 2 ** min(attempt - 1, 40)))

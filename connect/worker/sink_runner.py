@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ...core.client.backoff import backoff_ms
 from ...core.client.client import Client
 from ...core.client.consuming.consumer import NOT_OURS_CODES
 from ...core.client.consuming.offsets import CommittedOffset
@@ -23,7 +24,7 @@ from .deployment import Deployment
 from .group_place import TakenOver, empty_group, instance_id
 from .progress import TaskProgress
 from .quiet import Quiet, missing
-from .restart import backoff_ms, span
+from .restart import span
 from .waiting import Stopped, unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
@@ -241,7 +242,9 @@ class SinkRunner:
                     raise
                 attempt += 1
                 wait_ms = (
-                    error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, self._first_wait_ms, 30_000)
+                    error.wait_ms
+                    if isinstance(error, BackOff)
+                    else backoff_ms(attempt, first_ms=self._first_wait_ms, max_ms=30_000)
                 )
                 self._progress.waiting_for = str(error)
                 log.warning("%s: %s, next try in %s: %s", self._deployment.name, told, span(wait_ms), error)

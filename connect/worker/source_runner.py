@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.client.administration.admin_values import NewTopic
+from ...core.client.backoff import backoff_ms
 from ...core.client.client import Client
 from ...core.client.producing.producer import Producer
 from ...core.client.tasks import TaskScope
@@ -21,7 +22,7 @@ from .committing import commit_until_known
 from .deployment import Deployment
 from .offsets import OffsetsTopic, StoredOffsets, offset_rows
 from .progress import TaskProgress
-from .restart import backoff_ms, span
+from .restart import span
 from .waiting import unless_stopped, wait_for
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,9 @@ class SourceRunner:
                 return batches
             except Retriable as error:
                 attempt += 1
-                wait_ms = error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, 500, 60_000)
+                wait_ms = (
+                    error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, first_ms=500, max_ms=60_000)
+                )
                 self._progress.waiting_for = str(error)
                 log.warning(
                     "%s: the source is not ready, next try in %s: %s", self._deployment.name, span(wait_ms), error

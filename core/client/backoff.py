@@ -4,6 +4,8 @@ Source: KIP-144, KIP-580 (exponential back-off). Tests: tests/core/client/test_b
 """
 
 JITTER = 0.2
+LONGEST_DOUBLING = 40
+"""Twice as long this often is longer than any wait is let be: numbers stay small."""
 
 
 def backoff_ms(attempt: int, *, first_ms: int, max_ms: int, random_unit: float = 0.5) -> int:
@@ -13,5 +15,5 @@ def backoff_ms(attempt: int, *, first_ms: int, max_ms: int, random_unit: float =
     """
     assert attempt >= 1
     assert 0.0 <= random_unit < 1.0
-    plain = min(first_ms << min(attempt - 1, 30), max_ms)
+    plain = min(first_ms << min(attempt - 1, LONGEST_DOUBLING), max_ms)
     return max(0, round(plain * (1 - JITTER + 2 * JITTER * random_unit)))

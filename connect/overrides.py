@@ -22,6 +22,7 @@ from ..core.client.config import (
     producer_config,
 )
 from ..core.errors import ConfigError
+from .spec import SECRET_SHOWN_AS
 
 CONSUMER, PRODUCER, ADMIN = "consumer.override.", "producer.override.", "admin.override."
 CONSUMER_DEFAULTS: dict[str, Any] = {
@@ -51,6 +52,7 @@ WITHOUT_EFFECT = frozenset(
         "send.buffer.bytes",
     }
 )
+CREDENTIALS = ("sasl.", "ssl.")
 BY_CONVERTERS = frozenset({"key.serializer", "value.serializer", "key.deserializer", "value.deserializer"})
 NEAR_MISS = 0.75
 
@@ -142,14 +144,15 @@ def _part(
         elif name in WITHOUT_EFFECT:
             warnings.append(f"{key} is accepted and has no effect here")
         else:
-            faults.append(f"{key}={value!r}: {_why_not(name, [*known, *kept])}")
+            shown = SECRET_SHOWN_AS if name.startswith(CREDENTIALS) else repr(value)
+            faults.append(f"{key}={shown}: {_why_not(name, [*known, *kept])}")
     return part
 
 
 def _why_not(name: str, known: list[str]) -> str:
     if name in BY_CONVERTERS:
         return "records are read and written by converters (value.converter); leave it out"
-    if name in CLIENT_CONFIG.fields or name in SECURITY_CONFIG.fields or name.startswith(("sasl.", "ssl.")):
+    if name in CLIENT_CONFIG.fields or name in SECURITY_CONFIG.fields or name.startswith(CREDENTIALS):
         return "the connectors of a process share one client, and this is its setting; leave it out"
     near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR_MISS)
     return f"no such setting; did you mean {near[0]}?" if near else "no such setting; leave it out"

@@ -2,6 +2,7 @@
 
 A call that misses its deadline keeps its thread until the store answers; its late result is dropped. Callers therefore
 make every write idempotent. When all threads hang, further calls are refused at once.
+Tested in tests/core/filesystems/test_deadline.py.
 """
 
 import threading
@@ -38,8 +39,8 @@ class Deadline:
         try:
             return future.result(self._timeout_s)
         except FutureTimeoutError:
-            if future.done():  # the function itself raised a TimeoutError
-                raise
+            if future.done():  # just now, or the function itself raised a TimeoutError
+                return future.result()
             with self._lock:
                 self._hanging += 1
             future.add_done_callback(self._returned)

@@ -68,7 +68,7 @@ class GenericFileWriter:
         discard = getattr(self._file, "discard", None)
         if discard is not None:
             with contextlib.suppress(Exception):  # what is left is a staged file, swept at the next start
-                discard()
+                self._deadline.call(discard)
 
 
 class GenericFileSystem:

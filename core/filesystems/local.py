@@ -1,4 +1,7 @@
-"""The machine's own files as a FileSystem: every file is synced before it counts, and its directory too. Shell."""
+"""The machine's own files as a FileSystem: every file is synced before it counts, and its directory too. Shell.
+
+Tested in tests/core/filesystems.
+"""
 
 import contextlib
 import errno
@@ -13,7 +16,7 @@ from .filesystem import FileInfo
 # What no later try changes, and what would.
 REMEDIES = {
     errno.EACCES: "check the path and its permissions",
-    errno.EPERM: "check the path and its permissions",
+    errno.EPERM: "check its permissions, and that the file system has hard links, which FAT has not",
     errno.EISDIR: "a directory stands where a file goes: check the path",
     errno.ENOTDIR: "a file stands where a directory goes: check the path",
     errno.ENAMETOOLONG: "the file system takes no name or path of that length: give the folders shorter names",
@@ -114,7 +117,7 @@ class LocalFileSystem:
                 _sync_directory(os.path.dirname(path))
         finally:
             writer.abandon()
-            os.unlink(staged)
+            self.delete(staged)
 
     def open_write(self, path: str) -> LocalFileWriter:
         with _told_apart("create", path):

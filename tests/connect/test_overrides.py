@@ -49,6 +49,15 @@ def test_what_breaks_a_promise_or_cannot_be_parsed_is_refused(key: str, value: A
     assert reason in fault
 
 
+def test_credentials_that_are_refused_are_not_shown() -> None:
+    secret = {
+        "producer.override.sasl.jaas.config": 'user="u" password="pw";',
+        "consumer.override.ssl.key.password": "pw",
+    }
+
+    assert "pw" not in " ".join(faults_of(secret))
+
+
 def test_what_only_repeats_the_promise_is_fine() -> None:
     given = {
         "consumer.override.enable.auto.commit": "false",

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ....core.errors import ConfigError
+
 # How much of a file's beginning, and of what stands before a position, is hashed.
 FINGERPRINT_BYTES = 1024
 
@@ -119,6 +121,18 @@ def source_offset(known: Known) -> dict[str, Any]:
 
 
 def from_source(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Known:
+    """Raises ConfigError for an offset that another connector has stored under this one's name."""
+    try:
+        return _known(partition, offset)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"the source partition {dict(partition)} with the offset {dict(offset)} is none of the files source "
+            f"({type(error).__name__}: {error}), such as Kafka Connect's FileStreamSource stores: give the connector a "
+            f"name of its own, or write null for that key into the offsets topic"
+        ) from error
+
+
+def _known(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Known:
     copy_of = offset.get("copy_of")
     mark = offset.get("mark", (0, "", 0))
     return Known(

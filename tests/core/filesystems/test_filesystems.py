@@ -243,3 +243,19 @@ def test_a_read_only_file_system_is_a_storage_error(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(StorageError, match="mounted read-only"):
         filesystem.create_exclusive(f"{root}/file", b"")
+
+
+def test_a_manifest_counts_although_another_has_swept_its_staged_copy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    filesystem, root = open_filesystem(str(tmp_path))
+    link = os.link
+
+    def link_and_sweep(source: str, target: str) -> None:
+        link(source, target)
+        os.unlink(source)
+
+    monkeypatch.setattr(os, "link", link_and_sweep)
+    filesystem.create_exclusive(f"{root}/manifest", b"whole")
+
+    assert [(info.name, info.size_bytes) for info in filesystem.list(root)] == [("manifest", 5)]

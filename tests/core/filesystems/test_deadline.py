@@ -1,0 +1,60 @@
+"""Calls that hang are given up, and what they held is released; what comes in time is never lost."""
+
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from millstream.core.errors import Retriable
+from millstream.core.filesystems import deadline as deadline_module
+from millstream.core.filesystems.deadline import HANGING_CALLS_MAX, Deadline
+from millstream.core.filesystems.generic import GenericFileWriter
+
+
+def test_an_answer_in_the_last_moment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came between the end of the wait and the look whether it had come: a bare TimeoutError was raised."""
+
+    class LateFuture(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            if timeout is None:
+                return super().result()
+            super().result(30)
+            raise TimeoutError
+
+    monkeypatch.setattr(deadline_module, "Future", LateFuture)
+
+    assert Deadline("store", 1).call(lambda: "answer") == "answer"
+
+
+def test_a_timeout_that_the_function_raises_is_its_own() -> None:
+    def fail() -> None:
+        raise TimeoutError("the store's")
+
+    with pytest.raises(TimeoutError, match="the store's"):
+        Deadline("store", 30).call(fail)
+
+
+def test_calls_that_hang_are_counted_and_refused_until_one_returns() -> None:
+    answer = threading.Event()
+    deadline = Deadline("store", 0.001)
+    for _ in range(HANGING_CALLS_MAX):
+        with pytest.raises(Retriable, match=r"store did not answer within 0\.001 s"):
+            deadline.call(answer.wait)
+
+    with pytest.raises(Retriable, match=f"{HANGING_CALLS_MAX} calls hang"):
+        deadline.call(answer.wait)
+
+    answer.set()
+
+
+def test_a_file_that_is_given_up_while_the_store_hangs_does_not_hang() -> None:
+    answer = threading.Event()
+
+    class Upload:
+        def discard(self) -> None:
+            answer.wait()
+
+    GenericFileWriter(Upload(), "/file", Deadline("store", 0.01)).abandon()
+
+    answer.set()

@@ -191,6 +191,16 @@ class Plan:
     def sink_topics(self) -> list[str]:
         return sorted({node.topic for node in self.nodes if isinstance(node, Sink)})
 
+    def sink_partitions(self, topic: str) -> int | None:
+        """How many partitions a topic is to have that is made for its sinks, None where none says so."""
+        said = sorted({node.partitions for node in self.nodes if isinstance(node, Sink) and node.topic == topic
+                       and node.partitions is not None})  # fmt: skip
+        if len(said) > 1:
+            raise PlanError(
+                f"to({topic!r}) is said with partitions={said[0]} and partitions={said[1]}; give one number, once"
+            )
+        return said[0] if said else None
+
     def changelog_topic(self, aggregation: Aggregation) -> str:
         return changelog_topic(self.application_id, aggregation.store)
 
@@ -201,6 +211,16 @@ class Plan:
     @property
     def dead_letter_topic(self) -> str:
         return dead_letter_topic(self.application_id)
+
+    def build_anew(self, aggregation: Aggregation) -> str:
+        """What a user does when the state of an aggregate cannot be continued from."""
+        topics = repr(self.changelog_topic(aggregation))
+        if aggregation.repartition is not None:
+            topics += f" and, where it is there, {self.repartition_topic(aggregation)!r}"
+        return (
+            f"give the topology a new name, or delete {topics} and reset the offsets of group {self.application_id!r} "
+            f"to build the state anew"
+        )
 
     def fingerprint(self, aggregation: Aggregation) -> str:
         """Of the state of one aggregate; 16 hex digits."""
@@ -220,6 +240,9 @@ class Plan:
         read = self.source_topics
         for topic in sorted({topic for topic in read if read.count(topic) > 1}):
             raise PlanError(f"topic {topic!r} is read by two streams; read it once and use that stream for both")
-        for topic in self.sink_topics:
+        late = [node.late_topic for node in self.aggregations() if node.late_topic is not None]
+        for topic in [*self.sink_topics, *late]:
             if topic in read:
                 raise PlanError(f"topic {topic!r} is both read and written by {self.application_id!r}: an endless loop")
+        for topic in self.sink_topics:
+            self.sink_partitions(topic)

@@ -25,8 +25,10 @@ log = logging.getLogger(__name__)
 
 async def restore_tasks(
     client: Client, plan: Plan, config: StreamsConfig, tasks: Mapping[TopicPartition, Task], consumer: Consumer
-) -> None:
-    """Restores these tasks and moves the consumer to their positions."""
+) -> dict[TopicPartition, CommittedOffset | None]:
+    """Restores these tasks and moves the consumer to their positions; returns the group's offsets, None where it has
+    none yet.
+    """
     committed = await consumer.committed(list(tasks))
     await _restore_state(client, plan, config, tasks)
     starts = await _starts(consumer, config, [place for place, found in committed.items() if found is None])
@@ -35,6 +37,7 @@ async def restore_tasks(
         noted = committed[place]
         task.resume(noted.metadata if noted is not None else "")
         consumer.seek(place, task.position)
+    return committed
 
 
 async def _starts(consumer: Consumer, config: StreamsConfig, fresh: list[TopicPartition]) -> dict[TopicPartition, int]:
@@ -63,9 +66,7 @@ def _position(plan: Plan, place: TopicPartition, task: Task, committed: Committe
         if held != offset:
             raise PlanError(
                 f"{stage.node.name}: the state of {place[0]}-{place[1]} stands at offset {held} and group "
-                f"{plan.application_id!r} at {offset}: they were changed apart. Delete topic "
-                f"{plan.changelog_topic(stage.node)!r} and reset the group's offsets to build the state anew, "
-                f"or give the topology a new name"
+                f"{plan.application_id!r} at {offset}: they were changed apart; {plan.build_anew(stage.node)}"
             )
     return start if offset is None else offset
 

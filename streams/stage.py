@@ -5,7 +5,8 @@ repartition topic at each commit; `merging` adds up partials there. Time: whole 
 merging the watermark. Tests: tests/streams/test_properties.py, test_time.py.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from .task_options import TaskOptions
 from .watermark import Watermark
 
 Role = Literal["whole", "partial", "merging"]
+Content = TypeVar("Content")
 
 
 class Stage:
@@ -35,6 +37,7 @@ class Stage:
         self.role: Role = role
         self.store = AggregateStore(node.spec, judging=not options.bounded, seed=options.seed)
         self.late_partials = 0
+        self.dead_letters = 0
         self._plan = plan
         self._partition = partition
         self._dead_letter_topic = options.dead_letter_topic
@@ -63,7 +66,7 @@ class Stage:
 
     def merge(self, records: Records) -> None:
         """Partial aggregates and announcements from the repartition topic."""
-        partials = self._codec.decode_partials(records.columns.column("key"), records.columns.column("value"))
+        partials = self._decoded(self._codec.decode_partials, records)
         self.late_partials += self.store.merge(partials.rows)
         for announced in partials.announcements:
             self._watermark.advance(announced.partition, announced.stream_time_ms, idle=announced.idle)
@@ -111,6 +114,7 @@ class Stage:
             outputs += written
             if faults:
                 outputs.append(result_letters(self._dead_letter_topic, f"{topic}-{self._partition}", batch, faults))
+                self.dead_letters += len(faults)
         return outputs
 
     def _drain_partials(self, partitions: int) -> list[Output]:
@@ -130,23 +134,22 @@ class Stage:
 
     def restore(self, records: Records) -> None:
         """The next records of the changelog. Raises PlanError when this plan cannot continue from their state."""
-        keys, values = records.columns.column("key"), records.columns.column("value")
-        try:
-            content = self._codec.decode_changes(keys, values)
-        except (ValueError, pa.ArrowInvalid) as error:
-            raise PlanError(self._incompatible(f"its records do not fit: {error}")) from error
+        content = self._decoded(self._codec.decode_changes, records)
         if content.progress is not None and content.progress.fingerprint != self._plan.fingerprint(self.node):
-            raise PlanError(self._incompatible("its state is of another group, window or aggregates"))
+            raise PlanError(self._incompatible(records.topic, "its state is of another group, window or aggregates"))
         self.store.unload(content.gone)
         self.store.load(content.changes)
         self._restored = content.progress or self._restored
 
-    def _incompatible(self, why: str) -> str:
-        topic = self._plan.changelog_topic(self.node)
-        return (
-            f"{self.node.name}: cannot continue from changelog topic {topic!r}: {why}. Give the topology a new name, "
-            f"or delete the topic and reset the offsets of group {self._plan.application_id!r} to build the state anew"
-        )
+    def _decoded(self, decode: Callable[[pa.Array, pa.Array], Content], records: Records) -> Content:
+        """What the codec makes of records. Raises PlanError for those that it did not write."""
+        try:
+            return decode(records.columns.column("key"), records.columns.column("value"))
+        except ValueError as error:
+            raise PlanError(self._incompatible(records.topic, f"its records do not fit: {error}")) from error
+
+    def _incompatible(self, topic: str, why: str) -> str:
+        return f"{self.node.name}: cannot continue from topic {topic!r}: {why}; {self._plan.build_anew(self.node)}"
 
     def resume(self) -> int | None:
         """Ends restoring: the input offset that the state stands at, None if there was no state."""

@@ -39,7 +39,7 @@ class SourceTask:
         self.partition = partition
         self.position = 0
         self.rows = 0
-        self.dead_letters = 0
+        self._row_letters = 0
         self._plan = plan
         self._source = source
         self._options = options
@@ -63,7 +63,7 @@ class SourceTask:
             causes = [(fault.exception, fault.message) for fault in faults]
             rows = [fault.row for fault in faults]
             self._outputs.append(dead_letters(self._options.dead_letter_topic, records, rows, causes))
-            self.dead_letters += len(faults)
+            self._row_letters += len(faults)
         self.rows += records.num_rows
         self.position = records.last_offset + 1
 
@@ -71,7 +71,13 @@ class SourceTask:
         self.stages[node.name].add(batch)
 
     @property
+    def dead_letters(self) -> int:
+        """Rows and results that were set aside."""
+        return self._row_letters + sum(stage.dead_letters for stage in self.stages.values())
+
+    @property
     def late(self) -> int:
+        """Pairs of a row and a window that had closed before it came."""
         return sum(stage.store.slots.dropped["late"] for stage in self.stages.values())
 
     def waits_for_quiet(self, elapsed_ms: int, /, *, idle_after_ms: int) -> bool:
@@ -109,7 +115,7 @@ class SourceTask:
         try:
             noted = msgspec.json.decode(metadata.encode(), type=dict[str, dict[str, int]])
         except msgspec.DecodeError:
-            return
+            return  # Another program has set the offset, as tools that reset offsets do; time begins anew there.
         for stage in self.stages.values():
             if stage.role == "partial" and stage.node.store in noted.get("stream_time_ms", {}):
                 stage.resume_time(noted["stream_time_ms"][stage.node.store])
@@ -125,7 +131,6 @@ class MergeTask:
         self.partition = partition
         self.position = 0
         self.rows = 0
-        self.dead_letters = 0
         self.stages = {node.name: Stage(plan, node, partition, "merging", options)}
         self._stage = self.stages[node.name]
 
@@ -137,7 +142,13 @@ class MergeTask:
             self.position = records.last_offset + 1
 
     @property
+    def dead_letters(self) -> int:
+        """Results that were set aside."""
+        return self._stage.dead_letters
+
+    @property
     def late(self) -> int:
+        """Rows in partials whose window had closed before these came."""
         return self._stage.late_partials
 
     def waits_for_quiet(self, _elapsed_ms: int, /, *, idle_after_ms: int) -> bool:  # noqa: ARG002

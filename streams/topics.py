@@ -16,7 +16,15 @@ from .plan import Plan, Sink
 from .progress import StreamProgress
 from .task_options import TaskOptions
 
-KEEP = {"retention.ms": "-1", "message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+# As large as a request may be (socket.request.max.bytes): results, state and dead letters are larger than the record
+# that they come from, and one that did not fit would end the topology each time it comes to that record.
+LARGEST_RECORD_BYTES = 100 << 20
+KEEP = {
+    "retention.ms": "-1",
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.after.max.ms": str(2**63 - 1),
+    "max.message.bytes": str(LARGEST_RECORD_BYTES),
+}
 COMPACTED = {**KEEP, "cleanup.policy": "compact"}
 WAIT_S = 0.2
 # A source that starts beside the topology makes its topic within moments.
@@ -55,7 +63,14 @@ async def source_partitions(
 
 
 def dead_letter_topic(plan: Plan, config: StreamsConfig) -> str:
-    return config.dead_letter_topic or plan.dead_letter_topic
+    """Where rows that fail go. Raises PlanError for a topic that the topology reads."""
+    topic = config.dead_letter_topic or plan.dead_letter_topic
+    if topic in plan.source_topics:
+        raise PlanError(
+            f"{plan.application_id}: topic {topic!r} is read, and rows that fail would go there: an endless loop; "
+            f"name another with errors.dead.letter.queue.topic.name, or read it in a topology of another name"
+        )
+    return topic
 
 
 async def ensure_topics(
@@ -67,7 +82,11 @@ async def ensure_topics(
     bounded: bool,
     seed: int,
 ) -> TaskOptions:
-    """Makes what is missing. Raises PlanError when an internal topic does not fit the partitions of its source."""
+    """Makes what is missing.
+
+    sources: partitions by source topic. Raises PlanError when an internal topic does not fit the partitions of its
+    source, or rows would come around in a circle.
+    """
     counts = dict(sources)
     for node in plan.aggregations():
         if node.repartition is not None:
@@ -86,11 +105,11 @@ async def ensure_topics(
             want(plan.repartition_topic(node), partitions, KEEP)
         if node.late_topic is not None:
             want(node.late_topic, partitions, KEEP)
-    for node_ in plan.nodes:
-        if isinstance(node_, Sink):
-            want(node_.topic, node_.partitions or sources[plan.source_of(node_).topic], KEEP)
+    for sink in plan.nodes:
+        if isinstance(sink, Sink):
+            want(sink.topic, plan.sink_partitions(sink.topic) or sources[plan.source_of(sink).topic], KEEP)
     await _create_missing(client, wanted)
-    _check_counts(client, plan, sources)
+    _check_counts(client, plan, options)
     return options
 
 
@@ -107,14 +126,16 @@ async def _create_missing(client: Client, wanted: Mapping[str, NewTopic]) -> Non
         raise PlanError(f"a topic that was just made has no leader: {error}") from error
 
 
-def _check_counts(client: Client, plan: Plan, sources: Mapping[str, int]) -> None:
+def _check_counts(client: Client, plan: Plan, options: TaskOptions) -> None:
     for node in plan.aggregations():
         source = plan.source_of(node).topic
-        changelog = plan.changelog_topic(node)
-        count = client.cluster.partition_count(changelog)
-        if count != sources[source]:
-            raise PlanError(
-                f"{node.name}: topic {source!r} has {sources[source]} partitions, and its state in {changelog!r} was "
-                f"kept for {count}; delete that topic and reset the offsets of group {plan.application_id!r} to build "
-                f"the state anew, or give the topology a new name"
-            )
+        internal = [plan.changelog_topic(node)]
+        if not options.is_whole(plan, node):
+            internal.append(plan.repartition_topic(node))
+        for topic in internal:
+            count = client.cluster.partition_count(topic)
+            if count != options.partitions[source]:
+                raise PlanError(
+                    f"{node.name}: topic {source!r} has {options.partitions[source]} partitions, and its state in "
+                    f"{topic!r} was kept for {count}; {plan.build_anew(node)}"
+                )

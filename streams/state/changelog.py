@@ -13,8 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from ...core.errors import PlanError
-from ..ops.buffers import binary_array, text_parts, validity
+from ..ops.buffers import binary_array, text_parts
 from ..ops.key_table import KeyTable
 from ..ops.row_keys import decode_rows, encode_rows
 
@@ -88,17 +87,19 @@ class ChangelogCodec:
         return Restored(
             changes=self._decoded(keys.filter(present), kept.filter(present)),
             gone=self._decoded_keys(keys.filter(kept.is_null())),
-            progress=read_progress(values[progress[-1]].as_py()) if progress else None,
+            progress=read_progress(_held(values, progress[-1])) if progress else None,
         )
 
     def decode_partials(self, keys: pa.Array, values: pa.Array) -> Partials:
         """Partial aggregates and announcements, each in log order. Raises ValueError when damaged."""
         special, plain_rows = self._split(keys)
-        announcements = [msgspec.json.decode(values[row].as_py(), type=Announcement) for row in special]
+        announcements = [read_announcement(_held(values, row)) for row in special]
         return Partials(self._decoded(keys.take(plain_rows), values.take(plain_rows)), announcements)
 
     def _split(self, keys: pa.Array) -> tuple[list[int], pa.Array]:
-        """Rows of the records that are no window's, and the other rows."""
+        """Rows of the records that are no window's, and the other rows. Raises ValueError where there is no key."""
+        if keys.null_count:
+            raise ValueError("a record has no key")
         offsets, data = text_parts(keys)
         filled = offsets[1:] > offsets[:-1]
         first = np.zeros(len(keys), np.uint8)
@@ -122,8 +123,7 @@ class ChangelogCodec:
 
 
 def _last_of_each(keys: pa.Array) -> pa.Array:
-    """Row numbers of the last record of each key, ascending."""
-    assert validity(keys).size == 0
+    """Row numbers of the last record of each key, ascending; no key is null."""
     ids = KeyTable([pa.binary()]).intern([keys], len(keys))
     last = np.full(int(ids.max(initial=-1)) + 1, -1, np.int64)
     np.maximum.at(last, ids, np.arange(len(keys)))
@@ -139,14 +139,29 @@ def encode_announcement(announcement: Announcement) -> pa.RecordBatch:
 
 
 def read_progress(value: bytes) -> Progress:
-    """Raises PlanError when the record was written in a format that this version does not know."""
+    """Raises ValueError when the record was written in a format that this version does not know."""
     progress = msgspec.json.decode(value, type=Progress)
-    if progress.format != FORMAT:
-        raise PlanError(
-            f"the changelog has format {progress.format}, this version reads {FORMAT}; run the version that wrote it, "
-            f"or delete the changelog topic and reset the group's offsets to build the state anew"
-        )
+    _check_format(progress.format)
     return progress
+
+
+def read_announcement(value: bytes) -> Announcement:
+    """Raises ValueError when the record was written in a format that this version does not know."""
+    announcement = msgspec.json.decode(value, type=Announcement)
+    _check_format(announcement.format)
+    return announcement
+
+
+def _check_format(found: int) -> None:
+    if found != FORMAT:
+        raise ValueError(f"they have format {found} and this version reads {FORMAT}; run the version that wrote them")
+
+
+def _held(values: pa.Array, row: int) -> bytes:
+    value: bytes | None = values[row].as_py()
+    if value is None:
+        raise ValueError(f"record {row} has no value")
+    return value
 
 
 def _one_record(key: bytes, value: bytes) -> pa.RecordBatch:

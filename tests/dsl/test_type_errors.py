@@ -108,6 +108,26 @@ def test_a_topic_that_is_read_and_written_is_refused() -> None:
     assert "endless loop" in message(lambda: topology.plan)
 
 
+def test_late_rows_that_would_be_read_again_are_refused() -> None:
+    topology = ms.Topology("app")
+    grouped = topology.stream("in", value=ms.text()).group_by("line").window(ms.tumbling("1m"), late_to="in")
+    grouped.aggregate(n=agg.count()).to("out")
+
+    assert "endless loop" in message(lambda: topology.plan)
+
+
+def test_a_topic_that_two_sinks_want_with_other_partitions_is_refused() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.text())
+    for partitions in (3, None, 3):
+        rows.to("out", partitions=partitions)
+    assert topology.plan.sink_partitions("out") == 3
+
+    rows.to("out", partitions=5)
+
+    assert "to('out') is said with partitions=3 and partitions=5" in message(lambda: topology.plan)
+
+
 def test_a_topic_that_is_read_twice_is_refused() -> None:
     topology = ms.Topology("app")
     topology.stream("in", value=ms.text()).to("a")

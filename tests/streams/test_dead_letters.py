@@ -87,6 +87,7 @@ def test_a_result_on_which_a_later_step_fails_is_written_as_json() -> None:
     [letter] = driver.read("app-dead-letters")
     assert json.loads(letter.value or b"") == {"a": "seven", "n": 1}
     assert names(letter.headers)["topic"] == "app-KSTREAM-AGGREGATE-STATE-STORE-0000000002-changelog-0"
+    assert driver.metrics()["dead_letters"] == 1
 
 
 def test_late_rows_are_counted_and_go_to_their_topic_whole() -> None:

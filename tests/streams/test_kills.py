@@ -91,15 +91,6 @@ def check(bootstrap: str, sink: str, wanted: dict[tuple[str, int], list[Any]]) -
     assert dict(found) == wanted
 
 
-@pytest.fixture(params=["embedded", "kafka"])
-def bootstrap(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Our broker, which dies with the process, then a real Kafka, which does not."""
-    if request.param == "embedded":
-        return f"embedded:{tmp_path / 'data'}"
-    address: str = request.getfixturevalue("kafka")
-    return address
-
-
 @pytest.fixture(params=[1, 2], ids=["one-partition", "repartitioned"])
 def job(request: pytest.FixtureRequest, bootstrap: str) -> Job:
     """The arguments of the process, and the right answer."""

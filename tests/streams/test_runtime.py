@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,15 +22,6 @@ from millstream.streams.runtime import run
 
 pytestmark = pytest.mark.service
 FAST = streams_config({"commit.interval.ms": 20})
-
-
-@pytest.fixture(params=["embedded", "kafka"])
-def bootstrap(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Our broker inside this process, then a real Kafka."""
-    if request.param == "embedded":
-        return f"embedded:{tmp_path / 'data'}"
-    address: str = request.getfixturevalue("kafka")
-    return address
 
 
 class Job:
@@ -249,7 +240,33 @@ def test_more_partitions_than_the_state_was_kept_for_are_refused(bootstrap: str)
         await run(job.plan(), job.client, to_end=True, config=FAST)
         await job.client.admin.create_partitions({job.source: 3})
 
-        with pytest.raises(PlanError, match=r"has 3 partitions, and its state in .* was kept for 1; delete that topic"):
+        with pytest.raises(
+            PlanError, match=r"has 3 partitions, and its state in .* was kept for 1; give .* a new name"
+        ):
             await run(job.plan(), job.client, to_end=True, config=FAST)
+
+    with_client(bootstrap, body)
+
+
+def test_state_is_built_anew_for_more_partitions_as_the_message_says(bootstrap: str) -> None:
+    async def body(job: Job) -> None:
+        await create(job.client, job.source, 2)
+        await fill(job.client, job.source, {0: [row(1, "a")], 1: [row(2, "a")]})
+        await run(job.plan(), job.client, to_end=True, config=FAST)
+        await job.client.admin.create_partitions({job.source: 3})
+        await fill(job.client, job.source, {2: [row(3, "a", 5)]})
+
+        refused: list[str] = []
+        for _ in range(2):  # the changelog, then the repartition topic
+            with pytest.raises(PlanError, match="state anew") as caught:
+                await run(job.plan(), job.client, to_end=True, config=FAST)
+            refused += re.findall(r"its state in '(.*?)' was kept for 2", str(caught.value))
+            assert all(topic in str(caught.value).split("or delete ")[1] for topic in refused)
+            await job.client.admin.delete_topics([refused[-1]])
+        await job.client.admin.delete_groups([job.application])
+        await run(job.plan(), job.client, to_end=True, config=FAST)
+
+        assert [topic.rpartition("-")[2] for topic in refused] == ["changelog", "repartition"]
+        assert await job.results() == [result(0, "a", 2, 2), result(0, "a", 3, 7)]
 
     with_client(bootstrap, body)

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 import millstream as ms
 from millstream import agg
 from millstream.core.errors import PlanError
+from millstream.core.records import RECORDS_SCHEMA, Records
 from millstream.streams.aggregates import Aggregate
 from millstream.streams.ops import key_table
 from millstream.streams.ops.buffers import binary_array
 from millstream.streams.ops.key_table import KeyTable
 from millstream.streams.ops.multiset_table import DISTINCT, QUANTILE, MultisetTable
 from millstream.streams.ops.row_keys import decode_rows, encode_rows
+from millstream.streams.state.changelog import PROGRESS_KEY, WATERMARK_KEY
 from millstream.streams.state.spec import StoreSpec
 from millstream.streams.state.store import AggregateStore
 from millstream.streams.testing import TopologyDriver
@@ -205,3 +207,46 @@ def test_records_that_are_no_changelog_are_refused() -> None:
 
     with pytest.raises(PlanError, match="do not fit"):
         stage.restore(type(records)(*place, 0, columns))
+
+
+FOREIGN = {
+    "no key": (None, b"x"),
+    "no value": (PROGRESS_KEY, None),
+    "no JSON": (PROGRESS_KEY, b"?"),
+    "another format": (PROGRESS_KEY, b'{"fingerprint":"","offset":1,"stream_time_ms":1,"format":9}'),
+    "no window": (b"?", b"?"),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), FOREIGN.values(), ids=FOREIGN)
+def test_what_another_program_wrote_to_a_changelog_is_told_with_the_topic_and_the_remedy(
+    key: bytes | None, value: bytes | None
+) -> None:
+    stage = next(iter(changed_plan(n=agg.count())._tasks["in", 0].stages.values()))
+
+    with pytest.raises(PlanError, match=r"topic 'changes': its records do not fit: .*reset the offsets of group 'app'"):
+        stage.restore(one_record("changes", key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (None, b"x"),
+        (WATERMARK_KEY, None),
+        (WATERMARK_KEY, b'{"partition":0,"stream_time_ms":5,"idle":false,"format":9}'),
+        (b"?", b"?"),
+    ],
+)
+def test_what_another_program_wrote_to_a_repartition_topic_is_told_too(key: bytes | None, value: bytes | None) -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"k": str}))
+    rows.group_by("k").aggregate(store="s", n=agg.count()).to("out")
+    driver = TopologyDriver(topology.plan, partitions={"in": 2})
+
+    with pytest.raises(PlanError, match=r"topic 'app-s-repartition': its records do not fit: .*'app-s-changelog' and"):
+        driver.pipe_records(one_record("app-s-repartition", key, value))
+
+
+def one_record(topic: str, key: bytes | None, value: bytes | None) -> Records:
+    row = {"offset": 0, "timestamp": 0, "key": key, "value": value, "headers": []}
+    return Records(topic, 0, 0, pa.RecordBatch.from_pylist([row], schema=RECORDS_SCHEMA))

@@ -5,6 +5,7 @@ the session, which then starts over from the last commit. Tests: tests/streams/t
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ from ..core.client.consuming.offsets import CommittedOffset, TopicPartition
 from ..core.client.producing.producer import Producer
 from .outputs import Output
 from .task import Drained
+
+# Columns of bytes have offsets of 32 bits, and are held twice while they are joined.
+JOINED_BYTES = 512 << 20
 
 
 async def write_commit(producer: Producer, consumer: Consumer, drained: Mapping[TopicPartition, Drained]) -> None:
@@ -26,13 +30,29 @@ async def write_commit(producer: Producer, consumer: Consumer, drained: Mapping[
     await producer.commit()
 
 
-def joined(outputs: Sequence[Output]) -> list[Output]:
-    """Outputs for one topic and with the same columns as one, so that its partitions get few and large batches."""
-    groups: dict[tuple[str, tuple[str, ...], bool], list[Output]] = {}
+def joined(outputs: Sequence[Output], *, most_bytes: int = JOINED_BYTES) -> list[Output]:
+    """Outputs for one topic and with the same columns as one, so that its partitions get few and large batches.
+
+    most_bytes: of several outputs that become one.
+    """
+    groups: dict[tuple[str, tuple[tuple[str, str], ...], bool], list[_Piece]] = {}
     for output in outputs:
-        place = (output.topic, tuple(sorted(output.columns.schema.names)), output.partition is None)
-        groups.setdefault(place, []).append(output)
-    return [_joined(parts) for parts in groups.values()]
+        columns = tuple(sorted((field.name, str(field.type)) for field in output.columns.schema))
+        pieces = groups.setdefault((output.topic, columns, output.partition is None), [])
+        size_bytes = output.columns.nbytes
+        if not pieces or pieces[-1].size_bytes + size_bytes > most_bytes:
+            pieces.append(_Piece())
+        pieces[-1].parts.append(output)
+        pieces[-1].size_bytes += size_bytes
+    return [_joined(piece.parts) for pieces in groups.values() for piece in pieces]
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Outputs that are joined, and how large they are together."""
+
+    parts: list[Output] = field(default_factory=list)
+    size_bytes: int = 0
 
 
 def _joined(parts: list[Output]) -> Output:

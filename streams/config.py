@@ -33,6 +33,9 @@ class StreamsConfig:
         "commit.interval.ms", 100, "Results become visible this often", unit="ms", minimum=1
     )
     commit_rows: int = setting("commit.rows", 1_000_000, "Commit earlier after so many input rows", minimum=1)
+    commit_bytes: int = setting(
+        "commit.bytes", 256 << 20, "Commit earlier after so much input", unit="bytes", minimum=1
+    )
     dead_letter_topic: str | None = setting(
         "errors.dead.letter.queue.topic.name", None, "Topic for rows that fail; none: <application>-dead-letters"
     )

@@ -6,6 +6,7 @@ written, processing goes on; the next commit waits for it. Tests: tests/streams/
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ from typing import Self
 from ..core.client.client import Client
 from ..core.client.consuming.offsets import TopicPartition
 from ..core.client.tasks import TaskScope
-from ..core.errors import ErrorCode, ProtocolError
+from ..core.errors import ErrorCode, ProtocolError, Retriable
 from ..core.records import Records
 from .committer import write_commit
 from .config import StreamsConfig
@@ -26,6 +27,8 @@ from .task_options import TaskOptions
 SHORTEST_POLL_MS, LONGEST_POLL_MS = 5, 100
 # A member of the group that has had no partition for so long will not get one soon.
 SPARE_AFTER_MS = 3_000
+
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -49,7 +52,7 @@ class Session:
         self._counted: dict[TopicPartition, tuple[int, int, int]] = {}
         self._active_ms: dict[TopicPartition, int] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._rows_since_commit = 0
+        self._rows_since_commit = self._bytes_since_commit = 0
         self._commit_ms = self._purge_ms = self._without_tasks_ms = client.clock.monotonic_ms()
 
     async def __aenter__(self) -> Self:
@@ -80,11 +83,13 @@ class Session:
         shortest_ms = 0 if self._writing is None else SHORTEST_POLL_MS
         batches = await self.consumer.poll(max(shortest_ms, min(left_ms, LONGEST_POLL_MS)))
         await self._process(batches)
+        if self.ends is not None:
+            await self._follow_positions()
         if self._writing is not None and self._writing.done():
             await self._written()
         now_ms = self._client.clock.monotonic_ms()
         due = self._writing is None and now_ms - self._commit_ms >= self._config.commit_interval_ms
-        if due or self._rows_since_commit >= self._config.commit_rows:
+        if due or self._has_much_to_commit():
             await self._find_quiet(now_ms)
             await self._start_commit(finishing=False)
 
@@ -99,7 +104,13 @@ class Session:
             by_task.setdefault(place, []).append(self._clipped(place, records))
             self._active_ms[place] = now_ms
             self._rows_since_commit += records.num_rows
+            self._bytes_since_commit += records.columns.nbytes
         await asyncio.gather(*(self._process_task(place, parts) for place, parts in by_task.items()))
+
+    def _has_much_to_commit(self) -> bool:
+        """Whether a commit cannot wait any longer, as what the next one writes is held in memory."""
+        rows, size_bytes = self._rows_since_commit, self._bytes_since_commit
+        return rows >= self._config.commit_rows or size_bytes >= self._config.commit_bytes
 
     async def _process_task(self, place: TopicPartition, parts: Sequence[Records]) -> None:
         task = self._tasks[place]
@@ -144,7 +155,7 @@ class Session:
         await self._written()
         await self._follow_positions()
         self._commit_ms = self._client.clock.monotonic_ms()
-        self._rows_since_commit = 0
+        self._rows_since_commit = self._bytes_since_commit = 0
         drained = await asyncio.to_thread(self._drain, finishing)
         if drained:
             self._writing = self._scope.start(self._write(drained), name="streams-commit")
@@ -193,8 +204,10 @@ class Session:
             return
         self._purge_ms = now_ms
         before = {place: offset for place, offset in self._committed.items() if place[0] in topics and offset > 0}
-        with contextlib.suppress(ProtocolError):
+        try:
             await self._client.admin.delete_records(before)
+        except (ProtocolError, Retriable) as error:
+            log.warning("%s: processed partials are kept until the next purge: %s", self._plan.application_id, error)
 
     # -- the group
 
@@ -202,12 +215,16 @@ class Session:
         fresh = {place: make_task(self._plan, *place, self.options) for place in partitions if place not in self._tasks}
         if not fresh:
             return
-        await restore_tasks(self._client, self._plan, self._config, fresh, self.consumer)
+        # A partition without an offset gets one with the next commit, though nothing may come: a bounded run ends when
+        # every partition has, and where the first run began (auto.offset.reset) is kept.
+        committed = await restore_tasks(self._client, self._plan, self._config, fresh, self.consumer)
         now_ms = self._client.clock.monotonic_ms()
         for place, task in fresh.items():
             self._tasks[place] = task
-            self._committed[place] = task.position
             self._active_ms[place] = now_ms
+            self._committed.pop(place, None)
+            if (offset := committed[place]) is not None:
+                self._committed[place] = offset.offset
 
     async def _on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         if any(place in self._tasks for place in partitions):

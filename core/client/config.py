@@ -64,9 +64,6 @@ class SecurityConfig:
                 raise ConfigError(f"ssl.keystore.location={self.ssl_keystore_location!r}: {error}") from error
         return context
 
-    def tls_server_name(self, host: str) -> str:
-        return host
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:

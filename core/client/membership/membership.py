@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from ...errors import Fenced, MillstreamError, ProtocolError, Retriable, WireError
+from ...errors import ErrorCode, Fenced, MillstreamError, ProtocolError, Retriable, WireError
 from ...wire.messages.k11_join_group import JoinGroupRequest
 from ...wire.messages.k12_heartbeat import HeartbeatRequest
 from ...wire.messages.k13_leave_group import LeaveGroupRequest
@@ -194,7 +194,7 @@ class Membership:
         )
         wait_ms = self._config.max_poll_interval_ms + self._client.config.request_timeout_ms
         response = await self._ask(request, request_timeout_ms=wait_ms)
-        if error_code(response.error_code).name == "MEMBER_ID_REQUIRED":
+        if response.error_code == ErrorCode.MEMBER_ID_REQUIRED:
             state.member_id = response.member_id
         self._judge(response.error_code, "join")
         state.joined(response.member_id, response.generation_id)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...errors import ErrorCode, WireError
+from ...wire.log_records import decode_tolerant, encode_versioned
 from ...wire.messages.data_consumer_protocol_assignment import ConsumerProtocolAssignment
 from ...wire.messages.data_consumer_protocol_subscription import ConsumerProtocolSubscription
 from ..consuming.offsets import TopicPartition, by_topic
@@ -18,7 +19,7 @@ from .assignors import Assignor, Member
 SUBSCRIPTION_VERSION = 3
 ASSIGNMENT_VERSION = 1
 NO_GENERATION = -1
-_VERSION = struct.Struct(">h")
+_SHORT = struct.Struct(">h")
 _COUNT = struct.Struct(">i")
 
 
@@ -119,13 +120,12 @@ class MemberState:
             ],
             generation_id=self.generation,
         )
-        return b"".join((_VERSION.pack(SUBSCRIPTION_VERSION), *message.encode(SUBSCRIPTION_VERSION)))
+        return encode_versioned(message, SUBSCRIPTION_VERSION)
 
 
 def decode_subscription(member_id: str, instance_id: str | None, data: bytes, assignor: Assignor) -> Member:
     """What a member told us as the group's leader. Raises WireError."""
-    version = _version(data, ConsumerProtocolSubscription.MAX_VERSION)
-    message, _ = ConsumerProtocolSubscription.decode(data, version, _VERSION.size)
+    message, _ = decode_tolerant(ConsumerProtocolSubscription, data)
     owned = tuple((item.topic, number) for item in message.owned_partitions for number in item.partitions)
     generation = message.generation_id
     if assignor.sticky and message.user_data:
@@ -143,15 +143,14 @@ def encode_assignment(partitions: Collection[TopicPartition]) -> bytes:
             for topic, numbers in by_topic(partitions).items()
         ]
     )
-    return b"".join((_VERSION.pack(ASSIGNMENT_VERSION), *message.encode(ASSIGNMENT_VERSION)))
+    return encode_versioned(message, ASSIGNMENT_VERSION)
 
 
 def decode_assignment(data: bytes) -> tuple[TopicPartition, ...]:
     """The partitions that the leader gave us. Raises WireError."""
     if not data:
         return ()
-    version = _version(data, ConsumerProtocolAssignment.MAX_VERSION)
-    message, _ = ConsumerProtocolAssignment.decode(data, version, _VERSION.size)
+    message, _ = decode_tolerant(ConsumerProtocolAssignment, data)
     return tuple((item.topic, number) for item in message.assigned_partitions for number in item.partitions)
 
 
@@ -161,7 +160,7 @@ def encode_sticky_user_data(owned: Collection[TopicPartition], generation: int) 
     parts = [_COUNT.pack(len(topics))]
     for topic, numbers in topics.items():
         name = topic.encode()
-        parts += [_VERSION.pack(len(name)), name, _COUNT.pack(len(numbers)), *map(_COUNT.pack, numbers)]
+        parts += [_SHORT.pack(len(name)), name, _COUNT.pack(len(numbers)), *map(_COUNT.pack, numbers)]
     return b"".join((*parts, _COUNT.pack(generation)))
 
 
@@ -172,8 +171,10 @@ def decode_sticky_user_data(data: bytes) -> tuple[tuple[TopicPartition, ...], in
         (topics,) = _COUNT.unpack_from(data)
         at = _COUNT.size
         for _ in range(topics):
-            (length,) = _VERSION.unpack_from(data, at)
-            at += _VERSION.size
+            (length,) = _SHORT.unpack_from(data, at)
+            at += _SHORT.size
+            if length < 0:
+                raise WireError(f"sticky user data has a topic name of {length} bytes")
             name = data[at : at + length].decode()
             at += length
             (count,) = _COUNT.unpack_from(data, at)
@@ -186,13 +187,3 @@ def decode_sticky_user_data(data: bytes) -> tuple[tuple[TopicPartition, ...], in
     except (struct.error, UnicodeDecodeError) as error:
         raise WireError(f"malformed sticky user data: {error}") from error
     return tuple(found), generation
-
-
-def _version(data: bytes, newest: int) -> int:
-    """The version in front of an embedded message; newer ones are read as the newest known, as Kafka does."""
-    if len(data) < _VERSION.size:
-        raise WireError("an embedded message is too short for its version")
-    version: int = _VERSION.unpack_from(data)[0]
-    if version < 0:
-        raise WireError(f"an embedded message has version {version}")
-    return min(version, newest)

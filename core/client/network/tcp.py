@@ -57,7 +57,7 @@ class TcpTransport:
         connection = TcpConnection(config, f"{host}:{port}", loop)
         try:
             async with asyncio.timeout(config.socket_connection_setup_timeout_ms / 1000):
-                server_hostname = config.security.tls_server_name(host) if self._tls else None
+                server_hostname = host if self._tls else None
                 await loop.create_connection(
                     lambda: connection, host, port, ssl=self._tls, server_hostname=server_hostname
                 )

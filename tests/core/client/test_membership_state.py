@@ -76,6 +76,14 @@ def test_user_data_that_claims_too_many_partitions_is_refused_before_they_are_al
         decode_sticky_user_data(data)
 
 
+def test_user_data_whose_lengths_lead_back_is_refused():
+    """The leader went round in it for two thousand million topics."""
+    data = struct.pack(">ih1si", 2**31 - 1, 1, b"a", 0) + struct.pack(">hi", -6, 0)
+
+    with pytest.raises(WireError, match="a topic name of -6 bytes"):
+        decode_sticky_user_data(data)
+
+
 def test_a_cooperative_member_gives_up_only_what_moves_and_rejoins():
     member = state("cooperative-sticky")
 

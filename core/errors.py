@@ -213,10 +213,11 @@ class PlanError(MillstreamError):
 
 
 class ProtocolError(MillstreamError):
-    """A request cannot be met; carries the Kafka error code that is sent or was received."""
+    """A request cannot be met; carries the Kafka error code that is sent or was received, and what is said with it."""
 
     def __init__(self, code: ErrorCode, message: str = "") -> None:
         self.code = code
+        self.message = message
         super().__init__(f"{code.name}: {message}" if message else code.name)
 
     @property

@@ -5,75 +5,61 @@ does not (those of KIP-848 and share groups) are left alone, so that a log of Ka
 Source: GroupCoordinatorRecordHelpers of Kafka 4.3.1. Tested in tests/core/coordinators/test_group_codec.py.
 """
 
-import struct
-
-from ..errors import WireError
-from ..wire.message import Message
+from ..wire.log_records import decode_key, decode_versioned, encode_key, encode_versioned, record_type
 from ..wire.messages.data_group_metadata_key import GroupMetadataKey
 from ..wire.messages.data_group_metadata_value import GroupMetadataValue
 from ..wire.messages.data_offset_commit_key import OffsetCommitKey
 from ..wire.messages.data_offset_commit_value import OffsetCommitValue
 from .group_records import GroupRecord, GroupRemoved, GroupStored, OffsetRemoved, OffsetStored, StoredMember
 
-LEGACY_OFFSET_KEY = 0
-OFFSET_KEY = 1
-GROUP_KEY = 2
+LEGACY_OFFSET_KEY = bytes(2)
+OFFSET_KEY = b"\0\1"
+"""How keys of offsets begin: Kafka reads those of type 0, which it wrote long ago, as those of today."""
 GROUP_VALUE_VERSION = 3
 OFFSET_VALUE_VERSION = 4
 EXPIRING_OFFSET_VALUE_VERSION = 1
 """The only version that has an expiry of its own, which clients older than OffsetCommit 5 may ask for."""
-
-_NUMBER = struct.Struct(">h")
 
 
 def encode_record(record: GroupRecord) -> tuple[bytes, bytes | None]:
     """Key and value as they stand in the log; no value is a tombstone."""
     match record:
         case GroupStored():
-            return _group_key(record.group_id), _numbered(GROUP_VALUE_VERSION, _group_value(record))
+            return _group_key(record.group_id), encode_versioned(_group_value(record), GROUP_VALUE_VERSION)
         case GroupRemoved():
             return _group_key(record.group_id), None
         case OffsetStored():
             expiring = record.expires_ms >= 0
             version = EXPIRING_OFFSET_VALUE_VERSION if expiring else OFFSET_VALUE_VERSION
-            return _offset_key(record), _numbered(version, _offset_value(record), version)
+            return _offset_key(record), encode_versioned(_offset_value(record), version)
         case OffsetRemoved():
             return _offset_key(record), None
 
 
 def decode_record(key: bytes, value: bytes | None) -> GroupRecord | None:
     """The record that these bytes are; None if it is of a kind that is not served. Raises WireError for other bytes."""
-    kind = _number_of(key, "key")
-    if kind in (OFFSET_KEY, LEGACY_OFFSET_KEY):
-        offset_key, _ = OffsetCommitKey.decode(key, 0, 2)
-        if value is None:
-            return OffsetRemoved(offset_key.group, offset_key.topic, offset_key.partition)
-        return _offset_record(offset_key, OffsetCommitValue.decode(value, _number_of(value, "value"), 2)[0])
-    if kind == GROUP_KEY:
-        group_key, _ = GroupMetadataKey.decode(key, 0, 2)
-        if value is None:
-            return GroupRemoved(group_key.group)
-        return _group_record(group_key, GroupMetadataValue.decode(value, _number_of(value, "value"), 2)[0])
+    if key.startswith(LEGACY_OFFSET_KEY):
+        key = OFFSET_KEY + key[len(LEGACY_OFFSET_KEY) :]
+    match record_type(key):
+        case OffsetCommitKey.API_KEY:
+            offset_key = decode_key(OffsetCommitKey, key)
+            if value is None:
+                return OffsetRemoved(offset_key.group, offset_key.topic, offset_key.partition)
+            return _offset_record(offset_key, decode_versioned(OffsetCommitValue, value)[0])
+        case GroupMetadataKey.API_KEY:
+            group_key = decode_key(GroupMetadataKey, key)
+            if value is None:
+                return GroupRemoved(group_key.group)
+            return _group_record(group_key, decode_versioned(GroupMetadataValue, value)[0])
     return None
 
 
-def _number_of(data: bytes, what: str) -> int:
-    if len(data) < _NUMBER.size:
-        raise WireError(f"record of __consumer_offsets: its {what} has {len(data)} bytes, at least 2 are needed")
-    return int(_NUMBER.unpack_from(data)[0])
-
-
-def _numbered(number: int, message: Message, version: int | None = None) -> bytes:
-    return b"".join((_NUMBER.pack(number), *message.encode(number if version is None else version)))
-
-
 def _group_key(group_id: str) -> bytes:
-    return _numbered(GROUP_KEY, GroupMetadataKey(group=group_id), 0)
+    return encode_key(GroupMetadataKey(group=group_id))
 
 
 def _offset_key(record: OffsetStored | OffsetRemoved) -> bytes:
-    key = OffsetCommitKey(group=record.group_id, topic=record.topic, partition=record.partition)
-    return _numbered(OFFSET_KEY, key, 0)
+    return encode_key(OffsetCommitKey(group=record.group_id, topic=record.topic, partition=record.partition))
 
 
 def _offset_value(record: OffsetStored) -> OffsetCommitValue:

@@ -48,7 +48,7 @@ def _result(
         views = wanted(_views(broker, resource), resource.configuration_keys)
     except ProtocolError as error:
         result.error_code = int(error.code)
-        result.error_message = str(error).removeprefix(f"{error.code.name}: ")
+        result.error_message = error.message
         return result
     result.configs = [_entry(view, request, api_version) for view in views]
     return result

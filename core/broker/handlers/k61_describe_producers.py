@@ -5,7 +5,7 @@ Source: ReplicaManager.activeProducerState of Kafka 4.3.1. Tested in tests/inter
 
 from typing import TYPE_CHECKING
 
-from ...errors import ErrorCode, ProtocolError
+from ...errors import ProtocolError
 from ...wire.messages.k61_describe_producers import DescribeProducersRequest, DescribeProducersResponse
 from ..context import RequestContext
 
@@ -39,7 +39,7 @@ def _answer(broker: "Broker", topic: str, partition: int) -> Answer:
         return Answer(
             partition_index=partition,
             error_code=int(error.code),
-            error_message=str(error).removeprefix(f"{ErrorCode(error.code).name}: "),
+            error_message=error.message,
         )
     return Answer(
         partition_index=partition,

@@ -57,7 +57,7 @@ async def alter(
                 raise ProtocolError(ErrorCode.INVALID_REQUEST, f"{resource.resource_name!r} is named twice")
             await _alter_one(cluster, resource, replace, validate_only)
         except ProtocolError as error:
-            outcomes.append((error.code, str(error).removeprefix(f"{error.code.name}: ")))
+            outcomes.append((error.code, error.message))
         except StorageError as error:
             LOG.error("the settings of %r are not changed: %s", resource.resource_name, error)
             outcomes.append((ErrorCode.KAFKA_STORAGE_ERROR, str(error)))

@@ -20,7 +20,11 @@ COMMON_PREFIXES = (
 
 COMMON_FIELDS = (
     Field("$schema", text(), "Where an editor finds the JSON Schema of this file.", default=None),
-    Field("name", text(pattern=r"^[^/]+$"), "The connector's name, unique among the connectors of a worker."),
+    Field(
+        "name",
+        text(pattern=r"^(?!\.\.?$)[^/]+$"),
+        "The connector's name, unique among the connectors of a worker, and part of paths: without a slash.",
+    ),
     Field("connector.class", text(), "Which connector this is, such as files or filesystem."),
     Field("tasks.max", at_least(1), "The most tasks that share the connector's work.", default=1),
     Field("key.converter", text(), "Accepted: keys are bytes, handed on as they are.", default=None),

@@ -6,6 +6,7 @@ Tested in tests/connect/test_spec.py.
 """
 
 import difflib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -19,6 +20,19 @@ REQUIRED: Final = object()
 NEAR_MISS = 0.84
 DIGITS_MAX = 20
 SECRET_SHOWN_AS = "[hidden]"
+SPOKEN_TYPES = {
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "number": "a number",
+    "array": "a list",
+    "object": "a JSON object",
+}
+# What a text has to be to stand for a value of another type.
+TEXT_PATTERNS = {
+    "integer": r"^\s*-?[0-9]+\s*$",
+    "number": r"^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*$",
+    "boolean": r"^\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*$",
+}
 
 Schema = Mapping[str, Any]
 
@@ -68,7 +82,13 @@ class Field:
     other_names: tuple[str, ...] = ()
 
     def json_schema(self) -> dict[str, Any]:
+        """Of the value as people write it: also as text, as in Kafka Connect, and under other names."""
         described = dict(self.schema) | {"description": self.doc}
+        if "enum" in self.schema:
+            described["enum"] = [*self.schema["enum"], *self.aliases]
+        elif (kind := self.schema["type"]) != "string":
+            described["type"] = [kind, "string"]
+            described |= {"pattern": TEXT_PATTERNS[kind]} if kind in TEXT_PATTERNS else {}
         if self.default is not REQUIRED and self.default is not None:
             described["default"] = self.default
         if self.examples:
@@ -103,13 +123,27 @@ class ConnectorSpec:
     prefixes: tuple[str, ...] = ()
 
     def json_schema(self) -> dict[str, Any]:
-        """Shape of a whole config, JSON Schema 2020-12."""
+        """Shape of a whole config as people write it, JSON Schema 2020-12: for editors and the docs."""
+        required = [field for field in self.fields if field.default is REQUIRED]
+        several = [(field.name, *field.other_names) for field in required if field.other_names]
+        either = [{"anyOf": [{"required": [name]} for name in names]} for names in several]
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.name,
             "description": f"{self.summary}. Delivery: {self.delivery}.",
             "type": "object",
-            "properties": {field.name: field.json_schema() for field in self.fields},
+            "properties": {
+                name: field.json_schema() for field in self.fields for name in (field.name, *field.other_names)
+            },
+            "required": [field.name for field in required if not field.other_names],
+            **({"allOf": either} if either else {}),
+        }
+
+    def _typed_schema(self) -> dict[str, Any]:
+        """Shape of a config whose keys have their own names, and whose texts were read as what they stand for."""
+        return {
+            "type": "object",
+            "properties": {field.name: dict(field.schema) for field in self.fields},
             "required": [field.name for field in self.fields if field.default is REQUIRED],
         }
 
@@ -129,7 +163,7 @@ class ConnectorSpec:
         config = self.with_own_names(config)
         by_name = {field.name: field for field in self.fields}
         typed = {key: _typed(value, by_name[key]) for key, value in config.items() if key in by_name}
-        errors = list(Draft202012Validator(self.json_schema()).iter_errors(typed))
+        errors = list(Draft202012Validator(self._typed_schema()).iter_errors(typed))
         faults = [self._fault(error, config) for error in errors]
         faulty = {self._field_of(error).name for error in errors}
         others = [key for key in config if key not in by_name]
@@ -184,8 +218,7 @@ def _rule(error: Any) -> str:
     rule, value = error.validator, error.validator_value
     match rule:
         case "type":
-            words = {"integer": "a whole number", "boolean": "true or false", "number": "a number", "array": "a list"}
-            return f"must be {words.get(value, value)}"
+            return f"must be {SPOKEN_TYPES.get(value, value)}"
         case "minimum":
             return f"must be at least {value}"
         case "maximum":
@@ -223,4 +256,9 @@ def _typed(value: Any, field: Field) -> Any:
         return stripped.lower() == "true"
     if kind == "array":
         return [part.strip() for part in value.split(",")] if stripped else []
+    if kind == "object":
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
     return value

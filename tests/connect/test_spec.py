@@ -119,6 +119,52 @@ def test_the_value_of_a_secret_is_not_in_its_fault() -> None:
         spec.validate({"password": ""})
 
 
+WRITTEN = {"name": "lake", "connector.class": "filesystem", "topics": "a"}
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples/log_aggregation").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_editor_finds_no_fault_in_the_examples(path: Path) -> None:
+    """The schema that editors are given wanted lists and numbers where everybody writes texts."""
+    config = json.loads(path.read_text())
+
+    assert list(Draft202012Validator(find(config["connector.class"]).spec.json_schema()).iter_errors(config)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "is_right"),
+    [
+        ({"store.url": "/lake"}, True),
+        ({"hdfs.url": "hdfs://namenode:9000/lake"}, True),
+        ({}, False),
+        ({"store.url": "/lake", "flush.size": "1000", "errors.log.enable": "True", "topics": ["a", "b"]}, True),
+        ({"store.url": "/lake", "flush.size": 1000, "format.class": "io.confluent.connect.hdfs.json.JsonFormat"}, True),
+        ({"store.url": "/lake", "flush.size": 0}, False),
+        ({"store.url": "/lake", "flush.size": "many"}, False),
+        ({"store.url": "/lake", "errors.log.enable": "maybe"}, False),
+        ({"store.url": "/lake", "format.class": "parkett"}, False),
+        ({"store.url": "/lake", "name": ".."}, False),
+    ],
+)
+def test_the_schema_for_editors_takes_what_a_worker_takes(written: dict[str, Any], is_right: bool) -> None:
+    """With only hdfs.url, which a worker takes, an editor missed store.url."""
+    config = WRITTEN | written
+
+    assert Draft202012Validator(FILESYSTEM.json_schema()).is_valid(config) is is_right
+    assert (FILESYSTEM.examine(config).faults == ()) is is_right
+
+
+def test_an_object_may_be_written_as_text_as_properties_files_have_it() -> None:
+    declared = FILESYSTEM.validate(SINK | {"value.schema": '{"host": "string"}'}).values["value.schema"]
+
+    assert declared == {"host": "string"}
+    assert (
+        faults_of(SINK | {"value.schema": "host string"})[0]
+        .split(": ", 2)[2]
+        .startswith("value.schema='host string': must be a JSON object")
+    )
+
+
 @pytest.mark.parametrize("name", names())
 def test_a_connectors_schema_is_valid_and_every_field_is_documented(name: str) -> None:
     spec = find(name).spec

@@ -152,7 +152,8 @@ class PartitionCommits:
         if size is not None and size != file.bytes:
             raise StorageError(
                 f"{file.final} holds other data ({size} bytes, expected {file.bytes}): was the topic deleted and made "
-                f"anew? Move the old files away, or give the connector another topics.dir"
+                f"anew, or does another connector write it to the same topics.dir? Move the old files away, or give "
+                f"the connector another topics.dir"
             )
 
     def _tidy(self) -> None:

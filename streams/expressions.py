@@ -19,6 +19,7 @@ from .naming import choices
 
 ROW_WISE_NODES = frozenset({"Column", "Literal", "BinaryExpr", "Cast", "Ternary", "Alias", "Function", "Selector",
                             "KeepName", "RenameAlias", "Field"})  # fmt: skip
+OPERANDS = {"BinaryExpr": ("left", "right"), "Ternary": ("predicate", "truthy", "falsy"), "Cast": ("expr",)}
 ROW_WISE_FUNCTIONS = frozenset(
     [
         "Abs",
@@ -83,6 +84,8 @@ NOT_ROW_WISE = frozenset(
     ]
 )
 Failure = pl.exceptions.PolarsError
+SAMPLES = 5
+REPLACING = ("Replace", "ReplaceStrict")
 
 
 def polars_frame(schema: pa.Schema) -> pl.DataFrame:
@@ -148,15 +151,12 @@ def _check_row_wise(where: str, expression: pl.Expr) -> None:
 
 
 def _not_row_wise(tree: Any) -> Iterator[str]:
-    if tree == "Len":
-        yield "len"
-    if not isinstance(tree, dict):
-        return
-    for node, inside in tree.items():
+    """What in an expression is not row-wise. tree: as polars serialises it, {node: what is inside} or a node's name."""
+    for node, inside in tree.items() if isinstance(tree, dict) else [(tree, None)]:
         if node not in ROW_WISE_NODES:
             yield node.lower()
         elif node == "Function":
-            yield from _function_faults(inside["function"])
+            yield from _function_faults(inside["function"], inside["input"])
             for part in inside["input"]:
                 yield from _not_row_wise(part)
         elif node == "Literal":
@@ -164,16 +164,12 @@ def _not_row_wise(tree: Any) -> Iterator[str]:
                 yield "a series; use a list"
         elif node in ("Alias", "KeepName", "RenameAlias"):
             yield from _not_row_wise(inside[0] if isinstance(inside, list) else inside.get("expr", inside))
-        elif node in ("BinaryExpr", "Ternary", "Cast"):
-            for part in inside.values():
-                yield from _not_row_wise(part) if isinstance(part, dict) and _is_expression(part) else ()
+        elif node in OPERANDS:
+            for name in OPERANDS[node]:
+                yield from _not_row_wise(inside[name])
 
 
-def _is_expression(part: dict[str, Any]) -> bool:
-    return not set(part) <= {"Literal"} or "Literal" not in part or isinstance(part["Literal"], dict)
-
-
-def _function_faults(function: Any) -> Iterator[str]:
+def _function_faults(function: Any, inputs: Sequence[Any]) -> Iterator[str]:
     name = function if isinstance(function, str) else next(iter(function))
     inside = None if isinstance(function, str) else function[name]
     detail = inside if isinstance(inside, str) else next(iter(inside), "") if isinstance(inside, dict) else ""
@@ -183,11 +179,19 @@ def _function_faults(function: Any) -> Iterator[str]:
         yield f"{name} {detail}"
     elif detail == "Strptime" and '"format": null' in json.dumps(inside):
         yield "a date parsed without a format, which is guessed from the first row; give format="
+    elif name in REPLACING and not all(isinstance(each, dict) and "Literal" in each for each in inputs[1:3]):
+        yield f"{name} by the values of a column; give them as a dict"
 
 
 def _try_on_samples(where: str, expression: pl.Expr, schema: pa.Schema) -> None:
-    """Sample rows at once and one by one; a second line of defence behind the list."""
-    frame = pl.DataFrame({field.name: _samples(field.type) for field in schema}, schema=polars_frame(schema).schema)
+    """Sample rows at once and one by one; what is_in() takes from another column is only found so.
+
+    The columns that an expression reads differ in every row.
+    """
+    read = expression.meta.root_names()
+    shifts = {name: index % SAMPLES for index, name in enumerate(dict.fromkeys([*read, *schema.names]))}
+    samples = {field.name: _samples(field.type, shifts[field.name]) for field in schema}
+    frame = pl.DataFrame(samples, schema=polars_frame(schema).schema)
     try:
         at_once = frame.with_columns(expression)
         one_by_one = pl.concat([frame[row : row + 1].with_columns(expression) for row in range(frame.height)])
@@ -197,7 +201,12 @@ def _try_on_samples(where: str, expression: pl.Expr, schema: pa.Schema) -> None:
         raise PlanError(f"{where}: {expression} is not row-wise: rows together give another result than one by one")
 
 
-def _samples(kind: pa.DataType) -> list[Any]:
+def _samples(kind: pa.DataType, shift: int) -> list[Any]:
+    values = _values(kind)
+    return [*values[shift:], *values[:shift]]
+
+
+def _values(kind: pa.DataType) -> list[Any]:
     if pa.types.is_boolean(kind):
         return [True, None, False, True, False]
     if pa.types.is_integer(kind):
@@ -211,7 +220,7 @@ def _samples(kind: pa.DataType) -> list[Any]:
         return ["b 2", None, "", "a", "b 2"]
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return [b"b", None, b"", b"a", b"b"]
-    return [None] * 5
+    return [None] * SAMPLES
 
 
 def _unknown_column(expressions: Sequence[pl.Expr], schema: pa.Schema, error: Exception) -> str:

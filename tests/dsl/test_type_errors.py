@@ -11,7 +11,7 @@ from millstream import agg, col
 from millstream.core.errors import PlanError
 from millstream.dsl.stream import Stream
 
-SCHEMA = {"host": str, "bytes": int, "share": float, "time": "timestamp", "ok": bool}
+SCHEMA = {"host": str, "bytes": int, "count": int, "share": float, "time": "timestamp", "ok": bool}
 
 
 def rows() -> Stream:
@@ -39,6 +39,10 @@ def message(build: Callable[[], Any]) -> str:
         (lambda: rows().with_columns(a=col("bytes").rank()), ["not row-wise"]),
         (lambda: rows().with_columns(a=col("bytes").sum().over("host")), ["not row-wise (over)"]),
         (lambda: rows().with_columns(a=pl.len()), ["not row-wise (len)"]),
+        (lambda: rows().with_columns(a=pl.when(pl.len() > 9).then(1).otherwise(0)), ["not row-wise (len)"]),
+        (lambda: rows().filter(pl.len() > 9), ["not row-wise (len)"]),
+        (lambda: rows().filter(col("bytes").is_in(col("count"))), ["not row-wise"]),
+        (lambda: rows().with_columns(a=col("bytes").replace(col("count"), 5)), ["not row-wise"]),
         (lambda: rows().with_columns(a=col("bytes").is_first_distinct()), ["not row-wise"]),
         (lambda: rows().with_columns(a=col("bytes").fill_null(strategy="forward")), ["not row-wise"]),
         (lambda: rows().with_columns(a=col("host").str.to_datetime()), ["without a format"]),
@@ -158,6 +162,9 @@ def test_two_stores_of_one_name_are_refused() -> None:
         col("host").replace_strict({"a": 1}, default=0),
         pl.concat_str("host", pl.lit(":"), "bytes"),
         col("share").round(2).clip(0, 1),
+        col("host").is_in(col("host").str.split(" ")),
+        col("bytes").replace({1: 5}),
+        pl.when(col("bytes") > col("count")).then(col("bytes")).otherwise(col("count")),
         pl.lit("constant"),
     ],
 )

@@ -63,6 +63,7 @@ class Broker:
         )
         self.matching = asyncio.Lock()
         self.large_request = asyncio.Lock()
+        self.looking_up = asyncio.Lock()
         self.cleaning_queue: CleaningQueue | None = None
         self._address = IN_PROCESS_ADDRESS
 

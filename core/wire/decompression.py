@@ -17,8 +17,12 @@ OUTPUT_FULL = "failed to write whole buffer"
 FIRST_GUESS_BYTES = 4096
 
 
+class TooLarge(CorruptRecords):
+    """What a batch stands for is beyond what may be made of it; it may well be whole."""
+
+
 def decompress(codec: int, data: memoryview, max_bytes: int) -> memoryview:
-    """What `data` stands for. Raises CorruptRecords if it cannot be read or stands for more than `max_bytes`."""
+    """What `data` stands for. Raises CorruptRecords if it cannot be read, TooLarge for more than `max_bytes`."""
     if not GZIP <= codec <= ZSTD:
         raise CorruptRecords(f"a batch with the unknown codec {codec}; known are 0 to 4")
     import cramjam
@@ -74,5 +78,5 @@ def _snappy_block(module: Any, data: memoryview, max_bytes: int) -> bytes:
     return bytes(module.decompress_raw(data))
 
 
-def _too_large(max_bytes: int) -> CorruptRecords:
-    return CorruptRecords(f"a batch's records decompress to more than {max_bytes} bytes")
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"a batch's records decompress to more than {max_bytes} bytes")

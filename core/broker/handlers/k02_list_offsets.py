@@ -6,7 +6,9 @@ Source: KafkaApis.handleListOffsetRequest and UnifiedLog.fetchOffsetByTimestamp 
 tests/core/broker/test_list_offsets.py and tests/interop/test_data_like_kafka.py.
 """
 
+import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
@@ -44,12 +46,12 @@ async def handle(broker: "Broker", request: ListOffsetsRequest, context: Request
         await flushed
     response = ListOffsetsResponse()
     for topic in request.topics:
-        answers = [_answer(broker, topic.name, wanted, request, context) for wanted in topic.partitions]
+        answers = [await _answer(broker, topic.name, wanted, request, context) for wanted in topic.partitions]
         response.topics.append(ListOffsetsResponse.ListOffsetsTopicResponse(name=topic.name, partitions=answers))
     return response
 
 
-def _answer(
+async def _answer(
     broker: "Broker",
     topic: str,
     wanted: ListOffsetsRequest.ListOffsetsPartition,
@@ -63,7 +65,7 @@ def _answer(
         if context.api_version < SINCE_VERSION.get(wanted.timestamp, 0) or wanted.timestamp < EARLIEST_PENDING_UPLOAD:
             raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {wanted.timestamp}")
         limit = log.last_stable_offset if request.isolation_level == READ_COMMITTED else log.high_watermark
-        answer.offset, answer.timestamp = _find(log, wanted.timestamp, limit)
+        answer.offset, answer.timestamp = await _find(broker, log, wanted.timestamp, limit)
         if answer.offset >= 0 and context.api_version >= LEADER_EPOCHS_SINCE:
             answer.leader_epoch = LEADER_EPOCH
     except ProtocolError as error:
@@ -74,13 +76,19 @@ def _answer(
     return answer
 
 
-def _find(log: PartitionLog, timestamp_ms: int, limit: int) -> tuple[int, int]:
-    """(offset, timestamp) of a special or a real timestamp, below `limit`."""
+async def _find(broker: "Broker", log: PartitionLog, timestamp_ms: int, limit: int) -> tuple[int, int]:
+    """(offset, timestamp) of a special or a real timestamp, below `limit`.
+
+    In a thread, and one at a time: a batch of some kilobytes may hold millions of records that have to be looked at.
+    """
     if timestamp_ms == LATEST:
         return limit, -1
     if timestamp_ms in (EARLIEST, EARLIEST_LOCAL):
         return log.log_start_offset, -1
     if timestamp_ms in (LAST_TIERED, EARLIEST_PENDING_UPLOAD):
         return NOTHING
-    found = log.offset_of_max_timestamp() if timestamp_ms == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp_ms)
+    newest = timestamp_ms == MAX_TIMESTAMP
+    look_up = log.offset_of_max_timestamp if newest else partial(log.offset_for_timestamp, timestamp_ms)
+    async with broker.looking_up:
+        found = await asyncio.to_thread(look_up)
     return found if found is not None and found[0] < limit else NOTHING

@@ -7,10 +7,14 @@ Tested in tests/core/log/test_partition_log.py and test_flipped_bits.py.
 
 from typing import NamedTuple
 
-from ...wire.batches import read_records
+from ...wire.batches import read_header
+from ...wire.decompression import TooLarge
+from ...wire.record_times import first_record_not_older
 from ..leader_epochs import LeaderEpochs
 from .batch_scan import Damage, ScannedBatch, Taken, scan_batches, take_batches
 from .segment import Segment
+
+MAX_PLAIN_BYTES = 64 * 1024 * 1024
 
 
 class Range(NamedTuple):
@@ -78,7 +82,17 @@ def first_not_older(where: Range, timestamp_ms: int, from_offset: int) -> tuple[
     )  # fmt: skip
     for found in scan:
         if isinstance(found, ScannedBatch) and found.max_timestamp >= timestamp_ms and found.next_offset > from_offset:
-            for record in read_records(segment.read(found.position, found.size_bytes)):
-                if record.timestamp_ms >= timestamp_ms and record.offset >= from_offset:
-                    return record.offset, record.timestamp_ms
+            inside = _first_in(segment.read(found.position, found.size_bytes), timestamp_ms, from_offset)
+            if inside is not None:
+                return inside
     return None
+
+
+def _first_in(batch: bytes, timestamp_ms: int, from_offset: int) -> tuple[int, int] | None:
+    """The record of one batch. Where that has too much in it to be looked through, its first, with its newest time: who
+    reads on from there misses nothing."""
+    try:
+        return first_record_not_older(batch, timestamp_ms, from_offset, max_bytes=MAX_PLAIN_BYTES)
+    except TooLarge:
+        header = read_header(batch)
+        return max(header.base_offset, from_offset), header.max_timestamp

@@ -1,8 +1,12 @@
 """First and last offsets, and offsets by time; where a leader epoch ended."""
 
+import asyncio
+import struct
 from pathlib import Path
 
-from core.broker.running import ask, batch_of, produce, running_broker
+import cramjam
+from core.broker.mutations import resealed
+from core.broker.running import ask, batch_of, produce, running_broker, until
 
 from millstream.core.broker.broker import Broker
 from millstream.core.errors import ErrorCode
@@ -113,3 +117,41 @@ async def test_where_a_leader_epoch_ended(tmp_path: Path) -> None:
             NOTHING,
             (int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), -1, -1),
         ]
+
+
+def crowded(count: int) -> bytes:
+    """A batch of few bytes with very many records, all of them older than it says."""
+    header = bytearray(batch_of(b"v", timestamp_ms=1000)[:61])
+    header[22] = 4
+    struct.pack_into(">i", header, 23, count - 1)
+    struct.pack_into(">q", header, 35, 2000)
+    struct.pack_into(">i", header, 57, count)
+    record = bytes((12, 0, 0, 0, 1, 1, 0))
+    return resealed(bytes(header) + bytes(cramjam.zstd.compress(record * count)))
+
+
+async def test_while_millions_of_records_are_looked_through_others_are_served(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        await broker.cluster.create_topic("crowded", 1, {})
+        await ask(broker, produce("crowded", crowded(1_000_000), acks=-1), 9)
+        looking = asyncio.ensure_future(listed(broker, 2000, topic="crowded"))
+        await until(broker.looking_up.locked)
+
+        assert await listed(broker, -1) == (NONE, 3, -1)
+        assert not looking.done()
+        assert await looking == NOTHING
+
+
+async def test_a_batch_with_too_much_to_look_through_is_named_as_a_whole(tmp_path: Path) -> None:
+    """Java reads it all, however much that is; here who reads on from its first record misses nothing."""
+    async with running_broker(tmp_path) as broker:
+        await filled(broker)
+        await ask(broker, produce("t", crowded(10_000_000), acks=-1), 9)
+
+        assert await listed(broker, 2001) == (NONE, 1, 3000)
+        broker.partition("t", 0).delete_records(2)
+        assert await listed(broker, 2001) == NOTHING
+        assert await listed(broker, 1500) == (NONE, 2, 2000)
+        broker.partition("t", 0).delete_records(5)
+        assert await listed(broker, 1500) == (NONE, 5, 2000)

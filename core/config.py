@@ -7,6 +7,8 @@ Source: TopicConfig and LogConfig of Kafka 4.3.1. Tested in tests/core/test_conf
 
 import dataclasses
 import difflib
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -19,8 +21,8 @@ REQUIRED: Final = object()
 NEAR_MISS = 0.8
 LONG_MAX = 2**63 - 1
 INT_MAX = 2**31 - 1
-TRUE_TEXTS = frozenset({"true"})
-FALSE_TEXTS = frozenset({"false"})
+FLAGS = {"true": True, "false": False}
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 Settings = TypeVar("Settings")
 
@@ -51,13 +53,17 @@ class Field:
         words = [noun.get(self.kind, "text"), " and ".join(bounds), f"({self.unit})" if self.unit else ""]
         return " ".join(word for word in words if word)
 
+    def typed(self, value: Any) -> Any:
+        """The value in its type, whatever its bounds. Raises ValueError when it has none in it."""
+        return _PARSERS[self.kind](value)
+
     def parse(self, value: Any) -> Any:
         """The typed value. Raises ValueError when `value` is of another type or out of bounds."""
         if value is None:
             if self.nullable:
                 return None
             raise ValueError
-        parsed = _PARSERS[self.kind](value)
+        parsed = self.typed(value)
         parts = parsed if self.kind is tuple else (parsed,)
         if self.choices and any(part not in self.choices for part in parts):
             raise ValueError
@@ -172,22 +178,33 @@ def _kind(hint: Any) -> tuple[type, bool]:
 
 
 def _whole_number(value: Any) -> int:
-    if isinstance(value, bool | float) and not (isinstance(value, float) and value.is_integer()):
+    """As Java reads it: ASCII digits, 64 bits."""
+    if isinstance(value, str):
+        value = value.strip()
+        if not _WHOLE_NUMBER.fullmatch(value):
+            raise ValueError
+    elif isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError
-    return int(value.strip() if isinstance(value, str) else value)
+    number = int(value)
+    if not -LONG_MAX - 1 <= number <= LONG_MAX:
+        raise ValueError
+    return number
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
         raise ValueError
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):  # Not a number is within all bounds, and nothing ever reaches it.
+        raise ValueError
+    return number
 
 
 def _flag(value: Any) -> bool:
     text = str(value).strip().lower()
-    if text not in TRUE_TEXTS | FALSE_TEXTS:
+    if text not in FLAGS:
         raise ValueError
-    return text in TRUE_TEXTS
+    return FLAGS[text]
 
 
 def _text(value: Any) -> str:

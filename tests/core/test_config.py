@@ -50,10 +50,19 @@ def test_values_out_of_bounds_are_refused() -> None:
         LogConfig.from_topic_config({"segment.bytes": "100"})
 
 
-@pytest.mark.parametrize("value", [True, 1.5, None, "", "1e3"])
-def test_what_is_no_whole_number_is_refused(value: object) -> None:
+@pytest.mark.parametrize(
+    "value", [True, 1.5, None, "", "1e3", "1_000", "\u0661\u0662", float("inf"), 1 << 63, "9" * 5000]
+)
+def test_what_is_no_whole_number_of_64_bits_is_refused(value: object) -> None:
     with pytest.raises(ConfigError):
         LogConfig.from_topic_config({"retention.ms": value})
+
+
+@pytest.mark.parametrize("value", [True, None, "", "nan", float("nan"), "0_1"])
+def test_what_is_no_number_is_refused(value: object) -> None:
+    """No bound holds back what is not a number: a topic would never have been dirty enough to be cleaned."""
+    with pytest.raises(ConfigError):
+        LogConfig.from_topic_config({"min.cleanable.dirty.ratio": value})
 
 
 def test_settings_are_written_back_as_kafka_writes_them() -> None:

@@ -74,11 +74,14 @@ def value_fault(field: Field, value: str) -> str | None:
         return f"{start}: Expected value to be either true or false"
     if field.choices:
         return f"{start}: String must be one of: {', '.join(field.choices)}"
+    kind = setting_type(field)
     try:
-        number = float(value) if field.kind is float else int(value)
+        number = field.typed(value)
     except ValueError:
+        number = None
+    if number is None or (kind == INT and not -INT_MAX - 1 <= number <= INT_MAX):
         names = {INT: "INT", LONG: "LONG", DOUBLE: "DOUBLE"}
-        return f"{start}: Not a number of type {names[setting_type(field)]}"
+        return f"{start}: Not a number of type {names[kind]}"
     if field.minimum is not None and number < field.minimum:
         return f"{start}: Value must be at least {field.minimum}"
     return f"{start}: Value must be no more than {field.maximum}"

@@ -3,7 +3,7 @@
 import pytest
 
 from millstream.core.broker.settings.setting_types import java_double, value_fault
-from millstream.core.config import Field
+from millstream.core.config import INT_MAX, Field
 
 PRINTED_BY_JAVA = {
     0.5: "0.5",
@@ -31,6 +31,9 @@ def test_numbers_with_a_fraction_are_written_as_java_writes_them() -> None:
         (int, {"maximum": 5}, "6", "Value must be no more than 5"),
         (float, {}, "half", "Not a number of type DOUBLE"),
         (int, {"unit": "ms"}, "1.5", "Not a number of type LONG"),
+        (int, {"unit": "ms", "minimum": 0}, "9223372036854775808", "Not a number of type LONG"),
+        (int, {"maximum": INT_MAX}, "2147483648", "Not a number of type INT"),
+        (int, {"minimum": 0}, "1_000", "Not a number of type INT"),
         (bool, {}, "maybe", "Expected value to be either true or false"),
         (str, {"choices": ("a", "b")}, "c", "String must be one of: a, b"),
     ],

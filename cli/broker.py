@@ -71,7 +71,7 @@ def read_config(options: BrokerOptions) -> "BrokerConfig":
 def read_properties(path: Path) -> dict[str, str]:
     """A file of settings as Kafka's server.properties. Raises ConfigError with the line of a mistake."""
     try:
-        return parse_properties(path.read_text(), str(path))
+        return parse_properties(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 

@@ -88,8 +88,7 @@ def errors_told() -> Iterator[None]:
             say(f"error: {fault}")
         sys.exit(FAILED)
     except MillstreamError as error:
-        for line in str(error).splitlines():
-            say(f"error: {line}")
+        _say_error(error)
         sys.exit(FAILED)
     except BaseExceptionGroup as group:
         known, unknown = group.split(MillstreamError)
@@ -97,14 +96,20 @@ def errors_told() -> Iterator[None]:
             raise
         assert known is not None
         for leaf in _leaves(known):
-            for line in str(leaf).splitlines():
-                say(f"error: {line}")
+            _say_error(leaf)
         sys.exit(FAILED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _say_error(error: BaseException) -> None:
+    """Its text and its notes, such as what else the cluster refused."""
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        for line in text.splitlines():
+            say(f"error: {line}")
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:

@@ -1,5 +1,6 @@
 """What a folder holds for `millstream up`: connector configs and files with topologies, all faults found at once."""
 
+import contextlib
 import difflib
 import importlib.util
 import sys
@@ -123,7 +124,8 @@ def load_topologies(path: Path) -> "list[Topology]":
         said = error.msg if isinstance(error, SyntaxError) else error
         raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {said}{_meant(error)}") from error
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        with contextlib.suppress(ValueError):  # the file may have changed the path itself
+            sys.path.remove(str(path.resolve().parent))
     return list({id(topology): topology for topology in found}.values())
 
 

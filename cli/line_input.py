@@ -24,6 +24,7 @@ from ..core.records import HEADER_TYPE
 READ_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 256 << 20
 CHUNKS_AHEAD = 4
+LATEST_MS = 2**63 - 1
 BASE64 = "base64"
 FIELDS = ("key", "value", "headers", "timestamp")
 IGNORED_FIELDS = ("topic", "partition", "offset")
@@ -44,18 +45,21 @@ def reader_of(file: str) -> Callable[[], bytes]:
 
 async def read_lines(read: Callable[[], bytes]) -> AsyncIterator[list[bytes]]:
     """The lines of each piece that comes, without their ends, as soon as it comes."""
-    rest = b""
-    count = 0
+    begun: list[bytes] = []
+    begun_bytes = count = 0
     async for chunk in _read_chunks(read):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > LONGEST_LINE_BYTES:
-            raise ConfigError(f"line {count + len(lines) + 1}: longer than {LONGEST_LINE_BYTES:,} bytes")
+        *lines, rest = chunk.split(b"\n")
         if lines:
+            lines[0] = b"".join((*begun, lines[0]))
+            begun, begun_bytes = [], 0
             count += len(lines)
             yield [line.removesuffix(b"\r") for line in lines]
-    if rest:
-        yield [rest.removesuffix(b"\r")]
+        begun.append(rest)
+        begun_bytes += len(rest)
+        if begun_bytes > LONGEST_LINE_BYTES:
+            raise ConfigError(f"line {count + 1}: longer than {LONGEST_LINE_BYTES:,} bytes; cut it up")
+    if begun_bytes:
+        yield [b"".join(begun).removesuffix(b"\r")]
 
 
 async def _read_chunks(read: Callable[[], bytes]) -> AsyncIterator[bytes]:
@@ -155,7 +159,7 @@ class Rows:
 def _document(line: bytes) -> Mapping[str, Any]:
     try:
         document = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"not JSON: {error}") from None
     if not isinstance(document, dict):
         raise ConfigError("not a JSON object with value and, perhaps, key, headers and timestamp")
@@ -192,9 +196,14 @@ def _headers(value: Any) -> list[tuple[str, bytes | None]]:
 
 
 def _time_ms(value: Any) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= -1):
-        return None if value == -1 else value
-    try:
-        return round(datetime.fromisoformat(value).timestamp() * 1_000)
-    except (TypeError, ValueError):
-        raise ConfigError(f"timestamp={value!r}: ms since 1970, or ISO 8601 such as 2026-01-31T08:00:00Z") from None
+    if value is None or value == -1:
+        return None
+    time_ms = value
+    if isinstance(value, str):
+        try:
+            time_ms = round(datetime.fromisoformat(value).timestamp() * 1_000)
+        except (ValueError, OverflowError):
+            time_ms = None
+    if not isinstance(time_ms, int) or isinstance(time_ms, bool) or not 0 <= time_ms <= LATEST_MS:
+        raise ConfigError(f"timestamp={value!r}: ms since 1970, or ISO 8601 such as 2026-01-31T08:00:00Z")
+    return time_ms

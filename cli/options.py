@@ -1,4 +1,7 @@
-"""Options that many commands share, and small texts that people write: partitions, times, durations. Pure."""
+"""Options that many commands share, and small texts that people write: partitions, times, durations. Pure.
+
+Tested in tests/cli/test_options.py.
+"""
 
 import re
 from datetime import datetime
@@ -40,8 +43,15 @@ class ConfigKind(StrEnum):
     GROUP = "group"
 
 
-_SHORT_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.IGNORECASE)
-_ISO_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+PARTITIONS_MAX = 100_000
+_NUMBER = r"[0-9]{1,9}"
+_SECONDS = rf"{_NUMBER}(?:\.[0-9]+)?"
+_SHORT_DURATION = re.compile(rf"(?:({_NUMBER})d)?(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_SECONDS})s)?", re.IGNORECASE)
+_ISO_DURATION = re.compile(
+    rf"P(?:({_NUMBER})D)?(?:T(?:({_NUMBER})H)?(?:({_NUMBER})M)?(?:({_SECONDS})S)?)?", re.IGNORECASE
+)
+_PARTITIONS = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?")
+_TIME_MS = re.compile(r"[0-9]{9,18}")
 
 
 def parse_setting(text: str) -> tuple[str, str]:
@@ -61,10 +71,13 @@ def parse_partitions(option: str, text: str) -> tuple[str, tuple[int, ...] | Non
         return topic, None
     found: list[int] = []
     for part in numbers.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+        match = _PARTITIONS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if last < first:
             raise ConfigError(f"{option}={text!r}: {part!r} is no partition; write numbers as in {topic}:0,2-4")
-        found += range(int(first), int(last if dash else first) + 1)
+        if last - first >= PARTITIONS_MAX:
+            raise ConfigError(f"{option}={text!r}: {part!r} are more than {PARTITIONS_MAX:,} partitions; name fewer")
+        found += range(first, last + 1)
     return topic, tuple(dict.fromkeys(found))
 
 
@@ -80,12 +93,12 @@ def parse_duration_ms(option: str, text: str) -> int:
 
 def parse_time_ms(option: str, text: str, now_ms: int) -> int:
     """ISO 8601 (local time without a zone), ms since 1970, or how long ago, such as `10m`. Raises ConfigError."""
-    if text.isdigit() and len(text) > 8:
+    if _TIME_MS.fullmatch(text):
         return int(text)
     try:
         return round(datetime.fromisoformat(text).timestamp() * 1_000)
-    except ValueError:
-        pass
+    except (ValueError, OverflowError):
+        pass  # not a date, or none that a clock can show: perhaps it says how long ago
     try:
         return now_ms - parse_duration_ms(option, text)
     except ConfigError:
@@ -106,5 +119,8 @@ def duration_text(duration_ms: int) -> str:
 
 
 def time_text(time_ms: int) -> str:
-    """Local time with milliseconds and zone."""
-    return datetime.fromtimestamp(time_ms / 1_000).astimezone().isoformat(timespec="milliseconds")
+    """Local time with milliseconds and zone; of a time that no calendar has, which a record may bear, its number."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1_000).astimezone().isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ms} ms"

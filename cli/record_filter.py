@@ -10,6 +10,7 @@ import msgspec
 import polars as pl
 
 from ..core.errors import ConfigError
+from ..core.formats.json_rows import RowFault, read_object
 from ..core.records import Records, Row
 
 OWN = ("_key", "_partition", "_offset", "_timestamp")
@@ -116,10 +117,9 @@ class JsonFilter:
 
 def _object(value: bytes | None) -> dict[str, Any] | None:
     try:
-        document = msgspec.json.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_object(value or b"")
+    except RowFault:
         return None
-    return document if isinstance(document, dict) else None
 
 
 def _scalar(value: Any) -> Any:

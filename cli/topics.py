@@ -1,4 +1,4 @@
-"""`millstream topics`."""
+"""`millstream topics`: list, create, describe, delete. Changes to what is there: topic_changes.py. Shell."""
 
 from collections.abc import Sequence
 
@@ -65,11 +65,19 @@ def create_topics(
 ) -> None:
     async def main() -> None:
         settings = dict(parse_setting(config) for config in configs)
+        new = [NewTopic(name, partitions, replication_factor, settings) for name in dict.fromkeys(names)]
         async with open_client(server) as client:
-            await client.admin.create_topics(
-                [NewTopic(name, partitions, replication_factor, settings) for name in names]
-            )
-        say(f"created {', '.join(names)}")
+            there = await client.admin.list_topics(internal=True)
+            taken = [
+                f"topic {one.name!r} exists already: choose another name, or see it with millstream topics "
+                f"describe {one.name}"
+                for one in new
+                if one.name in there
+            ]
+            if taken:
+                raise ConfigError(taken)
+            await client.admin.create_topics(new)
+        say(f"created {', '.join(one.name for one in new)}")
 
     run_async(main)
 

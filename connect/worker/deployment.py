@@ -71,7 +71,7 @@ def read_config(path: Path) -> Any:
     if path.suffix == ".properties":
         return read_properties(path)
     try:
-        return json.loads(path.read_text(), object_pairs_hook=_without_repetition)
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 """`millstream produce`: what each line becomes, and what is said about lines that become nothing."""
 
+import asyncio
 import json
 import os
 import pty
@@ -11,8 +12,12 @@ from typing import Any
 import pytest
 from cli.conftest import Cluster
 from confluent_kafka import Consumer, TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
 
-from millstream.cli.line_input import LineFormat, Rows
+from millstream.cli import line_input
+from millstream.cli.line_input import LineFormat, Rows, read_lines
+from millstream.core.errors import ConfigError
 
 TIMEOUT_S = 30
 
@@ -105,7 +110,10 @@ def test_what_consume_prints_can_be_produced_again(cluster: Cluster) -> None:
         (b'{"value": 1, "headers": [["h"]]}', "headers: ['h'] is no pair of name and value"),
         (b'{"value": 1, "timestamp": "noon"}', "timestamp='noon': ms since 1970, or ISO 8601"),
         (b'{"value": 1, "timestamp": -5}', "timestamp=-5: ms since 1970"),
+        (b'{"value": 1, "timestamp": 9223372036854775808}', "timestamp=9223372036854775808: ms since 1970"),
+        (b'{"value": 1, "timestamp": "0001-01-01T00:00:00Z"}', "timestamp='0001-01-01T00:00:00Z': ms since 1970"),
         (b'{"value": "\xff"}', "not JSON: "),
+        (b'{"value": ' + b"[" * 100_000, "not JSON: "),
     ],
 )
 def test_a_wrong_json_line_is_named_by_its_number(line: bytes, message: str) -> None:
@@ -114,6 +122,27 @@ def test_a_wrong_json_line_is_named_by_its_number(line: bytes, message: str) -> 
     assert rows.values == [b"1"]
     assert fault is not None
     assert fault.faults[0].startswith(f"line 42: {message}")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=5).map(lambda piece: piece.replace(b"x", b"\n")), max_size=12))
+def test_lines_are_the_same_however_they_come_in_pieces(pieces: list[bytes]) -> None:
+    async def lines() -> list[bytes]:
+        left = [*pieces, b""]
+        return [line async for some in read_lines(lambda: left.pop(0)) for line in some]
+
+    expected = b"".join(pieces).split(b"\n")
+    expected = expected if expected[-1] else expected[:-1]
+    assert asyncio.run(lines()) == [line.removesuffix(b"\r") for line in expected]
+
+
+def test_a_line_without_an_end_is_refused_before_it_takes_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_input, "LONGEST_LINE_BYTES", 1_000)
+
+    async def lines() -> list[list[bytes]]:
+        return [some async for some in read_lines(lambda: b"x" * 300)]
+
+    with pytest.raises(ConfigError, match="line 1: longer than 1,000 bytes"):
+        asyncio.run(lines())
 
 
 def test_what_stands_before_a_wrong_line_is_written_and_that_is_said(cluster: Cluster) -> None:

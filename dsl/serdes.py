@@ -3,6 +3,7 @@
 The formats themselves are in core/formats, imported when a topology is built. Tests: tests/dsl/test_serdes.py.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
@@ -29,22 +30,31 @@ def schema_of(where: str, schema: SchemaLike) -> pa.Schema:
     """A schema from {"name": "int64"}, {"name": int} or pyarrow types. Raises PlanError for a type it does not know."""
     if isinstance(schema, pa.Schema):
         return schema
-    fields = []
-    for name, kind in schema.items():
-        if isinstance(kind, pa.DataType):
-            fields.append(pa.field(name, kind))
-        elif isinstance(kind, str) and kind in NAMED_TYPES:
-            fields.append(pa.field(name, NAMED_TYPES[kind]))
-        elif not isinstance(kind, str) and kind in PYTHON_TYPES:
-            fields.append(pa.field(name, PYTHON_TYPES[kind]))
-        else:
-            spoken = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
-            raise PlanError(
-                f"{where}: column {name!r} has type {spoken!r}, which is not known; {choices(spoken, NAMED_TYPES)}"
-            )
-    if not fields:
+    if not isinstance(schema, Mapping):
+        raise PlanError(f'{where}: the schema {schema!r} is no dict; write {{"host": str, "bytes": "int64"}}')
+    if not schema:
         raise PlanError(f"{where}: the schema is empty; name at least one column")
-    return pa.schema(fields)
+    return pa.schema([pa.field(_name(where, name), _type(where, name, kind)) for name, kind in schema.items()])
+
+
+def _name(where: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise PlanError(f"{where}: {name!r} is no name of a column; write it as text")
+    return name
+
+
+def _type(where: str, name: str, kind: Any) -> pa.DataType:
+    if isinstance(kind, pa.DataType):
+        return kind
+    if isinstance(kind, str) and kind in NAMED_TYPES:
+        return NAMED_TYPES[kind]
+    if isinstance(kind, type) and kind in PYTHON_TYPES:
+        return PYTHON_TYPES[kind]
+    spoken = kind.__name__ if isinstance(kind, type) else kind
+    raise PlanError(
+        f"{where}: column {name!r} has type {spoken!r}, which is not known; {choices(spoken, NAMED_TYPES)}; types "
+        f"with parts are those of pyarrow, such as pa.list_(pa.string())"
+    )
 
 
 def json(schema: SchemaLike | None = None) -> ValueFormat:
@@ -58,20 +68,22 @@ def text(column: str = "line") -> ValueFormat:
     """Each value is one string, in one column."""
     from ..core.formats.text import TextFormat
 
-    return TextFormat(column)
+    return TextFormat(_name("text", column))
 
 
 def raw(column: str = "value") -> ValueFormat:
     """Each value as bytes, unread, in one column."""
     from ..core.formats.raw import RawFormat
 
-    return RawFormat(column)
+    return RawFormat(_name("raw", column))
 
 
 def regex(pattern: str, schema: SchemaLike | None = None, **options: Any) -> ValueFormat:
     """The named groups of a pattern as columns; types by `schema`, strings otherwise."""
     from ..core.formats.regex import RegexFormat
 
+    if not isinstance(pattern, str):
+        raise PlanError(f"regex: {pattern!r} is no pattern; write it as text, such as r'(?P<host>\\S+) (?P<size>\\d+)'")
     return RegexFormat(pattern, None if schema is None else schema_of("regex", schema), **options)
 
 

@@ -12,9 +12,9 @@ import polars as pl
 import pyarrow as pa
 
 from ..core.errors import PlanError
-from ..streams.aggregates import Aggregate, is_groupable
+from ..streams.aggregates import Aggregate, is_groupable, is_whole_number
 from ..streams.expressions import check, check_predicate
-from ..streams.naming import choices
+from ..streams.naming import changelog_topic, choices
 from ..streams.plan import (
     ON_CLOSE,
     ON_UPDATE,
@@ -30,7 +30,7 @@ from ..streams.plan import (
 )
 from ..streams.state.spec import WINDOW_END, WINDOW_START, StoreSpec
 from ..streams.windows import Window
-from .names import check_topic
+from .names import check_format, check_topic
 
 if TYPE_CHECKING:
     from .topology import Topology
@@ -41,15 +41,19 @@ class Stream:
 
     def __init__(
         self, topology: "Topology", node: str, schema: pa.Schema, partitioned_by: tuple[str, ...],
-        key: tuple[str, ...], *, grouped: bool = False,
+        key: tuple[str, ...], *, keyed: bool = False, grouped: bool = False,
     ) -> None:  # fmt: skip
-        """For the steps themselves; users begin with Topology.stream()."""
+        """For the steps themselves; users begin with Topology.stream().
+
+        key: the columns of the record key. keyed: they were made the key here, else it is the key that came in.
+        grouped: the rows are results of an aggregate.
+        """
         self._topology = topology
         self._node = node
         self._schema = schema
         self._partitioned_by = partitioned_by
         self._key = key
-        self._keyed = grouped
+        self._keyed = keyed
         self._grouped = grouped
 
     @property
@@ -60,6 +64,8 @@ class Stream:
     def filter(self, *predicates: pl.Expr) -> "Stream":
         """Keeps the rows for which every predicate is true."""
         name = self._named("KSTREAM-FILTER-")
+        if not predicates:
+            raise PlanError(f"{name}: filter() needs an expression; write filter(col('status') >= 500)")
         for predicate in predicates:
             if not isinstance(predicate, pl.Expr):
                 raise PlanError(f"{name}: filter({predicate!r}) is no expression; write filter(col('status') >= 500)")
@@ -100,9 +106,7 @@ class Stream:
         if self._grouped:
             raise PlanError(f"{name}: results are keyed by their group already; key_by() belongs before group_by()")
         self._topology.add(KeyBy(name, self._parent(), self._schema, columns))
-        following = self._next(name, self._schema)
-        following._key, following._keyed = columns, True
-        return following
+        return Stream(self._topology, name, self._schema, self._partitioned_by, columns, keyed=True)
 
     def group_by(self, *columns: str) -> "GroupedStream":
         """Groups rows by columns; null is a group of its own. Aggregate next, with or without a window."""
@@ -140,9 +144,10 @@ class Stream:
         parent = self._parent()
         name = self._topology.new_name("KSTREAM-SINK-")
         check_topic(f"{name}: to", topic)
-        if partitions is not None and partitions < 1:
-            raise PlanError(f"{name}: to({topic!r}): partitions={partitions} must be at least 1")
-        value = value or json()
+        if partitions is not None and not (is_whole_number(partitions) and partitions >= 1):
+            raise PlanError(f"{name}: to({topic!r}): partitions={partitions!r} must be a whole number, at least 1")
+        value = json() if value is None else value
+        check_format(f"{name}: to({topic!r})", "value", value)
         if value.schema.names:
             _check_columns(f"{name}: to({topic!r}) writes", value.schema.names, self._schema)
         key = self._key if self._keyed else None
@@ -166,11 +171,8 @@ class Stream:
 
     def _next(self, node: str, schema: pa.Schema, *, changed: "set[str] | frozenset[str]" = frozenset()) -> "Stream":
         by = () if changed & set(self._partitioned_by) else self._partitioned_by
-        following = Stream(self._topology, node, schema, by, self._key, grouped=self._grouped)
-        following._keyed = self._keyed
-        if not self._keyed and changed & set(self._key):
-            following._key = ()
-        return following
+        key = () if not self._keyed and changed & set(self._key) else self._key
+        return Stream(self._topology, node, schema, by, key, keyed=self._keyed, grouped=self._grouped)
 
 
 class GroupedStream:
@@ -233,6 +235,11 @@ class GroupedStream:
     def _check(self, name: str, store: str, aggregates: dict[str, Aggregate]) -> None:
         if not aggregates:
             raise PlanError(f"{name}: aggregate() needs at least one aggregate, such as requests=agg.count()")
+        if not isinstance(store, str) or not store:
+            raise PlanError(
+                f"{name}: store={store!r} is no name; use letters, digits, '.', '_' and '-', or leave it out"
+            )
+        check_topic(f"{name}: store={store!r}", changelog_topic(self._topology.name, store))
         if store in self._topology.store_names():
             raise PlanError(f"{name}: there is a store {store!r} already; give this one another name")
         taken = {*self._columns, *((WINDOW_START, WINDOW_END) if self._window is not None else ())}
@@ -250,7 +257,7 @@ class Aggregated(Stream):
 
     def __init__(self, topology: "Topology", node: str, schema: pa.Schema, group: tuple[str, ...]) -> None:
         """For aggregate()."""
-        super().__init__(topology, node, schema, (), group, grouped=True)
+        super().__init__(topology, node, schema, (), group, keyed=True, grouped=True)
         self._aggregation = node
         self._stream: str | None = None
 
@@ -286,10 +293,19 @@ def _expressions(where: str, expressions: Sequence[Any], named: dict[str, Any]) 
             raise PlanError(f"{where}: {expression!r} is no expression; write name=col('column') + 1")
         parsed.append(expression)
     for name, value in named.items():
-        parsed.append((value if isinstance(value, pl.Expr) else pl.lit(value)).alias(name))
+        parsed.append((value if isinstance(value, pl.Expr) else _literal(where, name, value)).alias(name))
     if not parsed:
         raise PlanError(f"{where}: name at least one column")
     return tuple(parsed)
+
+
+def _literal(where: str, name: str, value: Any) -> pl.Expr:
+    try:
+        return pl.lit(value)
+    except TypeError as error:
+        raise PlanError(
+            f"{where}: {name}={value!r} is no expression and no value of a column; write {name}=col('column') + 1"
+        ) from error
 
 
 def _outputs(expression: pl.Expr, schema: pa.Schema) -> list[str]:

@@ -13,8 +13,8 @@ import pyarrow as pa
 from ..core.errors import PlanError
 from ..streams.describe import describe, mermaid
 from ..streams.naming import Counter, choices
-from ..streams.plan import Node, Plan, Source, ValueFormat
-from .names import APPLICATION_ID, check_topic
+from ..streams.plan import Aggregation, Node, Plan, Source, ValueFormat
+from .names import APPLICATION_ID, check_format, check_topic
 
 if TYPE_CHECKING:
     from ..streams.progress import StreamProgress
@@ -55,6 +55,8 @@ class Topology:
         check_topic(where, topic)
         schema = _source_schema(where, value, key)
         _check_time(where, time, schema)
+        if isinstance(partitioned_by, str):
+            raise PlanError(f"{where}: partitioned_by={partitioned_by!r} is no list; write [{partitioned_by!r}]")
         for column in partitioned_by:
             if column not in schema.names:
                 raise PlanError(f"{where}: partitioned_by has no column {column!r}; {choices(column, schema.names)}")
@@ -106,7 +108,8 @@ class Topology:
         return self._nodes[name]
 
     def store_names(self) -> set[str]:
-        return {getattr(node, "store", "") for node in self._nodes.values()}
+        """The stores so far; for the steps of streams."""
+        return {node.store for node in self._nodes.values() if isinstance(node, Aggregation)}
 
 
 def _users_line() -> tuple[str, int]:
@@ -118,8 +121,9 @@ def _users_line() -> tuple[str, int]:
 
 
 def _source_schema(where: str, value: ValueFormat, key: ValueFormat | None) -> pa.Schema:
-    if not hasattr(value, "decode"):
-        raise PlanError(f"{where}: value={value!r} is no format; use ms.json({{...}}), ms.text() or ms.combined_log()")
+    check_format(where, "value", value)
+    if key is not None:
+        check_format(where, "key", key)
     if not value.schema.names:
         raise PlanError(f'{where}: reading needs a schema: value=ms.json({{"host": str, "bytes": "int64"}})')
     fields = [*(key.schema if key is not None else ()), *value.schema]

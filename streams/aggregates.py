@@ -80,10 +80,17 @@ def result_type(name: str, aggregate: Aggregate, schema: pa.Schema, where: str) 
     return pa.int64() if aggregate.kind == "sum" and is_integer(kind) else pa.float64()
 
 
+def is_whole_number(value: object) -> bool:
+    """Whether a parameter is an int, which bool is too in Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _check_parameters(spoken: str, aggregate: Aggregate) -> None:
     if aggregate.kind not in KINDS:
         raise PlanError(f"{spoken}: {aggregate.kind!r} is no aggregate; {choices(aggregate.kind, KINDS)}")
-    if aggregate.kind == "quantile" and not (aggregate.quantile is not None and 0 <= aggregate.quantile <= 1):
-        raise PlanError(f"{spoken}: a quantile must be from 0 to 1, such as 0.99")
-    if aggregate.exact_up_to is not None and not 16 <= aggregate.exact_up_to <= 1_000_000:
-        raise PlanError(f"{spoken}: exact_up_to={aggregate.exact_up_to} must be from 16 to 1,000,000")
+    quantile, limit = aggregate.quantile, aggregate.exact_up_to
+    is_number = is_whole_number(quantile) or isinstance(quantile, float)
+    if aggregate.kind == "quantile" and not (is_number and quantile is not None and 0 <= quantile <= 1):
+        raise PlanError(f"{spoken}: a quantile must be a number from 0 to 1, such as 0.99")
+    if limit is not None and not (is_whole_number(limit) and 16 <= limit <= 1_000_000):
+        raise PlanError(f"{spoken}: exact_up_to={limit!r} must be a whole number from 16 to 1,000,000")

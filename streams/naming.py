@@ -8,10 +8,10 @@ import difflib
 from collections.abc import Iterable
 
 
-def choices(wrong: str, known: Iterable[str]) -> str:
+def choices(wrong: object, known: Iterable[str]) -> str:
     """`did you mean x?`, or the list of what there is."""
     names = list(known)
-    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(wrong), names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     return "there are " + ", ".join(repr(name) for name in names) if names else "there are none"

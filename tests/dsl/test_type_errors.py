@@ -85,6 +85,34 @@ def message(build: Callable[[], Any]) -> str:
             lambda: ms.Topology("app").stream("in", value=ms.json(SCHEMA), key=ms.text("host")),
             ["key and value both have a column 'host'"],
         ),
+        (lambda: rows().filter(), ["filter() needs an expression"]),
+        (lambda: rows().with_columns(a=object()), ["no value of a column", "a=col('column') + 1"]),
+        (lambda: rows().group_by("host").aggregate(store="a b", n=agg.count()), ["'app-a b-changelog'", "letters"]),
+        (lambda: rows().group_by("host").aggregate(store="", n=agg.count()), ["store=''", "leave it out"]),
+        (lambda: rows().group_by("host").aggregate(store=5, n=agg.count()), ["store=5"]),  # type: ignore[arg-type]
+        (lambda: rows().group_by("host").aggregate(n=agg.sum(5)), ["no column 5", "'host'"]),  # type: ignore[arg-type]
+        (lambda: rows().group_by("host").aggregate(n=agg.quantile("bytes", "0.5")), ["number"]),  # type: ignore[arg-type]
+        (
+            lambda: rows().group_by("host").aggregate(n=agg.distinct("bytes", exact_up_to="9")),  # type: ignore[arg-type]
+            ["exact_up_to='9'", "16 to 1,000,000"],
+        ),
+        (lambda: rows().to("out", value="json"), ["value='json' is no format"]),  # type: ignore[arg-type]
+        (lambda: rows().to("out", partitions="3"), ["partitions='3'", "at least 1"]),  # type: ignore[arg-type]
+        (lambda: rows().to("out", partitions=0), ["partitions=0", "at least 1"]),
+        (
+            lambda: ms.Topology("app").stream("in", value=ms.json(SCHEMA), key="json"),  # type: ignore[arg-type]
+            ["key='json' is no format"],
+        ),
+        (
+            lambda: ms.Topology("app").stream("in", value=ms.json(SCHEMA), partitioned_by="host"),  # type: ignore[arg-type]
+            ["partitioned_by='host' is no list; write ['host']"],
+        ),
+        (lambda: ms.json(["a"]), ["['a'] is no dict"]),
+        (lambda: ms.json({"a": {"b": int}}), ["column 'a'", "pa.list_("]),
+        (lambda: ms.json({"a": [str]}), ["column 'a'", "pa.list_("]),
+        (lambda: ms.json({1: int}), ["1 is no name of a column"]),
+        (lambda: ms.text(5), ["5 is no name of a column"]),  # type: ignore[arg-type]
+        (lambda: ms.regex(5), ["5 is no pattern"]),  # type: ignore[arg-type]
         (lambda: ms.tumbling("1 minute"), ["size='1 minute'", "'10s'"]),
         (lambda: ms.tumbling(0), ["size 0 ms"]),
         (lambda: ms.hopping("1m", "2m"), ["advance 120000 ms", "no window"]),

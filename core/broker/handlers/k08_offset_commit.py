@@ -8,10 +8,11 @@ Source: KafkaApis.handleOffsetCommitRequest of Kafka 4.3.1. Tested in tests/core
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...coordinators.group_commands import CommitOffsets, OffsetEntry, PartsReply
-from ...errors import ErrorCode
+from ...coordinators.group_commands import CommitOffsets
+from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k08_offset_commit import OffsetCommitRequest, OffsetCommitResponse
 from ..context import RequestContext
+from ..coordination.offset_commits import OffsetCommits
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -19,62 +20,44 @@ if TYPE_CHECKING:
 VERSIONS = (2, 10)
 GROUP_NOT_FOUND_SINCE = 9
 TOPIC_IDS_SINCE = 10
-PartitionAnswer = OffsetCommitResponse.OffsetCommitResponsePartition
 
 
 def start(
     broker: "Broker", request: OffsetCommitRequest, context: RequestContext
 ) -> "OffsetCommitResponse | asyncio.Future[OffsetCommitResponse]":
     """The future ends when the offsets are on disk."""
-    entries, answers, response = _checked(broker, request, by_id=context.api_version >= TOPIC_IDS_SINCE)
-    if not entries:
+    response = OffsetCommitResponse()
+    commits = _checked(broker, request, response, by_id=context.api_version >= TOPIC_IDS_SINCE)
+    if not commits.entries:
         return response
     command = CommitOffsets(
         group_id=request.group_id,
         generation=request.generation_id_or_member_epoch,
         member_id=request.member_id,
         instance_id=request.group_instance_id,
-        entries=tuple(entries),
+        entries=tuple(commits.entries),
         retention_ms=request.retention_time_ms,
         knows_group_not_found=context.api_version >= GROUP_NOT_FOUND_SINCE,
     )
-
-    def filled(reply: PartsReply) -> OffsetCommitResponse:
-        errors = reply.parts or (reply.error,) * len(answers)
-        for answer, error in zip(answers, errors, strict=True):
-            answer.error_code = int(error)
-        return response
-
-    return broker.groups.ask(command, request.group_id, filled)
+    try:
+        return broker.groups.ask(command, request.group_id, commits.filled)
+    except ProtocolError as error:
+        return commits.refused(error.code)
 
 
 def _checked(
-    broker: "Broker", request: OffsetCommitRequest, *, by_id: bool
-) -> tuple[list[OffsetEntry], list[PartitionAnswer], OffsetCommitResponse]:
-    """What may be stored, where each of these is answered, and a response that refuses the others."""
-    entries: list[OffsetEntry] = []
-    answers: list[PartitionAnswer] = []
-    response = OffsetCommitResponse()
+    broker: "Broker", request: OffsetCommitRequest, response: OffsetCommitResponse, *, by_id: bool
+) -> OffsetCommits[OffsetCommitResponse]:
+    commits = OffsetCommits(response)
     for topic in request.topics:
         known = broker.cluster.topic_by_id(topic.topic_id) if by_id else broker.cluster.topic(topic.name)
         missing = ErrorCode.UNKNOWN_TOPIC_ID if by_id and known is None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        topic_answer = OffsetCommitResponse.OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id)
-        response.topics.append(topic_answer)
-        for part in topic.partitions:
-            answer = PartitionAnswer(partition_index=part.partition_index)
-            topic_answer.partitions.append(answer)
-            if known is None or not 0 <= part.partition_index < known.partitions:
-                answer.error_code = int(missing)
-                continue
-            answers.append(answer)
-            entries.append(
-                OffsetEntry(
-                    topic=known.name,
-                    partition=part.partition_index,
-                    offset=part.committed_offset,
-                    leader_epoch=part.committed_leader_epoch,
-                    metadata=part.committed_metadata or "",
-                    topic_id=topic.topic_id,
-                )
-            )
-    return entries, answers, response
+        parts = [
+            OffsetCommitResponse.OffsetCommitResponsePartition(partition_index=part.partition_index)
+            for part in topic.partitions
+        ]
+        commits.add(known, zip(topic.partitions, parts, strict=True), topic_id=topic.topic_id, missing=missing)
+        response.topics.append(
+            OffsetCommitResponse.OffsetCommitResponseTopic(name=topic.name, topic_id=topic.topic_id, partitions=parts)
+        )
+    return commits

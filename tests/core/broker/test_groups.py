@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from millstream.core.wire.messages.k11_join_group import JoinGroupRequest, JoinG
 from millstream.core.wire.messages.k12_heartbeat import HeartbeatRequest
 from millstream.core.wire.messages.k14_sync_group import SyncGroupRequest, SyncGroupResponse
 from millstream.core.wire.messages.k15_describe_groups import DescribeGroupsRequest
+from millstream.core.wire.messages.k22_init_producer_id import InitProducerIdRequest
+from millstream.core.wire.messages.k28_txn_offset_commit import TxnOffsetCommitRequest
 
 NONE = int(ErrorCode.NONE)
 AT_ONCE = {"group.initial.rebalance.delay.ms": 0, "group.min.session.timeout.ms": 1}
@@ -262,6 +265,24 @@ async def test_expired_offsets_are_swept_away(tmp_path: Path) -> None:
         assert await committed(broker) == {}
 
 
+async def test_commits_of_a_group_whose_partition_cannot_be_read_are_told_to_ask_again(tmp_path: Path) -> None:
+    """The connection was closed instead: an answer to a commit has no place for an error of its own."""
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, committing(1), 7)
+    part = TxnOffsetCommitRequest.TxnOffsetCommitRequestPartition(partition_index=0, committed_offset=2)
+    topic = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic(name="t", partitions=[part])
+    in_transaction = TxnOffsetCommitRequest(transactional_id="x", group_id="g", topics=[topic])
+    async with running_broker(tmp_path, AT_ONCE, disk=DiskThatLosesGroups()) as broker:
+        plain = await ask(broker, committing(2), 7)
+        asked = await ask(broker, InitProducerIdRequest(transactional_id="x", transaction_timeout_ms=60_000), 4)
+        in_transaction.producer_id, in_transaction.producer_epoch = asked.producer_id, asked.producer_epoch
+        pending = await ask(broker, in_transaction, 5)
+
+        codes = [answer.topics[0].partitions[0].error_code for answer in (plain, pending)]
+        assert codes == [ErrorCode.COORDINATOR_NOT_AVAILABLE] * 2
+
+
 async def test_closing_ends_the_joins_that_wait(tmp_path: Path) -> None:
     async with running_broker(tmp_path, {"group.initial.rebalance.delay.ms": 60_000}) as broker:
         waiting = asyncio.ensure_future(ask(broker, joining(), 3))
@@ -270,6 +291,24 @@ async def test_closing_ends_the_joins_that_wait(tmp_path: Path) -> None:
 
     await asyncio.wait([waiting])
     assert waiting.cancelled()
+
+
+class DiskThatLosesGroups(RealDisk):
+    """The log of groups is opened, in a thread, and cannot be read any more by the event loop, which replays it."""
+
+    def open(self, path: str, *, create: bool = False) -> RealFile:
+        file = super().open(path, create=create)
+        descriptor, file._descriptor = file._descriptor, -1
+        return FileThatLosesGroups(path, descriptor)
+
+
+class FileThatLosesGroups(RealFile):
+    __slots__ = ()
+
+    def read_at(self, position: int, size: int) -> bytes:
+        if OFFSETS_TOPIC in self.path and threading.current_thread() is threading.main_thread():
+            raise OSError(errno.EIO, "input/output error")
+        return super().read_at(position, size)
 
 
 class SteppedClock:

@@ -114,14 +114,17 @@ class Folder:
         self.empty: list[str] = []
 
     def watched(self) -> list[str]:
-        """The folders where something may change: the fixed part of each glob, as far as it exists."""
-        folders = set()
-        for pattern in self._config.globs:
-            fixed = _fixed_part(pattern)
-            while not fixed.is_dir() and fixed != fixed.parent:
-                fixed = fixed.parent
-            folders.add(str(fixed.resolve()))
-        return sorted(folders)
+        """The folders where something may change: the fixed part of each glob, if it is there.
+
+        A part above it could be all of a disk.
+        """
+        fixed = (_fixed_part(pattern) for pattern in self._config.globs)
+        return sorted({str(folder.resolve()) for folder in fixed if folder.is_dir()})
+
+    def reaches_below(self) -> bool:
+        """Whether a glob goes below its fixed part."""
+        patterns = self._config.globs
+        return any("**" in one or len(Path(one).parts) > len(_fixed_part(one).parts) + 1 for one in patterns)
 
     def look(self, now_ms: int) -> list[Seen]:
         """Files that are there now, oldest first. `empty` then has the globs that match nothing."""
@@ -161,7 +164,10 @@ class Folder:
         folder = Path(os.path.abspath(known.path)).parent
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent
-        return folder.stat().st_dev == known.device
+        try:
+            return folder.stat().st_dev == known.device
+        except OSError:  # it went away just now: a later look tells
+            return False
 
     def _paths(self) -> Sequence[str]:
         config = self._config

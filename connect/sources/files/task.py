@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-from watchfiles import watch
 
 from ....core.errors import ConfigError, Retriable
 from ...api import SourceBatch, SourceConnector, SourceContext, SourceKey, SourceOffset
+from .changes import Changes
 from .content import OpenFile
 from .folder import Complaints, Folder, FolderContents, nothing_found
 from .headers import headers
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 NO_ROWS = pa.RecordBatch.from_pydict({"key": pa.array([], pa.binary()), "value": pa.array([], pa.binary())})
 
-DEBOUNCE_MS, STEP_MS = 50, 10
 # How long a file that was renamed out of sight or removed is still read: its writer reopens its log within this time.
 UNLISTED_WAIT_MS = 5_000
 # A compressed file that stops growing for so long before its end is reported.
@@ -52,7 +51,7 @@ class FilesTask:
         self._complaints = Complaints()
         self._folder = Folder(config, self._complaints)
         self._contents = FolderContents(self._complaints)
-        self._changes: Generator[object, None, None] | None = None
+        self._changes: Changes | None = None
         self._reading = Readings()
 
     @property
@@ -77,21 +76,14 @@ class FilesTask:
         self._nothing_known = not self._tracker.known
         self._found_nothing: set[str] = set()
         if not context.bounded:
-            self._changes = watch(
-                *self._folder.watched(),
-                watch_filter=None,
-                debounce=DEBOUNCE_MS,
-                step=STEP_MS,
-                rust_timeout=self._config.poll_interval_ms,
-                yield_on_timeout=True,
-                raise_interrupt=False,
-                ignore_permission_denied=True,
+            self._changes = Changes(
+                self._folder.watched(), self._config.poll_interval_ms, recursive=self._folder.reaches_below()
             )
 
     async def poll(self) -> Sequence[SourceBatch]:
         batches = await asyncio.to_thread(self._read)
         if not batches and self._changes is not None:
-            await asyncio.to_thread(next, self._changes)
+            await asyncio.to_thread(self._changes.wait)
         return batches
 
     async def commit(self, batches: Sequence[SourceBatch]) -> None:

@@ -6,15 +6,13 @@ TCP. Tested in tests/core/broker/test_opening.py.
 
 import asyncio
 import random
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..coordinators.topic_rules import METADATA_TOPIC
 from ..errors import ErrorCode, NotConnected, ProtocolError
-from ..log.appends import Appended
 from ..log.directory import LogDirectory
 from ..log.partition_log import PartitionLog
-from ..ports import Buffer, Clock
+from ..ports import Clock
 from .context import RequestContext
 from .data_plane.fetch_sessions import FetchSessions
 from .data_plane.journal import Journal
@@ -107,14 +105,6 @@ class Broker:
         if log.failure is not None:
             raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(log.failure))
         return log
-
-    async def append(self, topic: str, partition: int, batches: Sequence[Buffer], *, acks: int = -1) -> Appended:
-        """Appends whole batches of the broker's own; with acks=-1 returns once they are on disk."""
-        log = self.partition(topic, partition)
-        appended = self.journal.append(log, batches)
-        if acks == -1:
-            await self.journal.on_disk(log, appended)
-        return appended
 
     def listening(self, address: tuple[str, int]) -> None:
         """A server has opened; its address is what clients in this process are told."""

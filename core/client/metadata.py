@@ -31,8 +31,6 @@ class Partition:
     index: int
     leader: int
     leader_epoch: int = -1
-    replicas: tuple[int, ...] = ()
-    in_sync: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +97,7 @@ def _topic(given: Any, old: Topic | None) -> Topic:
     same = old is not None and old.topic_id == given.topic_id
     partitions = {}
     for item in sorted(given.partitions, key=lambda partition: partition.partition_index):
-        partition = Partition(
-            item.partition_index, item.leader_id, item.leader_epoch, tuple(item.replica_nodes), tuple(item.isr_nodes)
-        )
+        partition = Partition(item.partition_index, item.leader_id, item.leader_epoch)
         before = old.partitions.get(partition.index) if old is not None and same else None
         stale = before is not None and 0 <= partition.leader_epoch < before.leader_epoch
         partitions[partition.index] = before if stale and before is not None else partition

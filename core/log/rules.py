@@ -10,7 +10,6 @@ from crc32c import crc32c
 
 from ..config import INT_MAX, LONG_MAX, LogConfig
 
-INDEX_ENTRY_BYTES = 8
 TIME_ENTRY_BYTES = 12
 
 

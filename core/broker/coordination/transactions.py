@@ -23,7 +23,6 @@ from ...coordinators.transaction_commands import (
 from ...coordinators.transaction_records import Partition, TransactionStored
 from ...coordinators.transactions import TransactionCoordinator
 from ...errors import ErrorCode, ProtocolError, StorageError
-from ...log.partition_log import PartitionLog
 from ...ports import Clock
 from ..data_plane.waiting import Waiting
 from ..settings.config import BrokerConfig
@@ -151,10 +150,6 @@ class TransactionsShell:
                 f"{producer_id}, epoch {producer_epoch}: {code.name}",
             )
         return True
-
-    def log_of(self, transactional_id: str) -> PartitionLog | None:
-        """The log of __transaction_state that an id lives in; None before there is one. Raises ProtocolError."""
-        return self._log.of(transactional_id)
 
     def get(self, transactional_id: str) -> TransactionStored | None:
         """What is known of a transactional id. Raises ProtocolError COORDINATOR_NOT_AVAILABLE."""

@@ -40,6 +40,12 @@ async def ask(broker: Broker, request: Message, version: int) -> Any:
     return await broker.handle(request, RequestContext(request.API_KEY, version, "test"))
 
 
+async def append(broker: Broker, topic: str, *batches: bytes) -> None:
+    """Batches as the broker writes its own, which have no sequence numbers: on disk in partition 0 when it returns."""
+    log = broker.partition(topic, 0)
+    await broker.journal.on_disk(log, broker.journal.append(log, batches))
+
+
 def batch_of(*values: bytes, timestamp_ms: int = 1_700_000_000_000, **stamp: Any) -> bytes:
     return build_batch(
         [SimpleRecord(0, timestamp_ms, None, value) for value in values], timestamp_ms=timestamp_ms, **stamp

@@ -5,7 +5,7 @@ import gc
 from pathlib import Path
 
 from core.broker.gated_disk import GatedDisk
-from core.broker.running import ask, batch_of, fetch, partitions_of, produce, running_broker, values_of
+from core.broker.running import append, ask, batch_of, fetch, partitions_of, produce, running_broker, values_of
 
 from millstream.core.broker.broker import Broker
 from millstream.core.errors import ErrorCode
@@ -278,7 +278,7 @@ async def test_a_reader_of_committed_records_stops_at_the_open_transaction_and_l
         log = broker.partition("t", 0)
         for producer_id in (7, 8):
             stamp = {"producer_id": producer_id, "producer_epoch": 0, "base_sequence": 0, "transactional": True}
-            await broker.append("t", 0, [batch_of(b"of %d" % producer_id, **stamp)])
+            await append(broker, "t", batch_of(b"of %d" % producer_id, **stamp))
 
         (before,) = await fetched(broker, fetch("t", 0, isolation_level=READ_COMMITTED))
         await broker.journal.on_disk(log, broker.journal.append_marker(log, 7, 0, commit=False, coordinator_epoch=0))
@@ -303,7 +303,7 @@ async def test_a_wait_for_committed_records_ends_with_the_marker(tmp_path: Path)
             fetched(broker, fetch("t", 0, isolation_level=READ_COMMITTED, max_wait_ms=60_000))
         )
 
-        await broker.append("t", 0, [batch_of(b"v", **stamp)])
+        await append(broker, "t", batch_of(b"v", **stamp))
         await asyncio.sleep(0)
         assert not waiting.done()
         broker.journal.append_marker(log, 7, 0, commit=True, coordinator_epoch=0)

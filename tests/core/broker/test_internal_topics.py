@@ -4,7 +4,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from core.broker.running import running_broker
+from core.broker.running import append, running_broker
 from crc32c import crc32c
 
 from millstream.core.broker.broker import Broker
@@ -71,7 +71,7 @@ async def test_what_is_damaged_is_left_out_and_reported_and_the_rest_is_replayed
         odd = bytearray(build_batch([SimpleRecord(0, 1000, b"odd", b"v")], timestamp_ms=0))
         odd[-1] ^= 0xFF
         struct.pack_into(">I", odd, 17, crc32c(bytes(odd[21:])))
-        await broker.append("state", 0, [bytes(odd)])
+        await append(broker, "state", bytes(odd))
         await state.append(0, [(b"last", b"v")], now_ms=1000)
         path = Path(state.log(0).path)
     segment = path / "00000000000000000000.log"

@@ -12,6 +12,7 @@ from core.broker.transactional import TransactionalProducer, committed_offset, s
 from core.broker.wire_client import WireClient
 
 from millstream.core.broker.broker import Broker
+from millstream.core.broker.coordination.internal_topics import TRANSACTIONS_TOPIC
 from millstream.core.broker.network.server import Server
 from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.wire.messages.k00_produce import ProduceRequest
@@ -83,7 +84,7 @@ async def test_what_is_sent_ahead_is_appended_in_order_once_the_join_is_on_disk(
     disk = GatedDisk()
     async with served(tmp_path, disk) as (broker, client, producer):
         disk.open_gate.clear()
-        state = broker.transactions.log_of(NAME)
+        state = broker.partition(TRANSACTIONS_TOPIC, 0)
         for sequence in range(5):
             client.send(produce(producer, sequence, 0), PRODUCE)
         await until(lambda: state.end_offset > state.flushed_offset)
@@ -111,14 +112,14 @@ async def test_a_batch_that_is_not_the_first_does_not_begin_a_transaction(tmp_pa
 @pytest.mark.parametrize("acks", [0, 1, -1])
 async def test_partitions_of_one_request_join_together_whatever_it_waits_for(tmp_path: Path, acks: int) -> None:
     async with served(tmp_path, GatedDisk()) as (broker, client, producer):
-        before = broker.transactions.log_of(NAME).end_offset
+        before = broker.partition(TRANSACTIONS_TOPIC, 0).end_offset
         client.send(produce(producer, 0, 0, 1, acks=acks), PRODUCE, answered=acks != 0)
         if acks:
             assert codes(await client.receive()) == [NONE, NONE]
         joined = await client.ask(produce(producer, 1, 0, 1), PRODUCE)
 
         assert codes(joined) == [NONE, NONE]
-        assert broker.transactions.log_of(NAME).end_offset == before + 1
+        assert broker.partition(TRANSACTIONS_TOPIC, 0).end_offset == before + 1
         await client.ask(end(producer), END)
         assert await visible(broker, "logs", 2) == [[b"0", b"1"]] * 2
 
@@ -128,7 +129,7 @@ async def test_a_producer_that_is_fenced_while_it_waits_appends_nothing(tmp_path
     async with served(tmp_path, disk) as (broker, client, producer):
         disk.open_gate.clear()
         client.send(produce(producer, 0, 0), PRODUCE)
-        state = broker.transactions.log_of(NAME)
+        state = broker.partition(TRANSACTIONS_TOPIC, 0)
         await until(lambda: state.end_offset > state.flushed_offset)
         joined_at = state.end_offset
         successor = TransactionalProducer(broker, NAME)
@@ -149,7 +150,7 @@ async def test_a_client_that_goes_away_while_it_waits_leaves_a_transaction_that_
     async with served(tmp_path, disk) as (broker, client, producer):
         disk.open_gate.clear()
         client.send(produce(producer, 0, 0), PRODUCE)
-        state = broker.transactions.log_of(NAME)
+        state = broker.partition(TRANSACTIONS_TOPIC, 0)
         await until(lambda: state.end_offset > state.flushed_offset)
         client.writer.close()
         disk.open_gate.set()
@@ -166,7 +167,7 @@ async def test_nothing_is_in_a_partition_whose_join_cannot_be_written(tmp_path: 
         async with served(tmp_path, disk) as (broker, client, producer):
             disk.open_gate.clear()
             client.send(produce(producer, 0, 0), PRODUCE)
-            state = broker.transactions.log_of(NAME)
+            state = broker.partition(TRANSACTIONS_TOPIC, 0)
             await until(lambda: state.end_offset > state.flushed_offset)
             disk.broken = True
             disk.open_gate.set()
@@ -191,7 +192,7 @@ async def test_a_group_joins_by_its_offsets(tmp_path: Path) -> None:
         )
         disk.open_gate.clear()
         client.send(request, OFFSETS)
-        state = broker.transactions.log_of(NAME)
+        state = broker.partition(TRANSACTIONS_TOPIC, 0)
         await until(lambda: state.end_offset > state.flushed_offset)
         log = broker.partition("__consumer_offsets", 0)
         while_joining = log.end_offset

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cramjam
 from core.broker.mutations import resealed
-from core.broker.running import ask, batch_of, produce, running_broker, until
+from core.broker.running import append, ask, batch_of, produce, running_broker, until
 
 from millstream.core.broker.broker import Broker
 from millstream.core.errors import ErrorCode
@@ -82,7 +82,7 @@ async def test_an_open_transaction_ends_what_a_reader_of_committed_records_sees(
     async with running_broker(tmp_path) as broker:
         await filled(broker)
         stamp = {"producer_id": 7, "producer_epoch": 0, "base_sequence": 0, "transactional": True}
-        await broker.append("t", 0, [batch_of(b"open", timestamp_ms=5000, **stamp)])
+        await append(broker, "t", batch_of(b"open", timestamp_ms=5000, **stamp))
 
         assert await listed(broker, -1, isolation=1) == (NONE, 3, -1)
         assert await listed(broker, 4000, isolation=1) == NOTHING

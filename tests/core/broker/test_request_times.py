@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from core.broker.gated_disk import GatedDisk
-from core.broker.running import QUICK, batch_of, fetch, produce, until
+from core.broker.running import QUICK, append, batch_of, fetch, produce, until
 from core.broker.test_metrics import Stopwatch, produced
 from core.broker.test_monitoring import of, watched
 from core.broker.wire_client import WireClient
@@ -64,7 +64,7 @@ async def test_a_fetch_waits_for_data_and_the_request_behind_it_in_the_queue(tmp
         client.send(MetadataRequest(topics=None), 9)
         await until(lambda: any(one.waiting_requests for one in server.connections()))
         watch.now_s += 5
-        await server.broker.append("t", 0, [batch_of(b"a")])
+        await append(server.broker, "t", batch_of(b"a"))
         await client.receive()
         await client.receive()
 

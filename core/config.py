@@ -22,7 +22,9 @@ NEAR_MISS = 0.8
 LONG_MAX = 2**63 - 1
 INT_MAX = 2**31 - 1
 FLAGS = {"true": True, "false": False}
+LAST_PORT = 65_535
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:/\[\]]*)):(?P<port>[0-9]{1,5})")
 
 Settings = TypeVar("Settings")
 
@@ -88,6 +90,14 @@ class Field:
         if self.kind is bool:
             return "true" if value else "false"
         return ",".join(value) if self.kind is tuple else str(value)
+
+
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """The parts of HOST:PORT or [ADDRESS]:PORT, the host perhaps empty; None for any other text."""
+    found = _HOST_AND_PORT.fullmatch(text.strip())
+    if found is None or int(found["port"]) > LAST_PORT:
+        return None
+    return found["v6"] or found["host"] or "", int(found["port"])
 
 
 def setting(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..config import INT_MAX, ConfigDef, setting
+from ..config import INT_MAX, ConfigDef, host_and_port, setting
 from ..errors import ConfigError
 
 DEFAULT_PORT = 9092
@@ -199,15 +199,10 @@ PRODUCER_CONFIG: ConfigDef[ProducerConfig] = ConfigDef("producer", ProducerConfi
 
 def parse_address(text: str) -> tuple[str, int]:
     """`host`, `host:port` or `[v6]:port`. Raises ConfigError for anything else."""
-    host, port = text.strip(), str(DEFAULT_PORT)
-    if host.startswith("["):
-        host, _, rest = host[1:].partition("]")
-        port = rest.removeprefix(":") or port
-    elif ":" in host:
-        host, _, port = host.rpartition(":")
-    if not host or not port.isdigit() or not 1 <= int(port) <= 65_535:
+    found = host_and_port(text) or host_and_port(f"{text.strip()}:{DEFAULT_PORT}")
+    if found is None or not all(found):
         raise ConfigError(f"client: bootstrap.servers={text!r}: must be host:port, such as 127.0.0.1:9092")
-    return host, int(port)
+    return found
 
 
 def client_config(values: Mapping[str, Any]) -> ClientConfig:

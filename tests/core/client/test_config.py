@@ -12,7 +12,7 @@ def test_addresses(text: str, address: tuple[str, int]):
     assert parse_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", ":1", "h:", "h:0", "h:70000", "h:x"])
+@pytest.mark.parametrize("text", ["", ":1", "h:", "h:0", "h:70000", "h:x", "h:\u00b2", "[::1", "[::1]2", "::1"])
 def test_a_wrong_address_is_shown(text: str):
     with pytest.raises(ConfigError, match="must be host:port"):
         parse_address(text)

@@ -71,6 +71,13 @@ class Reader:
         await self.stop()
         await self.start(watching=self.watching)
 
+    async def __aenter__(self) -> "Reader":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self.task is not None:
+            await self.task.stop()
+
     async def stop(self) -> None:
         assert self.task is not None
         await self.task.stop()

@@ -1,6 +1,5 @@
 """The files source on real files: rotation, truncation, compression and restarts neither lose nor repeat a line."""
 
-import asyncio
 import errno
 import gzip
 import os
@@ -15,9 +14,7 @@ from sim.file_reader import Reader
 
 from millstream.core.errors import Retriable
 
-
-def run(scenario: Callable[[], Any]) -> None:
-    asyncio.run(scenario())
+Between = Callable[[Reader], Any]
 
 
 def write(path: Path, *lines: str, end: str = "\n") -> None:
@@ -26,7 +23,7 @@ def write(path: Path, *lines: str, end: str = "\n") -> None:
 
 
 @pytest.fixture(params=["running", "restarted between"])
-def between(request: pytest.FixtureRequest) -> Callable[[Reader], Any]:
+def between(request: pytest.FixtureRequest) -> Between:
     async def nothing(reader: Reader) -> None:
         await reader.poll_to_end()
 
@@ -41,9 +38,8 @@ def numbered(*numbers: int) -> list[str]:
     return [f"line number {number:06} with some text to tell it apart" for number in numbers]
 
 
-def test_growing_files_give_their_whole_lines_with_path_and_offset(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_growing_files_give_their_whole_lines_with_path_and_offset(tmp_path: Path) -> None:
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", "one", "two", "par", end="")
         await reader.start()
         await reader.poll_to_end()
@@ -55,15 +51,10 @@ def test_growing_files_give_their_whole_lines_with_path_and_offset(tmp_path: Pat
 
         assert reader.lines == ["one", "two", "partial", "ünï", "other"]
         assert reader.positions == [("a.log", 0), ("a.log", 4), ("a.log", 8), ("a.log", 16), ("b.log", 0)]
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Between) -> None:
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", *numbered(1, 2))
         await reader.start()
         await between(reader)
@@ -75,30 +66,23 @@ def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Calla
         await reader.poll_to_end()
 
         assert sorted(reader.lines) == numbered(1, 2, 3, 4, 5, 6)
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_files_rotated_within_one_tick_of_the_clock_are_read_oldest_first(tmp_path: Path) -> None:
+async def test_files_rotated_within_one_tick_of_the_clock_are_read_oldest_first(tmp_path: Path) -> None:
     """The new file came first, as its name does; what was left of the old one was then late for its windows."""
     for name in ("a.log", "a.log.1", "a.log.2", "a.log.10"):
         (tmp_path / name).write_text(f"{name}\n")
         os.utime(tmp_path / name, ns=(10**18, 10**18))
 
-    async def scenario() -> list[str]:
-        reader = Reader(tmp_path)
+    async with Reader(tmp_path) as reader:
         await reader.start(bounded=True)
         await reader.poll_to_end()
-        return reader.lines
 
-    assert asyncio.run(scenario()) == ["a.log.10", "a.log.2", "a.log.1", "a.log"]
+    assert reader.lines == ["a.log.10", "a.log.2", "a.log.1", "a.log"]
 
 
-def test_a_file_renamed_out_of_sight_is_read_to_its_end(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_a_file_renamed_out_of_sight_is_read_to_its_end(tmp_path: Path) -> None:
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", *numbered(1))
         await reader.start()
         await reader.poll_to_end()
@@ -113,16 +97,12 @@ def test_a_file_renamed_out_of_sight_is_read_to_its_end(tmp_path: Path) -> None:
         await reader.poll_to_end()
         assert reader.task is not None
         assert not reader.task._reading
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_copy_and_truncate_neither_loses_the_unread_tail_nor_repeats_the_copy(
-    tmp_path: Path, between: Callable[[Reader], Any]
+async def test_copy_and_truncate_neither_loses_the_unread_tail_nor_repeats_the_copy(
+    tmp_path: Path, between: Between
 ) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", *numbered(*range(30)))
         await reader.start()
         await between(reader)
@@ -136,15 +116,10 @@ def test_copy_and_truncate_neither_loses_the_unread_tail_nor_repeats_the_copy(
         await reader.poll_to_end()
 
         assert sorted(reader.lines) == numbered(*range(32), 40, 41)
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_a_copy_waits_as_long_as_its_original_is_intact(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_a_copy_waits_as_long_as_its_original_is_intact(tmp_path: Path, between: Between) -> None:
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", *numbered(*range(30)))
         await reader.start()
         await between(reader)
@@ -158,15 +133,10 @@ def test_a_copy_waits_as_long_as_its_original_is_intact(tmp_path: Path, between:
         await between(reader)
 
         assert reader.lines == numbered(*range(30), 50)
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_a_rotated_file_that_is_compressed_is_not_read_again(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_a_rotated_file_that_is_compressed_is_not_read_again(tmp_path: Path, between: Between) -> None:
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log.1", *numbered(*range(30)))
         await reader.start()
         await between(reader)
@@ -179,15 +149,10 @@ def test_a_rotated_file_that_is_compressed_is_not_read_again(tmp_path: Path, bet
         await between(reader)
 
         assert reader.lines == numbered(*range(30))
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_compressed_files_are_read_whole_and_once(tmp_path: Path, between: Callable[[Reader], Any]) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_compressed_files_are_read_whole_and_once(tmp_path: Path, between: Between) -> None:
+    async with Reader(tmp_path) as reader:
         with gzip.open(tmp_path / "old.log.gz", "wb") as packed:
             packed.write("\n".join(numbered(*range(5_000))).encode())
         await reader.start()
@@ -195,17 +160,12 @@ def test_compressed_files_are_read_whole_and_once(tmp_path: Path, between: Calla
         await between(reader)
 
         assert reader.lines == numbered(*range(5_000))
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_a_broken_or_half_written_compressed_file_is_reported_and_others_go_on(
+async def test_a_broken_or_half_written_compressed_file_is_reported_and_others_go_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+    async with Reader(tmp_path) as reader:
         packed = gzip.compress("\n".join(numbered(*range(500))).encode() + b"\n")
         (tmp_path / "broken.log.gz").write_bytes(b"\x1f\x8bthis is not deflate data at all, whatever it says")
         (tmp_path / "half.log.gz").write_bytes(packed[: len(packed) // 2])
@@ -218,15 +178,10 @@ def test_a_broken_or_half_written_compressed_file_is_reported_and_others_go_on(
         (tmp_path / "half.log.gz").write_bytes(packed)
         await reader.poll_to_end()
         assert sorted(reader.lines) == sorted(numbered(*range(500)) + numbered(1))
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_a_bounded_run_reads_what_was_there_at_its_start_and_flushes_partial_lines(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+async def test_a_bounded_run_reads_what_was_there_at_its_start_and_flushes_partial_lines(tmp_path: Path) -> None:
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", "one", "last without newline", end="")
         write(tmp_path / "b.log", "two")
         await reader.start(bounded=True)
@@ -237,14 +192,10 @@ def test_a_bounded_run_reads_what_was_there_at_its_start_and_flushes_partial_lin
             await reader.poll()
 
         assert reader.lines == ["one", "last without newline", "two"]
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_from_the_end_only_what_is_written_later_counts_and_new_files_are_read_whole(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path, **{"start.position": "end"})
+async def test_from_the_end_only_what_is_written_later_counts_and_new_files_are_read_whole(tmp_path: Path) -> None:
+    async with Reader(tmp_path, **{"start.position": "end"}) as reader:
         write(tmp_path / "a.log", *numbered(1))
         await reader.start()
         await reader.poll_to_end()
@@ -256,15 +207,10 @@ def test_from_the_end_only_what_is_written_later_counts_and_new_files_are_read_w
         await reader.poll_to_end()
 
         assert reader.lines == numbered(2, 3, 4)
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_excluded_files_are_left_out(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        reader = Reader(tmp_path, exclude="*.gz,b.*")
+async def test_excluded_files_are_left_out(tmp_path: Path) -> None:
+    async with Reader(tmp_path, exclude="*.gz,b.*") as reader:
         write(tmp_path / "a.log", *numbered(1))
         write(tmp_path / "b.log", *numbered(2))
         (tmp_path / "c.log.gz").write_bytes(gzip.compress(b"x\n"))
@@ -272,20 +218,15 @@ def test_excluded_files_are_left_out(tmp_path: Path) -> None:
         await reader.poll_to_end()
 
         assert reader.lines == numbered(1)
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_any_mix_of_writes_rotations_and_restarts_gives_each_line_once(tmp_path: Path, seed: int) -> None:
+async def test_any_mix_of_writes_rotations_and_restarts_gives_each_line_once(tmp_path: Path, seed: int) -> None:
     """A writer that rotates as logrotate does, by rename or by copy and truncate, and a reader that is killed."""
 
-    async def scenario() -> None:
-        rng = random.Random(seed)
-        reader = Reader(tmp_path, **{"batch.bytes": 1_024, "max.line.bytes": 500})
-        by_copy = rng.random() < 0.5
+    rng = random.Random(seed)
+    by_copy = rng.random() < 0.5
+    async with Reader(tmp_path, **{"batch.bytes": 1_024, "max.line.bytes": 500}) as reader:
         count, rotations = 0, 0
         current = tmp_path / "a.log"
         current.touch()
@@ -313,19 +254,14 @@ def test_any_mix_of_writes_rotations_and_restarts_gives_each_line_once(tmp_path:
         await reader.poll_to_end()
 
         assert sorted(reader.lines) == numbered(*range(count)), f"seed {seed}"
-        assert reader.task is not None
-        await reader.task.stop()
-
-    run(scenario)
 
 
-def test_a_bounded_run_never_leaves_out_a_file_that_it_cannot_open(
+async def test_a_bounded_run_never_leaves_out_a_file_that_it_cannot_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Out of descriptors, say: it waits and tells, and reads the file once it can."""
 
-    async def scenario() -> None:
-        reader = Reader(tmp_path)
+    async with Reader(tmp_path) as reader:
         write(tmp_path / "a.log", *numbered(1))
         await reader.start(bounded=True)
         assert reader.task is not None
@@ -339,9 +275,6 @@ def test_a_bounded_run_never_leaves_out_a_file_that_it_cannot_open(
             await reader.poll()
 
         assert reader.lines == numbered(1)
-        await reader.task.stop()
-
-    run(scenario)
 
 
 def refuse(path: str) -> None:

@@ -35,6 +35,7 @@ from .file_names import (
     META_PROPERTIES,
     PARTITION_METADATA,
     RECOVERY_POINTS,
+    deleted_directory,
     log_directory,
     parse_log_directory,
     uuid_text,
@@ -185,9 +186,9 @@ class LogDirectory:
                 return
             log.abandon("deleted")
             self._leaving[key] = log
-        if self._cleaned.pop(key, None) is not None:
-            self._cleaned_changed = True
-        doomed = f"{log.path}.{SystemRng().random_bytes(16).hex()}{DELETED_DIRECTORY}"
+            if self._cleaned.pop(key, None) is not None:
+                self._cleaned_changed = True
+        doomed = f"{self.path}/{deleted_directory(topic, partition, SystemRng().random_bytes(16))}"
         try:
             self._disk.rename(log.path, doomed)
         except OSError as error:
@@ -318,10 +319,12 @@ class LogDirectory:
 
     def note_cleaned(self, log: PartitionLog, offset: int) -> None:
         """A log is clean below `offset`. Blocks. Raises StorageError."""
-        if self._logs.get((log.topic, log.partition)) is log:
+        with self._naming:
+            if self._logs.get((log.topic, log.partition)) is not log:
+                return  # What is noted would hold for a new log of its name.
             self._cleaned[log.topic, log.partition] = offset
             self._cleaned_changed = True
-            self.checkpoint()
+        self.checkpoint()
 
     def remove_deleted(self, now_ms: int) -> None:
         """Remove the files of old segments whose file.delete.delay.ms is over. Blocks; from any thread."""

@@ -28,6 +28,8 @@ CLEANER_OFFSETS: Final = "cleaner-offset-checkpoint"
 CLEAN_SHUTDOWN: Final = ".kafka_cleanshutdown"
 LOCK: Final = ".lock"
 
+LONGEST_NAME_BYTES: Final = 255
+
 _SEGMENT_FILE = re.compile(r"(\d{20})(\.log|\.index|\.timeindex|\.txnindex|\.snapshot)")
 _LOG_DIRECTORY = re.compile(r"([A-Za-z0-9._-]+)-(0|[1-9][0-9]{0,9})")
 
@@ -45,6 +47,12 @@ def parse_segment_file(name: str) -> tuple[int, str] | None:
 
 def log_directory(topic: str, partition: int) -> str:
     return f"{topic}-{partition}"
+
+
+def deleted_directory(topic: str, partition: int, unique: bytes) -> str:
+    """What a log's directory is called until it is gone; of a long topic's name as much as file systems take."""
+    suffix = f"-{partition}.{unique.hex()}{DELETED_DIRECTORY}"
+    return topic[: LONGEST_NAME_BYTES - len(suffix)] + suffix
 
 
 def parse_log_directory(name: str) -> tuple[str, int] | None:

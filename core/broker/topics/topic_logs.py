@@ -3,6 +3,8 @@
 Tested in tests/core/broker/test_cluster.py.
 """
 
+import logging
+
 from ...config import LogConfig
 from ...coordinators.cluster_commands import TopicInfo
 from ...coordinators.cluster_metadata import ClusterMetadata
@@ -11,6 +13,7 @@ from ...log.checkpoints import TopicPartition
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
 
+LOG = logging.getLogger(__name__)
 NO_ID = bytes(16)
 
 
@@ -74,7 +77,7 @@ class TopicLogs:
             if log is own:
                 continue
             if metadata.was_removed(log.topic_id):
-                self._logs.delete(log.topic, log.partition)
+                self._delete_again(log)
             elif topic is None:
                 found.setdefault(log.topic, []).append(log)
             elif log.topic_id == NO_ID:
@@ -85,3 +88,10 @@ class TopicLogs:
                     f"{log.topic}; move the directory that is not wanted away"
                 )
         return found
+
+    def _delete_again(self, log: PartitionLog) -> None:
+        """Its topic is gone: what keeps its files there keeps no broker from its start."""
+        try:
+            self._logs.delete(log.topic, log.partition)
+        except StorageError as error:
+            LOG.error("what is left of a deleted topic stays until the next start: %s", error)

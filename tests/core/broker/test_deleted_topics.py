@@ -5,6 +5,7 @@ A failure names its seed: pytest tests/core/broker/test_deleted_topics.py -k SEE
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from core.broker.running import ask, batch_of, partitions_of, produce, produced,
 from core.broker.transactional import TransactionalProducer, committed_offset, state_of
 
 from millstream.core.broker.broker import Broker
-from millstream.core.errors import ErrorCode
+from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.log.compaction.cleaner import CleaningHere, LogCleaner
 from millstream.core.log.compaction.log_cleaning import CleanerSettings
 from millstream.core.log.real_disk import RealDisk
@@ -233,3 +234,36 @@ async def test_a_transaction_ends_though_its_topic_is_gone_and_leaves_the_next_o
     assert state == "CompleteCommit"
     assert offset == -1, "the offset was of the topic that is gone"
     assert stable == end
+
+
+async def test_a_topic_with_the_longest_name_is_deleted(tmp_path: Path) -> None:
+    """With what marks it as deleted its directory's name was too long for the file system: an error, and no next start."""
+    name = "n" * 249
+    async with running_broker(tmp_path, QUIET) as broker:
+        await broker.cluster.create_topic(name, 11, {})
+        await broker.cluster.delete_topic(name)
+        assert broker.cluster.topic(name) is None
+    async with running_broker(tmp_path, QUIET) as broker:
+        await broker.cluster.create_topic(name, 1, {})
+    assert sorted(path.name for path in tmp_path.glob("n*")) == [f"{name}-0"]
+
+
+async def test_what_cannot_be_removed_of_a_deleted_topic_keeps_no_broker_from_its_start(tmp_path: Path) -> None:
+    disk = DiskThatKeepsDirectories()
+    async with running_broker(tmp_path, QUIET, disk=disk) as broker:
+        await broker.cluster.create_topic("a", 1, {})
+        with pytest.raises(StorageError, match="cannot be deleted"):
+            await broker.cluster.delete_topic("a")
+    async with running_broker(tmp_path, QUIET, disk=disk) as broker:
+        assert broker.cluster.topic("a") is None
+        await broker.cluster.create_topic("a", 1, {})
+        assert produced(await ask(broker, produce("a", batch_of(b"v"), acks=-1), 9)) == [(0, 0)]
+
+
+class DiskThatKeepsDirectories(RealDisk):
+    """Directories of logs cannot be renamed."""
+
+    def rename(self, source: str, target: str) -> None:
+        if target.endswith("-delete"):
+            raise PermissionError(errno.EACCES, "permission denied")
+        super().rename(source, target)

@@ -14,7 +14,14 @@ from millstream.core.log.checkpoints import (
     parse_partition_metadata,
     parse_properties,
 )
-from millstream.core.log.file_names import parse_log_directory, parse_segment_file, parse_uuid, segment_file, uuid_text
+from millstream.core.log.file_names import (
+    deleted_directory,
+    parse_log_directory,
+    parse_segment_file,
+    parse_uuid,
+    segment_file,
+    uuid_text,
+)
 
 NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,40}", fullmatch=True)
 
@@ -90,6 +97,15 @@ def test_segment_files_are_named_by_twenty_digits() -> None:
 )
 def test_log_directories_end_with_the_partition(name: str, parsed: tuple[str, int] | None) -> None:
     assert parse_log_directory(name) == parsed
+
+
+def test_directories_of_deleted_logs_are_named_as_by_kafka_and_fit_into_a_file_system() -> None:
+    """By LocalLog.logDeleteDirName of Kafka 4.3.1: a topic's name is cut off where that would have over 255 bytes."""
+    unique = bytes.fromhex("0123456789abcdef0123456789abcdef")
+
+    assert deleted_directory("orders", 3, unique) == "orders-3.0123456789abcdef0123456789abcdef-delete"
+    long = deleted_directory("n" * 249, 10, unique)
+    assert (long, len(long)) == ("n" * 212 + "-10.0123456789abcdef0123456789abcdef-delete", 255)
 
 
 @given(st.binary(min_size=16, max_size=16))

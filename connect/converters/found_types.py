@@ -10,17 +10,16 @@ Tested in tests/connect/test_found_types.py.
 import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ...core.formats.api import NULL_VALUE, DecodedColumns, RowFailure
 from ...core.formats.json_rows import RowFault, read_object
-from .converter import Converted, Failure
 
-NULL_VALUE: Final = "the value is null, and a row needs one"
 INT64_LOW, INT64_HIGH = -(2**63), 2**63 - 1
 # Objects and lists within each other; Arrow hands on no more than 63 of them.
 NESTING_MAX = 50
@@ -35,12 +34,12 @@ UNREADABLE = (
 )
 
 
-def found(values: pa.Array) -> Converted:
+def found(values: pa.Array) -> DecodedColumns:
     """values: binary, shape (n,), each a JSON object; those that are none are the failures."""
     if len(values) and not values.null_count:
         columns = _at_once(b"\n".join(values.to_pylist()), len(values))
         if columns is not None:
-            return Converted(columns, np.arange(len(values), dtype=np.int64), ())
+            return DecodedColumns(columns, np.arange(len(values), dtype=np.int64), [])
     return _row_by_row(values)
 
 
@@ -57,7 +56,7 @@ def _at_once(lines: bytes, rows: int) -> pa.RecordBatch | None:
         narrow = frame.cast({pl.Int128: pl.Float64, pl.UInt64: pl.Float64})
         table = narrow.to_arrow(compat_level=pl.CompatLevel.oldest())
         schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
-        return _single(table if table.schema.equals(schema) else table.cast(schema))
+        return single(table if table.schema.equals(schema) else table.cast(schema))
     except UNREADABLE:
         return None
 
@@ -112,31 +111,31 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _single(table: pa.Table) -> pa.RecordBatch:
+def single(table: pa.Table) -> pa.RecordBatch:
     batches = table.combine_chunks().to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _row_by_row(values: pa.Array) -> Converted:
+def _row_by_row(values: pa.Array) -> DecodedColumns:
     rows: list[int] = []
     documents: list[dict[str, Any]] = []
-    failures: list[Failure] = []
+    failures: list[RowFailure] = []
     for row, value in enumerate(values.to_pylist()):
         if value is None:
-            failures.append(Failure(row, NULL_VALUE))
+            failures.append(RowFailure(row, NULL_VALUE))
             continue
         try:
             document = read_object(value)
         except RowFault as fault:
-            failures.append(Failure(row, str(fault)))
+            failures.append(RowFailure(row, str(fault)))
             continue
         if _is_too_deep(document):
-            failures.append(Failure(row, f"more than {NESTING_MAX} objects and lists within each other"))
+            failures.append(RowFailure(row, f"more than {NESTING_MAX} objects and lists within each other"))
             continue
         rows.append(row)
         documents.append(document)
     columns = pa.RecordBatch.from_struct_array(_objects(documents))
-    return Converted(columns, np.array(rows, dtype=np.int64), failures)
+    return DecodedColumns(columns, np.array(rows, dtype=np.int64), failures)
 
 
 def _is_too_deep(document: Mapping[str, Any]) -> bool:

@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.errors import MillstreamError
-from ...core.formats.api import DecodedColumns
+from ...core.formats.api import NULL_VALUE, DecodedColumns, RowFailure
 from ...core.formats.json import JsonFormat
-from .converter import Converted, Failure
-from .found_types import NULL_VALUE, found
+from .found_types import found, single
 
 ENVELOPE_START = b'{"schema":'
 ENVELOPE_TYPES = {
@@ -40,11 +39,9 @@ class JsonConverter:
         self._format = JsonFormat(schema) if schema is not None else None
         self._envelope = envelope
 
-    def decode(self, values: pa.Array) -> Converted:
+    def decode(self, values: pa.Array) -> DecodedColumns:
         if self._format is not None and not self._envelope:
-            decoded = self._format.decode(values)
-            failures = [Failure(failure.row, failure.cause) for failure in decoded.failures]
-            return Converted(decoded.columns, decoded.rows, failures)
+            return self._format.decode(values)
         return self._with_envelope(values) if self._has_envelope(values) else found(values)
 
     def _has_envelope(self, values: pa.Array) -> bool:
@@ -53,7 +50,7 @@ class JsonConverter:
         present = values.drop_null()
         return len(present) > 0 and present[0].as_py().startswith(ENVELOPE_START)
 
-    def _with_envelope(self, values: pa.Array) -> Converted:
+    def _with_envelope(self, values: pa.Array) -> DecodedColumns:
         """Values that share a schema are read as one; the schema is parsed once."""
         groups: dict[bytes, tuple[list[int], list[bytes]]] = {}
         failures = []
@@ -63,24 +60,24 @@ class JsonConverter:
                 schema, payload = bytes(envelope["schema"]), bytes(envelope["payload"])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
                 cause = NULL_VALUE if value is None else f"no envelope of schema and payload: {error}"
-                failures.append(Failure(row, cause))
+                failures.append(RowFailure(row, cause))
                 continue
             rows, payloads = groups.setdefault(schema, ([], []))
             rows.append(row)
             payloads.append(payload)
-        parts: list[Converted] = []
+        parts: list[DecodedColumns] = []
         for schema, (rows, payloads) in groups.items():
             try:
                 part = _payload_columns(schema, pa.array(payloads, pa.binary()))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MillstreamError) as error:
-                failures += [Failure(row, f"schema not understood: {error}") for row in rows]
+                failures += [RowFailure(row, f"schema not understood: {error}") for row in rows]
                 continue
-            failures += [Failure(rows[failure.row], failure.cause) for failure in part.failures]
-            parts.append(Converted(part.columns, np.array(rows, np.int64)[part.rows], ()))
+            failures += [RowFailure(rows[failure.row], failure.cause) for failure in part.failures]
+            parts.append(DecodedColumns(part.columns, np.array(rows, np.int64)[part.rows], []))
         return _in_order(parts, failures)
 
 
-def _payload_columns(schema: bytes, payloads: pa.Array) -> Converted | DecodedColumns:
+def _payload_columns(schema: bytes, payloads: pa.Array) -> DecodedColumns:
     """Without a schema, as Kafka Connect writes maps, the types are found."""
     if schema == NO_SCHEMA:
         return found(payloads)
@@ -101,18 +98,16 @@ def _envelope_type(field: Mapping[str, Any]) -> pa.DataType:
     return ENVELOPE_TYPES[field["type"]]
 
 
-def _in_order(parts: Sequence[Converted], failures: Sequence[Failure]) -> Converted:
+def _in_order(parts: Sequence[DecodedColumns], failures: list[RowFailure]) -> DecodedColumns:
     if not parts:
-        return Converted(pa.RecordBatch.from_pydict({}), np.empty(0, np.int64), failures)
+        return DecodedColumns(pa.RecordBatch.from_pydict({}), np.empty(0, np.int64), failures)
     tables = [pa.Table.from_batches([part.columns]) for part in parts]
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         cause = f"its schema does not go with that of other rows: {error}"
-        others = [Failure(int(row), cause) for part in parts[1:] for row in part.rows]
-        return Converted(parts[0].columns, parts[0].rows, [*failures, *others])
+        others = [RowFailure(int(row), cause) for part in parts[1:] for row in part.rows]
+        return DecodedColumns(parts[0].columns, parts[0].rows, [*failures, *others])
     rows = np.concatenate([part.rows for part in parts])
     order = np.argsort(rows, kind="stable")
-    columns = table.take(pa.array(order)).combine_chunks()
-    batches = columns.to_batches()
-    return Converted(batches[0] if batches else table.schema.empty_table().to_batches()[0], rows[order], failures)
+    return DecodedColumns(single(table.take(pa.array(order))), rows[order], failures)

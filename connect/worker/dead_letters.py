@@ -22,9 +22,9 @@ from ...core.client.consuming.consumer import NOT_OURS_CODES
 from ...core.client.consuming.offsets import CommittedOffset, GroupMetadata
 from ...core.client.producing.producer import Producer
 from ...core.errors import BackOff, MillstreamError, ProtocolError
+from ...core.formats.api import RowFailure
 from ...core.records import HEADER_TYPE, Records
 from ..api import TopicPartition
-from ..converters.converter import Failure
 from .committing import commit_until_known
 from .deployment import Deployment
 from .progress import TaskProgress
@@ -100,7 +100,7 @@ class DeadLetters:
         end = self._dealt_with.get(partition, 0)
         return f"{NOTE}{end}" if end and self._producer is not None else ""
 
-    async def take(self, records: Records, failures: Sequence[Failure], group: GroupMetadata, durable: int) -> None:
+    async def take(self, records: Records, failures: Sequence[RowFailure], group: GroupMetadata, durable: int) -> None:
         """Deal with those failures of a batch that are not dealt with yet; after a Retriable, call it again.
 
         durable: the offset that the group has committed for the partition, or would begin at.
@@ -154,7 +154,7 @@ class DeadLetters:
         await commit_until_known(producer, self._name)
         self._unfinished = False
 
-    def _letters(self, records: Records, failures: Sequence[Failure]) -> pa.RecordBatch:
+    def _letters(self, records: Records, failures: Sequence[RowFailure]) -> pa.RecordBatch:
         """The records as they were read, times and headers included, with Kafka Connect's headers after their own."""
         rows = records.columns.take(pa.array([failure.row for failure in failures], pa.int64()))
         headers = [
@@ -166,7 +166,7 @@ class DeadLetters:
         columns = {name: rows.column(name) for name in ("timestamp", "key", "value")}
         return pa.RecordBatch.from_pydict(columns | {"headers": pa.array(headers, pa.list_(HEADER_TYPE))})
 
-    def _context(self, records: Records, offset: int, failure: Failure) -> list[dict[str, str | bytes]]:
+    def _context(self, records: Records, offset: int, failure: RowFailure) -> list[dict[str, str | bytes]]:
         if not self._values["errors.deadletterqueue.context.headers.enable"]:
             return []
         context = {
@@ -182,7 +182,7 @@ class DeadLetters:
         }
         return [{"key": f"__connect.errors.{name}", "value": str(value).encode()} for name, value in context.items()]
 
-    def _log(self, records: Records, failures: Sequence[Failure]) -> None:
+    def _log(self, records: Records, failures: Sequence[RowFailure]) -> None:
         for failure in failures:
             content = f": {_shown(records, failure)}" if self._values["errors.log.include.messages"] else ""
             log.warning("%s: %s%s", self._name, _told(records, failure), content)
@@ -194,12 +194,12 @@ def _noted(metadata: str) -> int:
     return int(digits) if metadata.startswith(NOTE) and re.fullmatch(r"[0-9]{1,19}", digits) else 0
 
 
-def _told(records: Records, failure: Failure) -> str:
+def _told(records: Records, failure: RowFailure) -> str:
     offset = records.columns.column("offset")[failure.row].as_py()
     return f"{records.topic}-{records.partition} offset {offset} cannot be read: {failure.cause}"
 
 
-def _shown(records: Records, failure: Failure) -> str:
+def _shown(records: Records, failure: RowFailure) -> str:
     value = records.columns.column("value")[failure.row].as_py()
     if value is None:
         return "null"

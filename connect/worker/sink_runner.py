@@ -15,10 +15,11 @@ from ...core.client.client import Client
 from ...core.client.consuming.consumer import NOT_OURS_CODES
 from ...core.client.consuming.offsets import CommittedOffset
 from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
+from ...core.formats.api import RowFailure
 from ...core.records import Records
 from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
 from ..converters.choice import value_converter
-from ..converters.converter import Converter, Failure
+from ..converters.converter import Converter
 from .dead_letters import DeadLetters
 from .deployment import Deployment
 from .group_place import TakenOver, empty_group, instance_id
@@ -190,7 +191,7 @@ class SinkRunner:
             self._progress.bytes += sum(batch.records.columns.nbytes for batch in taken)
         await self._commit(await self._until_ready(self._task.pre_commit))
 
-    async def _set_aside(self, batches: Sequence[tuple[int, SinkBatch, Sequence[Failure]]]) -> None:
+    async def _set_aside(self, batches: Sequence[tuple[int, SinkBatch, Sequence[RowFailure]]]) -> None:
         """Before the good rows are put: once those are durable the bad ones are not read again."""
         for number, batch, failures in batches:
             if failures and self._is_current(number, batch):
@@ -223,7 +224,7 @@ class SinkRunner:
         """Whether its partition is still in the same opening: after a new one the batch is read again."""
         return self._opened.get((batch.records.topic, batch.records.partition)) == number
 
-    async def _convert(self, records: Records) -> tuple[SinkBatch, Sequence[Failure]]:
+    async def _convert(self, records: Records) -> tuple[SinkBatch, Sequence[RowFailure]]:
         return await self._client.run_in_thread(_converted, self._converter, records)
 
     async def _until_ready(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -344,7 +345,7 @@ class SinkRunner:
             )
 
 
-def _converted(converter: Converter | None, records: Records) -> tuple[SinkBatch, Sequence[Failure]]:
+def _converted(converter: Converter | None, records: Records) -> tuple[SinkBatch, Sequence[RowFailure]]:
     if converter is None:
         return SinkBatch(records), ()
     converted = converter.decode(records.columns.column("value"))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millstream.connect.converters.converter import Converted
 from millstream.connect.converters.json import JsonConverter
+from millstream.core.formats.api import DecodedColumns
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**64), st.floats(allow_nan=False, allow_infinity=False), st.text()
@@ -21,7 +21,7 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(NAMES, VALUES, max_size=3)
 
 
-def decoded(*values: bytes | None) -> Converted:
+def decoded(*values: bytes | None) -> DecodedColumns:
     return JsonConverter(None).decode(pa.array(list(values), pa.binary()))
 
 
@@ -63,7 +63,7 @@ def test_every_value_arrives_whatever_others_are_of_its_field(documents: list[di
         (b'{"a": 1}{"a": 2}', "not JSON: JSON is malformed: trailing characters"),
         (b"", "empty value"),
         (b'["a"]', "not a JSON object"),
-        (None, "the value is null"),
+        (None, "null value"),
     ],
 )
 def test_a_hostile_value_is_set_aside_alone(bad: bytes | None, cause: str) -> None:
@@ -99,6 +99,15 @@ def test_an_envelope_without_a_schema_holds_a_value_as_it_is() -> None:
 
     assert result.columns.to_pylist() == [{"a": 1}]
     assert [(failure.row, failure.cause) for failure in result.failures] == [(1, "not a JSON object: [1]")]
+
+
+def test_where_no_payload_fits_its_schema_all_are_set_aside() -> None:
+    schema = b'{"type":"struct","fields":[{"field":"a","type":"int32"}]}'
+
+    result = decoded(b'{"schema":%b,"payload":{"a":"x"}}' % schema)
+
+    assert result.columns.schema == pa.schema([("a", pa.int32())])
+    assert [failure.row for failure in result.failures] == [0]
 
 
 @pytest.mark.parametrize("hostile", [b'{"schema":' + b"[" * 100_000, b'{"schema":"\xff","payload":{}}'])

@@ -237,7 +237,7 @@ async def test_a_transaction_ends_though_its_topic_is_gone_and_leaves_the_next_o
 
 
 async def test_a_topic_with_the_longest_name_is_deleted(tmp_path: Path) -> None:
-    """With what marks it as deleted its directory's name was too long for the file system: an error, and no next start."""
+    """With what marks it as deleted its directory's name was too long: there was an error, and no next start."""
     name = "n" * 249
     async with running_broker(tmp_path, QUIET) as broker:
         await broker.cluster.create_topic(name, 11, {})
@@ -245,7 +245,7 @@ async def test_a_topic_with_the_longest_name_is_deleted(tmp_path: Path) -> None:
         assert broker.cluster.topic(name) is None
     async with running_broker(tmp_path, QUIET) as broker:
         await broker.cluster.create_topic(name, 1, {})
-    assert sorted(path.name for path in tmp_path.glob("n*")) == [f"{name}-0"]
+        assert [entry for entry in os.listdir(tmp_path) if entry.startswith("n")] == [f"{name}-0"]
 
 
 async def test_what_cannot_be_removed_of_a_deleted_topic_keeps_no_broker_from_its_start(tmp_path: Path) -> None:

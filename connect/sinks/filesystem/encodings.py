@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import cramjam
+import numpy as np
 import polars as pl
 import polars.selectors as selectors
 import pyarrow as pa
@@ -60,7 +61,8 @@ def _json(rows: pa.Table) -> bytes:
     return frame.with_columns(selectors.binary().bin.encode("base64")).write_ndjson().encode()
 
 
-def _text(rows: pa.Table) -> bytes:
+def _text(rows: pa.Table) -> memoryview:
+    """Each row's text and a newline after it; null is an empty line."""
     textual = [field.name for field in rows.schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
     if len(textual) != 1 or rows.num_columns != 1:
         raise ConfigError(
@@ -69,5 +71,7 @@ def _text(rows: pa.Table) -> bytes:
         )
     column = pc.fill_null(rows.column(0).cast(pa.large_binary()), b"")
     lines = pc.binary_join_element_wise(column, pa.scalar(b"", pa.large_binary()), pa.scalar(b"\n", pa.large_binary()))
-    chunk = lines.combine_chunks() if isinstance(lines, pa.ChunkedArray) else lines
-    return b"".join(piece for piece in chunk.to_pylist())
+    whole = lines.combine_chunks()
+    _, ends, data = whole.buffers()
+    first, last = np.frombuffer(ends, np.int64)[[whole.offset, whole.offset + len(whole)]]
+    return memoryview(data)[first:last]

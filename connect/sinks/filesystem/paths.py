@@ -102,6 +102,11 @@ class TimePattern:
         if position != len(pattern):
             raise ConfigError(f"path.format={pattern!r}: the quote at character {position + 1} is never closed")
         self._step_ms = min(finest_ms, QUARTER_HOUR_MS)
+        sample = self._write(0)
+        if any(level in ("", ".", "..") for level in sample.split("/")):
+            raise ConfigError(
+                f"path.format={pattern!r}: gives folders such as {sample!r}; each level needs a name other than . and .."
+            )
 
     def directories(self, times_ms: Int64Array) -> Directories:
         """times_ms: shape (n,), ms since the Unix epoch."""

@@ -1,7 +1,9 @@
 """Rows to the bytes of a file, whatever their values are."""
 
+import gzip
 import json
 
+import cramjam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -41,6 +43,18 @@ def test_bytes_are_base64_in_json() -> None:
         {"key": "/wA=", "n": 1},
         {"key": None, "n": 2},
     ]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary()])
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_text_is_a_line_for_each_row(kind: pa.DataType, compression: str) -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array(["left out", "one", "", None, "zw\u00f6lf"], kind)], ["value"])
+    rows = pa.Table.from_batches([batch.slice(1, 2), batch.slice(3)])
+
+    data = bytes(Encoding("text", "zstd", compression).encode(rows))
+
+    plain = {"none": bytes, "gzip": gzip.decompress, "zstd": lambda packed: bytes(cramjam.zstd.decompress(packed))}
+    assert plain[compression](data).decode() == "one\n\n\nzw\u00f6lf\n"
 
 
 def test_text_wants_one_column_of_text() -> None:

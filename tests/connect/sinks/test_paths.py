@@ -39,7 +39,16 @@ def test_a_partition_duration_floors_the_time() -> None:
     assert found.names == ("2015/05/17/10/30",)
 
 
-@pytest.mark.parametrize(("pattern", "words"), [("YYYY-QQ", "letter Q"), ("'day=YYYY", "never closed")])
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("YYYY-QQ", "letter Q"),
+        ("'day=YYYY", "never closed"),
+        ("'../../elsewhere'/YYYY", "gives folders such as '../../elsewhere/1970'"),
+        ("YYYY//MM", "each level needs a name"),
+        ("/", "each level needs a name"),
+    ],
+)
 def test_a_wrong_pattern_is_refused_with_its_remedy(pattern: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         TimePattern(pattern, "UTC", -1)

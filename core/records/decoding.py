@@ -159,10 +159,11 @@ def _control_type(fetch: _Fetch, batch: Int64s) -> int:
     if batch[kernels.COUNT] == 0:
         return -1
     at, end = int(batch[kernels.FIRST_BYTE]), int(batch[kernels.END_BYTE])
-    _, at = kernels.read_varint(fetch.blob, at, end, 5)
-    for _ in range(2):
-        at = kernels.read_varint(fetch.blob, at + (_ == 0), end, 10)[1] if at >= 0 else -1
-    length, at = kernels.read_varint(fetch.blob, at, end, 5) if at >= 0 else (0, -1)
+    length = 0
+    # Its length; after a byte of attributes its time and offset, as deltas; and the length of its key.
+    for skipped_bytes, varint_bytes_max in ((0, 5), (1, 10), (0, 10), (0, 5)):
+        if at >= 0:
+            length, at = kernels.read_varint(fetch.blob, at + skipped_bytes, end, varint_bytes_max)
     if at < 0 or length < 4 or length > end - at:
         raise fetch.corrupt(batch, "its control record has no key of 4 bytes")
     return int.from_bytes(fetch.view[at + 2 : at + 4], "big", signed=True)

@@ -1,7 +1,14 @@
-"""Bytes that end right before a page without access, so that a kernel that reads past them dies at once."""
+"""Bytes that end right before a page without access, so that a kernel that reads past them dies at once.
+
+That takes its process with it: check_in_own_process() runs such a check in another one.
+"""
 
 import ctypes
 import mmap
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -32,3 +39,19 @@ class GuardedMemory:
             ends.append(ends[-1] + len(row))
         offsets = pa.array(ends, pa.int32()).buffers()[1]
         return pa.Array.from_buffers(pa.binary(), len(rows), [None, offsets, self.place(b"".join(rows))])
+
+
+def check_in_own_process(module: str, function: str, rounds: int) -> None:
+    """Calls function(seed, rounds) of a test module, which returns how many of its inputs were good ones.
+
+    MILLSTREAM_FUZZ_ROUNDS makes it longer, MILLSTREAM_FUZZ_SEED another one.
+    """
+    rounds = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", str(rounds)))
+    seed = int(os.environ.get("MILLSTREAM_FUZZ_SEED", "1"))
+    code = f"from {module} import {function}; print({function}({seed}, {rounds}))"
+
+    tests = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=tests, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout) > rounds // 4, "most inputs were damaged beyond use: nothing was compared"

@@ -105,7 +105,8 @@ class TimePattern:
         sample = self._write(0)
         if any(level in ("", ".", "..") for level in sample.split("/")):
             raise ConfigError(
-                f"path.format={pattern!r}: gives folders such as {sample!r}; each level needs a name other than . and .."
+                f"path.format={pattern!r}: gives folders such as {sample!r}; each level needs a name, other than . "
+                f"and .."
             )
 
     def directories(self, times_ms: Int64Array) -> Directories:

@@ -2,17 +2,13 @@
 
 import json
 import math
-import os
 import random
-import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from core.guarded import GuardedMemory
+from core.guarded import GuardedMemory, check_in_own_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -193,16 +189,7 @@ def check_damaged_rows(seed: int, rounds: int) -> int:
 
 
 def test_damaged_rows_agree_with_pythons_json_and_nothing_is_read_past_them() -> None:
-    """In a process of its own, because a read past the end kills it. MILLSTREAM_FUZZ_ROUNDS makes it longer."""
-    rounds = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", "1500"))
-    seed = int(os.environ.get("MILLSTREAM_FUZZ_SEED", "1"))
-    code = f"from core.formats.test_json import check_damaged_rows; print(check_damaged_rows({seed}, {rounds}))"
-
-    tests = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=tests, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert int(done.stdout) > rounds // 4
+    check_in_own_process("core.formats.test_json", "check_damaged_rows", 1500)
 
 
 # --- one by one -----------------------------------------------------------------------------------------------------

@@ -3,15 +3,13 @@
 import os
 import random
 import re
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from core.guarded import GuardedMemory
+from core.guarded import GuardedMemory, check_in_own_process
 
 from millstream.core.errors import PlanError
 from millstream.core.formats.logs import LogFormat, combined_log, common_log
@@ -195,13 +193,4 @@ def check_damaged_lines(seed: int, rounds: int) -> int:
 
 
 def test_damaged_lines_agree_with_pythons_re_and_nothing_is_read_past_them() -> None:
-    """In a process of its own, because a read past the end kills it. MILLSTREAM_FUZZ_ROUNDS makes it longer."""
-    rounds = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", "4000"))
-    seed = int(os.environ.get("MILLSTREAM_FUZZ_SEED", "1"))
-    code = f"from core.formats.test_logs import check_damaged_lines; print(check_damaged_lines({seed}, {rounds}))"
-
-    tests = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=tests, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert int(done.stdout) > rounds // 4
+    check_in_own_process("core.formats.test_logs", "check_damaged_lines", 4000)

@@ -57,10 +57,13 @@ def rows_before_cut(
 
 
 def is_due(rules: RotationRules, open_range: OpenRange, now_ms: int) -> bool:
-    """Whether the clock alone closes the range. A clock that went back closes nothing."""
-    if rules.idle_ms > 0 and now_ms - open_range.last_put_ms >= rules.idle_ms:
+    """Whether the clock alone closes the range.
+
+    A clock that was set back by so much closes it too: else its rows would wait until it is as late again.
+    """
+    if rules.idle_ms > 0 and abs(now_ms - open_range.last_put_ms) >= rules.idle_ms:
         return True
     if rules.schedule_interval_ms <= 0:
         return False
     opened, now = (moment_ms // rules.schedule_interval_ms for moment_ms in (open_range.opened_ms, now_ms))
-    return now > opened
+    return now != opened

@@ -78,9 +78,9 @@ async def open_broker(
                 yield broker
         finally:
             broker.recompressing.close()
-            broker.cluster.close()
             broker.transactions.close()
             broker.groups.close()
+            await broker.cluster.close()
     finally:
         journal.close()
 

@@ -8,7 +8,7 @@ Tested in tests/core/coordinators/test_cluster_metadata.py.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..config import TOPIC_CONFIG
 from ..errors import ErrorCode
@@ -34,6 +34,7 @@ from .cluster_commands import (
     ResourceType,
     TopicInfo,
 )
+from .cluster_image import ClusterImage, partition_records, topic_records
 from .config_changes import BrokerSettings, changed, values_fault
 from .topic_rules import (
     INTERNAL_TOPICS,
@@ -60,7 +61,7 @@ class ClusterMetadata:
         self._broker_settings = broker_settings
         self._topics: dict[str, TopicInfo] = {}
         self._by_id: dict[bytes, TopicInfo] = {}
-        self._removed: set[bytes] = set()
+        self._removed: dict[bytes, str] = {}
         self._names: dict[str, str] = {}
         self._broker_configs: dict[str, dict[str, str]] = {}
         self.next_producer_id = 0
@@ -78,8 +79,24 @@ class ClusterMetadata:
         return tuple(self._topics.values())
 
     def was_removed(self, topic_id: bytes) -> bool:
-        """Whether a topic had this id and was deleted."""
+        """Whether a topic had this id and was deleted, as far as that still matters."""
         return topic_id in self._removed
+
+    @property
+    def removed(self) -> Mapping[bytes, str]:
+        """Names, by id, of deleted topics that are not forgotten."""
+        return self._removed
+
+    def forget_removed(self, topic_ids: Iterable[bytes]) -> None:
+        """Nothing of these deleted topics can come back any more."""
+        for topic_id in topic_ids:
+            self._removed.pop(topic_id, None)
+
+    def image(self, removed: Mapping[bytes, str]) -> ClusterImage:
+        """All that is known now. removed: the deleted topics that must stay known."""
+        return ClusterImage(
+            self._node_id, self.topics(), dict(self._broker_configs), self.next_producer_id, dict(removed)
+        )
 
     def broker_configs(self, resource_name: str) -> Mapping[str, str]:
         """Settings given while the broker ran: for this one, by its number, or for all, by ''."""
@@ -130,7 +147,7 @@ class ClusterMetadata:
                 continue
             new[key] = topic.name
             info = self._info(topic, topic_id)
-            records += self._creation(info)
+            records += topic_records(info, self._node_id)
             answers.append(info)
         return ClusterDecision(tuple(records), tuple(answers))
 
@@ -140,24 +157,6 @@ class ClusterMetadata:
             partitions = self._default_partitions
         configs = {name: value for name, value in topic.configs.items() if value is not None}
         return TopicInfo(topic.name, topic_id, partitions, configs, topic.name in INTERNAL_TOPICS)
-
-    def _creation(self, info: TopicInfo) -> Iterator[Message]:
-        yield TopicRecord(name=info.name, topic_id=info.topic_id)
-        for name, value in info.configs.items():
-            yield ConfigRecord(resource_type=ResourceType.TOPIC, resource_name=info.name, name=name, value=value)
-        yield from self._partitions(info.topic_id, 0, info.partitions)
-
-    def _partitions(self, topic_id: bytes, first: int, end: int) -> Iterator[Message]:
-        for partition in range(first, end):
-            yield PartitionRecord(
-                partition_id=partition,
-                topic_id=topic_id,
-                replicas=[self._node_id],
-                isr=[self._node_id],
-                leader=self._node_id,
-                leader_epoch=0,
-                partition_epoch=0,
-            )
 
     def _delete_topics(self, names: Sequence[str]) -> ClusterDecision:
         records: list[Message] = []
@@ -188,7 +187,7 @@ class ClusterMetadata:
             if fault is not None or info is None:
                 answers.append(fault)
             else:
-                records += self._partitions(info.topic_id, info.partitions, wanted.count)
+                records += partition_records(info.topic_id, range(info.partitions, wanted.count), self._node_id)
                 answers.append(dataclasses.replace(info, partitions=wanted.count))
         return ClusterDecision(tuple(records), tuple(answers))
 
@@ -238,8 +237,8 @@ class ClusterMetadata:
                 if info is not None:
                     self._put(dataclasses.replace(info, partitions=max(info.partitions, record.partition_id + 1)))
             case RemoveTopicRecord():
-                self._removed.add(record.topic_id)
                 info = self._by_id.pop(record.topic_id, None)
+                self._removed[record.topic_id] = "" if info is None else info.name
                 if info is not None:
                     del self._topics[info.name]
                     self._names.pop(collision_key(info.name), None)

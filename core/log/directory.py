@@ -8,8 +8,9 @@ Source: LogManager and MetaProperties of Kafka 4.3.1. Tested in tests/core/log/t
 import logging
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
@@ -90,6 +91,8 @@ class LogDirectory:
         self._naming = threading.Lock()
         """Held while the logs that there are change, or are taken down for a checkpoint."""
         self._checkpointing = threading.Lock()
+        self._beside = threading.Lock()
+        """Held while files are written that are no log's own."""
         self._closed = False
 
     @classmethod
@@ -195,6 +198,15 @@ class LogDirectory:
             self._left.add(log.path)
             raise StorageError(f"{log.path} cannot be deleted: {error}") from error
         self._doomed.append(doomed)
+
+    @contextmanager
+    def held_open(self) -> Iterator[Disk]:
+        """The disk, to write more files in: closing the directory waits for that. From any thread. Raises StorageError
+        once it is closed, when another process may have it."""
+        with self._beside:
+            if self._closed:
+                raise StorageError(f"{self.path} is closed")
+            yield self._disk
 
     # Opening.
 
@@ -373,6 +385,6 @@ class LogDirectory:
         self._let_go()
 
     def _let_go(self) -> None:
-        with self._checkpointing:
+        with self._beside, self._checkpointing:
             self._closed = True
             self._held.release()

@@ -16,6 +16,8 @@ DELETED: Final = ".deleted"
 CLEANED: Final = ".cleaned"
 SWAP: Final = ".swap"
 TEMPORARY: Final = ".tmp"
+METADATA_SNAPSHOT: Final = ".checkpoint"
+UNFINISHED: Final = ".part"
 DELETED_DIRECTORY: Final = "-delete"
 
 LEADER_EPOCHS: Final = "leader-epoch-checkpoint"
@@ -31,6 +33,7 @@ LOCK: Final = ".lock"
 LONGEST_NAME_BYTES: Final = 255
 
 _SEGMENT_FILE = re.compile(r"(\d{20})(\.log|\.index|\.timeindex|\.txnindex|\.snapshot)")
+_METADATA_SNAPSHOT = re.compile(r"(\d{20})-(\d{10})\.checkpoint")
 _LOG_DIRECTORY = re.compile(r"([A-Za-z0-9._-]+)-(0|[1-9][0-9]{0,9})")
 
 
@@ -43,6 +46,17 @@ def parse_segment_file(name: str) -> tuple[int, str] | None:
     """Base offset and suffix, or None for any other file."""
     match = _SEGMENT_FILE.fullmatch(name)
     return (int(match[1]), match[2]) if match else None
+
+
+def metadata_snapshot_file(end_offset: int, leader_epoch: int) -> str:
+    """Name of a snapshot of the cluster metadata: where the log goes on behind it, and the epoch of its last record."""
+    return f"{end_offset:020d}-{leader_epoch:010d}{METADATA_SNAPSHOT}"
+
+
+def parse_metadata_snapshot(name: str) -> tuple[int, int] | None:
+    """End offset and leader epoch, or None for any other file."""
+    match = _METADATA_SNAPSHOT.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def log_directory(topic: str, partition: int) -> str:

@@ -86,7 +86,13 @@ class RealDisk:
 
     def open(self, path: str, *, create: bool = False) -> RealFile:
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
-        return RealFile(path, os.open(path, flags, 0o644))
+        try:
+            return RealFile(path, os.open(path, flags, 0o644))
+        except PermissionError:
+            if create or os.stat(path).st_mode & 0o222:
+                raise
+            # Marked as one that is never written to, as Kafka marks its snapshots.
+            return RealFile(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)

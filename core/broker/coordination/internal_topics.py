@@ -68,13 +68,15 @@ class InternalTopic:
         except ProtocolError as error:
             raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"{self.name}-{partition} is not there") from error
 
-    def replay(self, partition: int) -> Iterator[tuple[BatchHeader, list[SimpleRecord]]]:
-        """Every batch of a partition from its start to its end, control batches too, in order.
+    def replay(
+        self, partition: int, from_offset: int | None = None
+    ) -> Iterator[tuple[BatchHeader, list[SimpleRecord]]]:
+        """Every batch of a partition from its start, or the one that holds an offset, to its end, control batches too.
 
         What is damaged is left out and reported: the state that it held is lost, all other is not. Raises StorageError.
         """
         log = self.log(partition)
-        offset = log.log_start_offset
+        offset = log.log_start_offset if from_offset is None else from_offset
         while offset < log.end_offset:
             try:
                 read = log.read(offset, max_bytes=REPLAY_BYTES, max_offset=log.end_offset)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...config import INT_MAX, NEAR_MISS, REQUIRED, TOPIC_CONFIG, ConfigDef, LogConfig, setting
+from ...coordinators.snapshot_rules import SnapshotSettings
 from ...errors import ConfigError
 from ..network.listeners import DEFAULT_PROTOCOL_MAP, Listener, ListenerSettings, parse_listeners
 from .foreign_settings import NAMES as FOREIGN_NAMES
@@ -75,7 +76,7 @@ ALIASES = {"log.dir": "log.dirs", "broker.id": "node.id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerConfig:
+class BrokerConfig(SnapshotSettings):
     """All settings of one broker. Built by parse_broker_config() or, in tests and in process, directly."""
 
     log_dirs: str = setting("log.dirs", REQUIRED, "Directory of the data")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...config import LogConfig
-from ...coordinators.cluster_codec import decode_record, encode_record
 from ...coordinators.cluster_commands import (
     AllocateProducerIds,
     AlterConfigs,
@@ -30,33 +29,28 @@ from ...coordinators.cluster_commands import (
     TopicInfo,
 )
 from ...coordinators.cluster_metadata import ClusterMetadata
-from ...coordinators.topic_rules import METADATA_TOPIC
 from ...errors import ErrorCode, ProtocolError, StorageError
-from ...log.appends import Appended
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
 from ...ports import Clock, Rng, SystemRng
-from ...wire.batches import SimpleRecord, build_batch
-from ...wire.message import Message
-from ..coordination.internal_topics import InternalTopic
 from ..data_plane.journal import Journal
 from ..data_plane.waiting import Waiting
 from ..settings.config import BrokerConfig
 from ..settings.dynamic_settings import DynamicSettings, idle_changes
 from ..settings.topic_settings import (
     EVERY_BROKER,
-    METADATA_LOG_CONFIG,
     dynamic_defaults,
     internal_topic,
     log_config,
 )
+from ..tasks import to_its_end
 from .log_maker import LogMaker
+from .metadata_log import MetadataLog
 from .topic_logs import NO_ID, TopicLogs
 
 __all__ = ["ClusterShell", "TopicInfo"]
 
 LOG = logging.getLogger(__name__)
-METADATA_ID = bytes(15) + b"\x01"
 MAKE_AGAIN_S = 1.0
 PRODUCER_IDS_IN_BLOCK = 1_000
 
@@ -109,32 +103,29 @@ class ClusterShell:
         self._maker = LogMaker(logs, self._settings_of)
         self._make_again: asyncio.TimerHandle | None = None
         self._closed = False
-        self._log: PartitionLog
+        self._store: MetadataLog
 
     async def open(self) -> None:
         """Reads the metadata, and makes the directories agree with it. Raises StorageError."""
-        found = self._logs.get((METADATA_TOPIC, 0))
-        self._log = found or self._logs.create(METADATA_TOPIC, 0, METADATA_ID, METADATA_LOG_CONFIG)
-        self._log.config = METADATA_LOG_CONFIG
-        stored = InternalTopic(METADATA_TOPIC, 1, self._journal, lambda *_: self._log)
-        for header, records in stored.replay(0):
-            for record in [] if header.is_control else records:
-                known = decode_record(record.value or b"")
-                if known is not None:
-                    self._metadata.apply(known)
+        self._store = MetadataLog(
+            self._config, self._logs, self._topic_logs, self._journal, self._metadata, self._clock
+        )
+        await to_its_end(self._store.load)
         await self._adopt()
         made = self._loop.create_future()
         self._make_missing(made)
         await made
         for topic in self.topics():
             self._topic_logs.configure(topic, self._settings_of(topic))
+        self._store.snapshots.start()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Makes no more logs, and changes nothing any more."""
         self._closed = True
         self._maker.close()
         if self._make_again is not None:
             self._make_again.cancel()
+        await self._store.snapshots.close()
 
     # Questions.
 
@@ -268,17 +259,13 @@ class ClusterShell:
                 _settle(change, decision.answers)
                 continue
             try:
-                appended = self._append(decision.records)
+                appended = self._store.append(decision.records)
             except (ProtocolError, StorageError) as error:
                 _settle(change, error)
                 continue
             self._on_its_way = change
             done = partial(self._flushed, change, decision)
-            self._waiting.when_flushed(self._log, appended.last_offset + 1, done)
-
-    def _append(self, records: Sequence[Message]) -> Appended:
-        simple = [SimpleRecord(0, -1, None, encode_record(record)) for record in records]
-        return self._journal.append(self._log, [build_batch(simple, timestamp_ms=self._clock.now_ms())])
+            self._waiting.when_flushed(self._store.log, appended.last_offset + 1, done)
 
     def _flushed(self, change: _Change, decision: ClusterDecision, failure: StorageError | None) -> None:
         if failure is None and self._closed:
@@ -293,7 +280,7 @@ class ClusterShell:
 
     def _made(self, change: _Change, decision: ClusterDecision, failure: StorageError | None) -> None:
         """The change holds, whatever failed."""
-        self._apply(decision)
+        self._store.apply(decision.records)
         if failure is not None:
             LOG.error("logs are missing, and are made once there is room: %s", failure)
             self._end(change, failure)
@@ -326,6 +313,8 @@ class ClusterShell:
         self._maker.make(self.topics(), done, lambda topic: self.topic_by_id(topic.topic_id) is not None)
 
     def _make_missing_later(self) -> None:
+        lacking = [topic for topic in self.topics() if len(self._topic_logs.of(topic)) < topic.partitions]
+        self._topic_logs.left.update(topic.topic_id for topic in lacking)
         if self._make_again is not None:
             self._make_again.cancel()
         if not self._closed:
@@ -333,7 +322,7 @@ class ClusterShell:
 
     def _delete(self, change: _Change, decision: ClusterDecision) -> None:
         outcome: Sequence[Answer] | StorageError = decision.answers
-        self._apply(decision)
+        self._store.apply(decision.records)
         for topic in decision.answers:
             if isinstance(topic, TopicInfo):
                 logs = self._topic_logs.of(topic)
@@ -346,18 +335,15 @@ class ClusterShell:
                     callback(topic, logs)
         self._end(change, outcome)
 
-    def _apply(self, decision: ClusterDecision) -> None:
-        for record in decision.records:
-            self._metadata.apply(record)
-
     def _end(self, change: _Change, outcome: Sequence[Answer] | Exception) -> None:
         self._on_its_way = None
         _settle(change, outcome)
         self._begin_next()
+        self._store.snapshots.consider()
 
     async def _adopt(self) -> None:
         """Takes topics into the metadata that only their directories tell of, as those of a Kafka do."""
-        for name, logs in self._topic_logs.unknown(self._metadata, self._log).items():
+        for name, logs in self._topic_logs.unknown(self._metadata, self._store.log).items():
             topic_id = next((log.topic_id for log in logs if log.topic_id != NO_ID), None) or self._new_id()
             partitions = max(log.partition for log in logs) + 1
             LOG.warning("topic %s with %d partition(s) is taken in: the metadata did not know it", name, partitions)
@@ -365,9 +351,9 @@ class ClusterShell:
             answer = decision.answers[0]
             if isinstance(answer, Fault):
                 raise StorageError(f"{logs[0].path} cannot be taken in as a topic: {answer.message}; move it away")
-            appended = self._append(decision.records)
-            await self._journal.on_disk(self._log, appended)
-            self._apply(decision)
+            appended = self._store.append(decision.records)
+            await self._journal.on_disk(self._store.log, appended)
+            self._store.apply(decision.records)
             for log in logs:
                 log.topic_id = topic_id
 

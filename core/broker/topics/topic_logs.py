@@ -22,6 +22,8 @@ class TopicLogs:
 
     def __init__(self, logs: LogDirectory) -> None:
         self._logs = logs
+        self.left: set[bytes] = set()
+        """Ids of topics of which a directory may stay though the topic goes: it was not renamed, or is no log."""
 
     def make(self, topic: TopicInfo, config: LogConfig, *, at_most: int | None = None) -> int:
         """Makes logs of a topic that are not there yet; how many. Raises StorageError."""
@@ -57,6 +59,7 @@ class TopicLogs:
             except StorageError as error:
                 failures.append(error)
         if failures:
+            self.left.add(topic.topic_id)
             raise failures[0]
         return logs
 
@@ -68,15 +71,20 @@ class TopicLogs:
     def unknown(self, metadata: ClusterMetadata, own: PartitionLog) -> dict[str, list[PartitionLog]]:
         """The logs, by topic, that the metadata does not know.
 
-        Logs of a topic that was deleted go; one whose id a crash has kept from the disk gets its topic's.
-        own: the metadata's own log. Raises StorageError where a name has two ids.
+        Logs of a topic that was deleted go; one whose id a crash has kept from the disk gets its topic's. The id gets
+        there with the first records: with neither, it is one that was deleted and that a crash has brought back.
+        own: the metadata's own log; a new one knows of nothing. Raises StorageError where a name has two ids.
         """
         found: dict[str, list[PartitionLog]] = {}
+        is_new = own.end_offset == 0
         for log in self._logs.logs():
             topic = metadata.topic(log.topic)
             if log is own:
                 continue
-            if metadata.was_removed(log.topic_id):
+            extra = topic is None or log.partition >= topic.partitions
+            if (extra and log.topic_id == NO_ID and log.end_offset == 0 and not is_new) or metadata.was_removed(
+                log.topic_id
+            ):
                 self._delete_again(log)
             elif topic is None:
                 found.setdefault(log.topic, []).append(log)
@@ -94,4 +102,5 @@ class TopicLogs:
         try:
             self._logs.delete(log.topic, log.partition)
         except StorageError as error:
+            self.left.add(log.topic_id)
             LOG.error("what is left of a deleted topic stays until the next start: %s", error)

@@ -33,6 +33,8 @@ async def cluster_shell(config: BrokerConfig, *, crash: bool = False, disk: Disk
         cluster = ClusterShell(config, logs, Journal(commits, waiting, clock), waiting, clock)
         await cluster.open()
         yield cluster
+        if not crash:
+            await cluster.close()
     finally:
         commits.close()
         if crash:

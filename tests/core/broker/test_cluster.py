@@ -78,6 +78,20 @@ async def test_directories_of_a_deleted_topic_that_a_crash_left_go_at_the_start(
     assert directories(tmp_path) == ["__cluster_metadata-0", "orders-0"]
 
 
+async def test_a_deleted_topic_whose_directory_comes_back_from_a_crash_without_its_id_is_not_taken_in(tmp_path):
+    """Nothing of it was on the disk for sure: neither its id nor its renaming."""
+    config = broker_config(tmp_path)
+    async with cluster_shell(config) as cluster:
+        await cluster.create_topic("orders", 1, {})
+        await cluster.delete_topic("orders")
+    (tmp_path / "orders-0").mkdir()
+    (tmp_path / "orders-0" / "partition.metadata").write_text("")
+
+    async with cluster_shell(config) as cluster:
+        assert cluster.topics() == ()
+    assert directories(tmp_path) == ["__cluster_metadata-0"]
+
+
 async def test_a_topic_that_only_its_directories_tell_of_is_taken_in_with_its_id(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     async with cluster_shell(broker_config(first)) as cluster:

@@ -87,6 +87,12 @@ class PartitionState:
         self.raw.clear()
         self.ready.clear()
 
+    def stop(self, error: MillstreamError) -> None:
+        """Hand out what is ready, and then this error: nothing behind it, be it fetched or on its way, until seek()."""
+        self.error = error
+        self.ticket += 1
+        self.raw.clear()
+
 
 class FetchBuffer:
     """All partitions of a consumer, and what is ready in them."""

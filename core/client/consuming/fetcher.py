@@ -295,8 +295,7 @@ class Fetcher:
                 state.raw.popleft()
                 state.ready.extend(items)
                 if damage is not None:  # It stops the partition where it begins; seek() past it to go on.
-                    state.error = damage
-                    state.raw.clear()
+                    state.stop(damage)
             self._changed.give()
             self.wake()
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from core.broker.running import running_broker
 from core.client.reading import consumer, new_topic, numbered, read_rows, write
 
@@ -14,7 +15,7 @@ from millstream.core.broker.context import RequestContext
 from millstream.core.client.client import Client
 from millstream.core.client.config import client_config
 from millstream.core.client.network.in_process import InProcessTransport
-from millstream.core.errors import WireError
+from millstream.core.errors import CorruptRecords, WireError
 from millstream.core.wire.messages.k01_fetch import FetchRequest
 from millstream.core.wire.messages.k02_list_offsets import ListOffsetsRequest
 
@@ -122,3 +123,46 @@ async def test_a_malformed_answer_about_offsets_is_asked_for_again(tmp_path: Pat
 
     assert [row.value for row in rows[0]] == numbered(3)
     assert malformed == 0
+
+
+async def test_what_was_asked_for_before_damage_was_found_is_not_handed_out_behind_it(tmp_path: Path):
+    """It was, and a commit then passed over the damaged records."""
+    gate, answered = asyncio.Event(), asyncio.Event()
+    async with running_broker(tmp_path) as broker:
+
+        async def handle(request: Any, version: int, client_id: str) -> Any:
+            response = await broker.handle(request, RequestContext(request.API_KEY, version, client_id))
+            if not isinstance(request, FetchRequest):
+                return response
+            found = [part for topic in response.responses for part in topic.partitions]
+            if found and found[0].records:
+                data = bytearray(b"".join(found[0].records))
+                if data[7] == 0:  # The batch at offset 0.
+                    data[-1] ^= 1
+                    found[0].records = data
+                else:
+                    await gate.wait()
+                    answered.set()
+            return response
+
+        async with Client(client_config({}), InProcessTransport(handle)) as client:
+            topic = await new_topic(client, "t")
+            large = [bytes(300_000), b"behind it".ljust(300_000)]  # Decoded in a thread, while the next is asked for.
+            for value in large:
+                await write(client, topic, [value])
+            async with asyncio.timeout(30), consumer(client, max_partition_fetch_bytes=1) as reader:
+                reader.assign({(topic, 0): 0})
+                with pytest.raises(CorruptRecords):
+                    await reader.poll(10_000)
+                gate.set()
+                await answered.wait()
+                for _ in range(50):
+                    await asyncio.sleep(0)
+
+                with pytest.raises(CorruptRecords):
+                    await reader.poll(10_000)
+                assert await reader.position((topic, 0)) == 0
+                reader.seek((topic, 0), 1)
+                rows = await read_rows(reader, 1)
+
+    assert [row.value for row in rows[0]] == large[1:]

@@ -27,7 +27,10 @@ SchemaLike: TypeAlias = Any
 
 
 def schema_of(where: str, schema: SchemaLike) -> pa.Schema:
-    """A schema from {"name": "int64"}, {"name": int} or pyarrow types. Raises PlanError for a type it does not know."""
+    """A schema from {"name": "int64"}, {"name": int} or pyarrow types; {"name": {"part": "int64"}} is an object in it.
+
+    Raises PlanError for a type it does not know.
+    """
     if isinstance(schema, pa.Schema):
         return schema
     if not isinstance(schema, Mapping):
@@ -50,15 +53,22 @@ def _type(where: str, name: str, kind: Any) -> pa.DataType:
         return NAMED_TYPES[kind]
     if isinstance(kind, type) and kind in PYTHON_TYPES:
         return PYTHON_TYPES[kind]
+    if isinstance(kind, Mapping) and kind:
+        return pa.struct([(_name(where, part), _type(where, f"{name}.{part}", each)) for part, each in kind.items()])
+    if isinstance(kind, list) and len(kind) == 1:
+        return pa.list_(_type(where, f"{name}[]", kind[0]))
     spoken = kind.__name__ if isinstance(kind, type) else kind
     raise PlanError(
-        f"{where}: column {name!r} has type {spoken!r}, which is not known; {choices(spoken, NAMED_TYPES)}; types "
-        f"with parts are those of pyarrow, such as pa.list_(pa.string())"
+        f"{where}: column {name!r} has type {spoken!r}, which is not known; {choices(spoken, NAMED_TYPES)}; an object "
+        f'is {{"id": "int64"}}, a list ["string"]'
     )
 
 
 def json(schema: SchemaLike | None = None) -> ValueFormat:
-    """JSON objects. Reading needs a schema, such as {"host": str, "bytes": "int64"}; writing does not."""
+    """JSON objects. Reading needs a schema, such as {"host": str, "bytes": "int64"}; writing does not.
+
+    An object in the object is {"user": {"id": "int64"}}, read as col("user").struct.field("id"); a list ["string"].
+    """
     from ..core.formats.json import JsonFormat
 
     return JsonFormat(None if schema is None else schema_of("json", schema))
@@ -78,13 +88,24 @@ def raw(column: str = "value") -> ValueFormat:
     return RawFormat(_name("raw", column))
 
 
-def regex(pattern: str, schema: SchemaLike | None = None, **options: Any) -> ValueFormat:
-    """The named groups of a pattern as columns; types by `schema`, strings otherwise."""
+def regex(
+    pattern: str,
+    schema: SchemaLike | None = None,
+    *,
+    time_formats: Mapping[str, str] | None = None,
+    null_text: str | None = None,
+) -> ValueFormat:
+    """The named groups of a pattern as columns; types by `schema`, strings otherwise.
+
+    time_formats: how timestamps are written that are not ISO 8601, such as {"time": "%d/%b/%Y:%H:%M:%S %z"}.
+    null_text: a text that stands for null, such as "-".
+    """
     from ..core.formats.regex import RegexFormat
 
     if not isinstance(pattern, str):
         raise PlanError(f"regex: {pattern!r} is no pattern; write it as text, such as r'(?P<host>\\S+) (?P<size>\\d+)'")
-    return RegexFormat(pattern, None if schema is None else schema_of("regex", schema), **options)
+    types = None if schema is None else schema_of("regex", schema)
+    return RegexFormat(pattern, types, time_formats=time_formats, null_text=null_text)
 
 
 def combined_log() -> ValueFormat:

@@ -110,9 +110,11 @@ class RegexFormat:
         """The group as its type; a row whose text does not fit is added to `causes`."""
         if self.null_text is not None:
             texts = texts.set(texts == self.null_text, None)
-        typed = _converted(texts, field.type, self.time_formats.get(field.name))
+        time_format = self.time_formats.get(field.name)
+        typed = _converted(texts, field.type, time_format)
+        spoken = _spoken(field, time_format)
         for row in (typed.is_null() & texts.is_not_null()).arg_true().to_list():
-            causes.setdefault(row, f"group {field.name}: {texts[row]!r:.60} is not {_spoken(field.type)}")
+            causes.setdefault(row, f"group {field.name}: {texts[row]!r:.60} is not {spoken}")
         return typed.to_arrow().cast(field.type)
 
 
@@ -172,8 +174,13 @@ def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind))
 
 
-def _spoken(kind: Any) -> str:
-    return "a time of the declared format" if pa.types.is_timestamp(kind) else str(kind)
+def _spoken(field: pa.Field, time_format: str | None) -> str:
+    """What a text had to be."""
+    if not pa.types.is_timestamp(field.type):
+        return str(field.type)
+    if time_format is None:
+        return f"an ISO-8601 time; give its format in time_formats={{{field.name!r}: '%d/%b/%Y:%H:%M:%S %z'}}"
+    return f"a time as {time_format}"
 
 
 def _converted(texts: Texts, kind: Any, time_format: str | None) -> Texts:

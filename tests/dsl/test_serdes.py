@@ -30,6 +30,60 @@ def test_the_groups_of_a_pattern_become_typed_columns() -> None:
     assert [row.value for row in driver.read("app-dead-letters")] == [b"?"]
 
 
+def test_a_log_format_of_ones_own_has_its_own_times_and_text_for_null() -> None:
+    """nginx with what its upstream took: neither the combined format nor ISO 8601."""
+    topology = ms.Topology("app")
+    lines = ms.regex(
+        r"^(?P<host>\S+) \[(?P<time>[^]]+)\] (?P<upstream_s>\S+)$",
+        {"time": "timestamp", "upstream_s": "float64"},
+        time_formats={"time": "%d/%b/%Y:%H:%M:%S %z"},
+        null_text="-",
+    )
+    topology.stream("in", value=lines, time="time").to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ["10.0.0.1 [01/Mar/2026:01:00:00 +0100] 0.25", "10.0.0.2 [01/Mar/2026:01:00:01 +0100] -"])
+
+    assert [(row.timestamp_ms, json.loads(row.value or b"")) for row in driver.read("out")] == [
+        (1772323200000, {"host": "10.0.0.1", "time": 1772323200000, "upstream_s": 0.25}),
+        (1772323201000, {"host": "10.0.0.2", "time": 1772323201000, "upstream_s": None}),
+    ]
+
+
+def test_an_option_that_a_pattern_does_not_have_is_no_option() -> None:
+    with pytest.raises(TypeError, match=r"regex\(\) got an unexpected keyword argument 'time_format'"):
+        ms.regex(r"(?P<a>\d+)", time_format="%Y")  # type: ignore[call-arg]
+
+
+def test_objects_in_objects_and_lists_are_declared_as_they_look() -> None:
+    topology = ms.Topology("app")
+    declared = ms.json({"user": {"id": "int64", "tags": [str]}})
+    user = ms.col("user").struct
+    topology.stream("in", value=declared).select(id=user.field("id"), tag=user.field("tags").list.first()).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"user": {"id": 5, "tags": ["a", "b"], "age": 3}}', "{}", '{"user": {"id": "x"}}'])
+
+    assert [json.loads(row.value or b"") for row in driver.read("out")] == [
+        {"id": 5, "tag": "a"}, {"id": None, "tag": None},
+    ]  # fmt: skip
+    assert [row.value for row in driver.read("app-dead-letters")] == [b'{"user": {"id": "x"}}']
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"user": {"id": "in64"}}, r"column 'user.id' has type 'in64'.*did you mean 'int64'"),
+        ({"tags": ["strng"]}, r"column 'tags\[\]' has type 'strng'.*did you mean 'string'"),
+        ({"user": {}}, r"column 'user' has type {}.*an object is {\"id\": \"int64\"}, a list"),
+        ({"tags": []}, r"column 'tags' has type \[\].*an object is"),
+    ],
+)
+def test_a_wrong_type_inside_an_object_is_told_with_its_place(schema: dict[str, object], told: str) -> None:
+    with pytest.raises(PlanError, match=told):
+        ms.json(schema)
+
+
 def test_text_is_written_as_it_is() -> None:
     topology = ms.Topology("app")
     topology.stream("in", value=ms.text()).to("out", value=ms.text())

@@ -78,8 +78,12 @@ def test_times_are_read_by_format_or_as_iso_8601() -> None:
         {"at": datetime(2015, 5, 17, 10, 5, 3, tzinfo=UTC), "iso": datetime(2015, 5, 17, 10, 5, 3, tzinfo=UTC)},
     ]
     assert failures == [
-        (2, "group at: '[17/Mai/2015:10:05:03 +0000]' is not a time of the declared format"),
-        (3, "group iso: 'yesterday' is not a time of the declared format"),
+        (2, "group at: '[17/Mai/2015:10:05:03 +0000]' is not a time as [%d/%b/%Y:%H:%M:%S %z]"),
+        (
+            3,
+            "group iso: 'yesterday' is not an ISO-8601 time; give its format in "
+            "time_formats={'iso': '%d/%b/%Y:%H:%M:%S %z'}",
+        ),
     ]
 
 

@@ -21,6 +21,8 @@ from .segments.segment import NO_BOUND, Segment
 logger = logging.getLogger(__name__)
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+"""The process, or the machine, has too many open files."""
 Growing = Callable[[], tuple[int, Segment]]
 
 
@@ -164,9 +166,21 @@ class Flusher:
                         self._disk.sync_directory(self._path.rpartition("/")[0])
                         self._new = False
             except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    self._put_back(unsynced, names_changed=names_changed)
+                    raise StorageError(
+                        f"{self._path}: not synced yet: {error}; close connections or raise `ulimit -n`"
+                    ) from error
                 raise self.fail(error) from error
             self.flushed_offset = end_offset
             return end_offset
+
+    def _put_back(self, unsynced: Sequence[Segment], *, names_changed: bool) -> None:
+        """What a flush took and could not open: no sync has failed, and the next flush begins anew."""
+        with self.lock:
+            gone = [segment for segment, _ in (*self._doomed, *self._deleted)]
+            self._unsynced = [*_without(list(unsynced), gone), *self._unsynced]
+            self._names_changed |= names_changed
 
     def _write_files(self) -> None:
         """Leader epochs go first, so that a batch on the medium is as a rule of an epoch that is noted there."""

@@ -1,6 +1,8 @@
 """Appends, reads, look-ups and retention of one log, on a disk in memory."""
 
+import errno
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from core.log.faulty_disk import FaultyDisk
@@ -11,6 +13,7 @@ from millstream.core.errors import CorruptRecords, ProtocolError, StorageError
 from millstream.core.log.appends import Appended
 from millstream.core.log.directory import DirectoryConfig, LogDirectory
 from millstream.core.log.partition_log import PartitionLog
+from millstream.core.log.real_disk import RealDisk
 from millstream.core.wire.batches import SimpleRecord, build_batch, check_batch, iter_batches, read_records
 
 NOW_MS = 1_700_000_000_000
@@ -339,6 +342,38 @@ def test_what_cannot_be_looked_at_is_told_as_an_error_of_the_disk(
         log.delete_old_segments(NOW_MS)
     with pytest.raises(StorageError, match="newest times of the segments cannot be read"):
         log.offset_of_max_timestamp()
+
+
+def test_a_process_that_may_open_no_more_files_syncs_once_it_may(tmp_path: Path) -> None:
+    """A flood of connections took every log that had a new file offline, for good."""
+    disk = DiskWithoutDescriptors()
+    directory = LogDirectory.open(str(tmp_path), disk, FixedClock())
+    log = directory.create("t", 0, bytes(16))
+    log.append([batch(3)], now_ms=NOW_MS)
+    disk.exhausted = True
+
+    with pytest.raises(StorageError, match="ulimit -n"):
+        log.flush()
+
+    assert (log.failure, log.high_watermark) == (None, 0)
+    disk.exhausted = False
+    assert log.flush() == log.high_watermark == 3
+    assert str(tmp_path / "t-0") in disk.synced
+    directory.close()
+
+
+class DiskWithoutDescriptors(RealDisk):
+    """While `exhausted`, no directory can be opened. `synced`: those that were, while it was not."""
+
+    def __init__(self) -> None:
+        self.exhausted = False
+        self.synced: list[str] = []
+
+    def sync_directory(self, path: str) -> None:
+        if self.exhausted:
+            raise OSError(errno.EMFILE, "too many open files")
+        super().sync_directory(path)
+        self.synced.append(path)
 
 
 def test_a_failed_sync_takes_the_log_offline_for_good(make_log: MakeLog, disk: FaultyDisk) -> None:

@@ -291,9 +291,10 @@ class ClusterShell:
         self._end(change, decision.answers)
 
     def _reconfigure(self, command: AlterConfigs) -> None:
-        for topic in self.topics():
+        of_all = command.resource_type == ResourceType.BROKER
+        for topic in self.topics() if of_all else filter(None, [self.topic(command.resource_name)]):
             self._topic_logs.configure(topic, self._settings_of(topic))
-        if command.resource_type == ResourceType.BROKER:
+        if of_all:
             config = self._dynamic.config(self._metadata.all_broker_configs)
             for callback in self._configured:
                 callback(config)

@@ -8,7 +8,7 @@ Tested in tests/core/log/test_cleaning.py.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ...errors import CorruptRecords
@@ -18,7 +18,7 @@ from ..producers.markers import decode_marker
 from ..segments.batch_scan import ScannedBatch
 from .cleaned_transactions import CleanedTransactions
 from .key_offsets import KeyOffsets
-from .raw_records import batch_of, delete_horizon, empty_batch, plain_records, raw_records
+from .raw_records import Run, Runs, batch_of, delete_horizon, empty_batch, plain_records, record_runs
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,16 @@ class CleaningRules:
     records_kept: int = 0
 
 
-def keys_of(batch: Buffer) -> list[tuple[bytes, int]]:
-    """Key and offset of each record that has a key; none where the records cannot be read."""
+def keys_of(batch: Buffer) -> Iterator[list[tuple[bytes, int]]]:
+    """Key and offset of each record that has a key, a run at a time; none where the records cannot be read."""
     header = read_header(batch)
     try:
-        records = raw_records(plain_records(batch, header), header)
+        runs = record_runs(plain_records(batch, header), header)
     except CorruptRecords:
-        return []
+        return
     base_offset = header.base_offset
-    return [(key, base_offset + delta) for _, _, _, _, delta, key, _ in records if key is not None]
+    for run in runs:
+        yield [(key, base_offset + delta) for _, _, _, _, delta, key, _ in run if key is not None]
 
 
 def cleaned_batch(found: ScannedBatch, batch: Buffer, rules: CleaningRules) -> Buffer | None:
@@ -87,7 +88,7 @@ def _cleaned_marker(found: ScannedBatch, batch: Buffer, header: BatchHeader, rul
     rules.records_kept += header.count
     if spare and horizon_ms is None:
         data = plain_records(batch, header)
-        return batch_of(header, data, raw_records(data, header), rules.now_ms + rules.delete_retention_ms)
+        return batch_of(header, data, record_runs(data, header), rules.now_ms + rules.delete_retention_ms)
     return batch
 
 
@@ -99,7 +100,7 @@ def _cleaned_data(batch: Buffer, header: BatchHeader, rules: CleaningRules) -> B
         return batch
     try:
         data = plain_records(batch, header)
-        records = raw_records(data, header)
+        runs = record_runs(data, header)
     except CorruptRecords as error:
         logger.warning("what cannot be read is kept as it is: %s", error)
         rules.records_kept += header.count
@@ -107,16 +108,24 @@ def _cleaned_data(batch: Buffer, header: BatchHeader, rules: CleaningRules) -> B
     horizon_ms = delete_horizon(header)
     tombstones_stay = horizon_ms is None or rules.now_ms < horizon_ms
     base_offset, latest_offset, last_of = header.base_offset, rules.keys.latest_offset, rules.keys.get
-    kept = [
-        record
-        for record in records
-        if (offset := base_offset + record[4]) > latest_offset
-        or ((key := record[5]) is not None and (record[6] or tombstones_stay) and offset >= last_of(key))
-    ]
-    if not kept:
+
+    def staying() -> Iterator[Run]:
+        for run in runs:
+            yield [
+                record
+                for record in run
+                if (offset := base_offset + record[4]) > latest_offset
+                or ((key := record[5]) is not None and (record[6] or tombstones_stay) and offset >= last_of(key))
+            ]
+
+    kept = Runs(staying, header.count)
+    count, must_set = 0, False
+    for run in kept:
+        count += len(run)
+        must_set = must_set or (horizon_ms is None and not all(record[6] for record in run))
+    if not count:
         return None
-    rules.records_kept += len(kept)
-    must_set = horizon_ms is None and not all(record[6] for record in kept)
-    if len(kept) == len(records) and not must_set:
+    rules.records_kept += count
+    if count == header.count and not must_set:
         return batch
     return batch_of(header, data, kept, rules.now_ms + rules.delete_retention_ms if must_set else None)

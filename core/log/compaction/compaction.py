@@ -118,23 +118,25 @@ def _fill(keys: KeyOffsets, job: CleaningJob, disk: Disk, pause: Pause) -> None:
             if found.is_control:
                 transactions.is_spare(found, _commits(batch))
             elif not transactions.is_aborted(found) and found.next_offset > start:
-                wanted = [entry for entry in keys_of(batch) if entry[1] >= start]
-                if not _noted(keys, wanted):
-                    return
+                for run in keys_of(batch):
+                    wanted = [entry for entry in run if start <= entry[1] < found.next_offset]
+                    if not _noted(keys, wanted):
+                        return
             keys.latest_offset = max(found.next_offset - 1, start - 1)
         keys.latest_offset = max(following - 1, start - 1)
 
 
 def _noted(keys: KeyOffsets, found: list[tuple[bytes, int]]) -> bool:
-    """Whether there was room for all keys of a batch; up to latest_offset there was in any case."""
+    """Whether there was room for all keys of a run; up to latest_offset there was in any case."""
     if len(keys) + len(found) <= keys.capacity:
         for key, offset in dict(found).items():
             keys.put(key, offset)
+        keys.latest_offset = max(keys.latest_offset, found[-1][1] if found else -1)
         return True
     for key, offset in found:
         if not keys.put(key, offset):
             return False
-        keys.latest_offset = offset
+        keys.latest_offset = max(keys.latest_offset, offset)
     return True
 
 

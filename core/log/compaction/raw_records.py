@@ -6,7 +6,7 @@ Source: DefaultRecord and DefaultRecordBatch of Kafka 4.3.1, KIP-534. Tested in 
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from crc32c import crc32c
 
@@ -17,7 +17,6 @@ from ...wire.batches import (
     HEADER_BYTES,
     LOG_APPEND_TIME,
     LOG_OVERHEAD,
-    MAX_DECOMPRESSED_BYTES,
     BatchHeader,
 )
 from ...wire.compression import compress
@@ -28,12 +27,17 @@ NO_TIMESTAMP = -1
 HEADER = struct.Struct(">qiibIhiqqqhii")
 CRC = struct.Struct(">I")
 CRC_AT, CHECKED_AT = 17, 21
-
+MAX_PLAIN_BYTES = 64 * 1024 * 1024
+"""Of one batch, decompressed."""
+RUN_RECORDS = 10_000
+"""A few hundred bytes each, of the few that a record takes at least."""
+NO_DELTA = -(1 << 64)
 
 RawRecord = tuple[int, int, int, int, int, bytes | None, bool]
 """Of a record in the bytes of its batch's records: where it starts, where its time ends and the rest begins, where it
 ends; its timestamp's and its offset's distance from those of the batch; its key; whether it has a value. A plain tuple,
 since there is one for each record of a log."""
+Run = list[RawRecord]
 
 
 def delete_horizon(header: BatchHeader) -> int | None:
@@ -42,21 +46,50 @@ def delete_horizon(header: BatchHeader) -> int | None:
 
 
 def plain_records(batch: Buffer, header: BatchHeader) -> bytes:
-    """The bytes of a batch's records, decompressed. Raises CorruptRecords."""
+    """The bytes of a batch's records, decompressed. Raises CorruptRecords, also where they are too many."""
     body = memoryview(batch)[HEADER_BYTES : header.size_bytes]
     codec = header.attributes & CODEC_MASK
-    return bytes(decompress(codec, body, MAX_DECOMPRESSED_BYTES) if codec else body)
+    return bytes(decompress(codec, body, MAX_PLAIN_BYTES) if codec else body)
 
 
-def raw_records(data: bytes, header: BatchHeader) -> list[RawRecord]:
-    """The records in the plain bytes of a batch. Raises CorruptRecords where they are not what the header says.
+class Runs:
+    """Records a run at a time, as often as they are gone through: of a small batch they are kept, of one with many they
+    are made anew each time, as they may take fifty times its bytes."""
 
-    For each record of a log: nearly all numbers have one byte, so that is tried before the general way.
-    """
-    records: list[RawRecord] = []
-    at, size = 0, len(data)
+    __slots__ = ("_kept", "_make")
+
+    def __init__(self, make: Callable[[], Iterator[Run]], count: int) -> None:
+        self._make = make
+        self._kept = list(make()) if count <= RUN_RECORDS else None
+
+    def __iter__(self) -> Iterator[Run]:
+        return self._make() if self._kept is None else iter(self._kept)
+
+
+def record_runs(data: bytes, header: BatchHeader) -> Runs:
+    """The records in the plain bytes of a batch. Raises CorruptRecords where any is not what the header says."""
+    runs = Runs(lambda: _runs(data, header), header.count)
+    if header.count > RUN_RECORDS:
+        for _ in runs:
+            pass
+    return runs
+
+
+def _runs(data: bytes, header: BatchHeader) -> Iterator[Run]:
+    at = 0
+    for first in range(0, header.count, RUN_RECORDS):
+        records, at = _run(data, at, header, first, min(header.count - first, RUN_RECORDS))
+        yield records
+    if at != len(data):
+        raise CorruptRecords(f"{len(data) - at} bytes follow the records of the batch at offset {header.base_offset}")
+
+
+def _run(data: bytes, at: int, header: BatchHeader, first: int, count: int) -> tuple[Run, int]:
+    """For each record of a log: nearly all numbers have one byte, so that is tried before the general way."""
+    records: Run = []
+    size = len(data)
     try:
-        for _ in range(header.count):
+        for _ in range(count):
             length, body = _varint(data, at)
             end = body + length
             time_end = body + 2
@@ -82,36 +115,40 @@ def raw_records(data: bytes, header: BatchHeader) -> list[RawRecord]:
                 key_at += key_length
             value_length, value_at = _varint(data, key_at)
             if length < 0 or end > size or value_at + max(value_length, 0) > end:
-                raise CorruptRecords(f"record {len(records)} of the batch at offset {header.base_offset} is malformed")
+                number = first + len(records)
+                raise CorruptRecords(f"record {number} of the batch at offset {header.base_offset} is malformed")
             records.append((at, time_end, end, time_delta, offset_delta, key, value_length >= 0))
             at = end
     except IndexError as error:
         raise CorruptRecords(f"the records of the batch at offset {header.base_offset} end too early") from error
-    if at != size:
-        raise CorruptRecords(f"{size - at} bytes follow the records of the batch at offset {header.base_offset}")
-    return records
+    return records, at
 
 
-def batch_of(header: BatchHeader, data: bytes, kept: Sequence[RawRecord], horizon_ms: int | None) -> bytes:
+def batch_of(header: BatchHeader, data: bytes, kept: Iterable[Run], horizon_ms: int | None) -> bytes:
     """The batch with only these of its records, at their offsets and times.
 
     data: the plain bytes of all its records. horizon_ms: a delete horizon to be set, None to leave that as it is.
     """
     stamped = bool(header.attributes & LOG_APPEND_TIME)
-    newest_ms = header.max_timestamp
-    if not stamped:
-        newest_ms = header.base_timestamp + max(record[3] for record in kept)
     base_ms, attributes = header.base_timestamp, header.attributes
-    if horizon_ms is None:
-        body = b"".join([data[record[0] : record[2]] for record in kept])
-    else:
-        shift = 0 if stamped else header.base_timestamp - horizon_ms
-        body = b"".join([_shifted(data, record, shift) for record in kept])
+    shift = 0
+    if horizon_ms is not None:
+        shift = 0 if stamped else base_ms - horizon_ms
         base_ms, attributes = horizon_ms, attributes | DELETE_HORIZON
+    body = bytearray()
+    count, newest_delta = 0, NO_DELTA
+    for run in kept:
+        if run:
+            count += len(run)
+            newest_delta = max(newest_delta, max(record[3] for record in run))
+        if horizon_ms is None:
+            body += b"".join([data[record[0] : record[2]] for record in run])
+        else:
+            body += b"".join([_shifted(data, record, shift) for record in run])
+    newest_ms = header.max_timestamp if stamped else header.base_timestamp + newest_delta
     codec = attributes & CODEC_MASK
-    if codec:
-        body = compress(codec, memoryview(body))
-    return _assembled(header, attributes, base_ms, newest_ms, len(kept), body)
+    packed = compress(codec, memoryview(body)) if codec else body
+    return _assembled(header, attributes, base_ms, newest_ms, count, packed)
 
 
 def empty_batch(header: BatchHeader) -> bytes:
@@ -120,7 +157,7 @@ def empty_batch(header: BatchHeader) -> bytes:
     return _assembled(header, attributes, NO_TIMESTAMP, header.max_timestamp, 0, b"")
 
 
-def _assembled(header: BatchHeader, attributes: int, base_ms: int, newest_ms: int, count: int, body: bytes) -> bytes:
+def _assembled(header: BatchHeader, attributes: int, base_ms: int, newest_ms: int, count: int, body: Buffer) -> bytes:
     batch = bytearray(
         HEADER.pack(
             header.base_offset, HEADER_BYTES - LOG_OVERHEAD + len(body), header.leader_epoch, header.magic, 0,

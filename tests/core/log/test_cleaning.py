@@ -3,9 +3,23 @@
 import pytest
 from core.log.cleaning_world import CleaningWorld
 
+from millstream.core.log.compaction import raw_records
+
 
 @pytest.mark.parametrize("seed", range(25))
 def test_what_is_left_after_each_pass_is_what_kafkas_rules_leave(seed: int) -> None:
+    filled_and_cleaned(seed)
+
+
+@pytest.mark.parametrize("seed", range(25, 33))
+def test_so_it_is_where_batches_have_too_many_records_to_be_held_at_once(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_records, "RUN_RECORDS", 2)
+    filled_and_cleaned(seed)
+
+
+def filled_and_cleaned(seed: int) -> None:
     world = CleaningWorld(seed)
     saved = 0
     for _ in range(4):

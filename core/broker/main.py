@@ -12,13 +12,20 @@ import os
 import platform
 import resource
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from ..errors import StorageError
+from ..log.real_disk import RealDisk
+from ..ports import Disk
 from .broker import Broker
+from .failed_disk import directory_failed
 from .monitoring.durations import Durations
+from .network.listeners import Listener
 from .network.server import Server, bind
 from .opening import open_broker
 from .settings.config import BrokerConfig
@@ -36,13 +43,15 @@ LARGEST_KEPT_BYTES = 4 * 1024 * 1024
 """Larger buffers are given back as soon as they are freed."""
 
 
-async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> None:
+async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None], disk: Disk | None = None) -> None:
     """Serves on config.listeners until SIGINT or SIGTERM; `on_ready` is told the address once clients may connect.
 
     A second signal ends the process at once. Raises ConfigError or StorageError for an address or a directory that
-    cannot be used, DataDirectoryInUse when another process holds the data.
+    cannot be used, StorageError too when the directory fails, DataDirectoryInUse when another process holds the data.
     """
     ended = asyncio.Event()
+    disk = disk or RealDisk()
+    failure: StorageError | None = None
     with contextlib.ExitStack() as closing:
         # The addresses first: where one cannot be had, nothing is made in the data directory.
         sockets = {listener: bind(listener.host, listener.port) for listener in config.bound_listeners}
@@ -52,29 +61,63 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None]) -> N
         for opened in pages:
             closing.callback(opened.close)
         _end_on_signals(ended, closing)
-        syncs = Durations()
-        async with open_broker(config, on_sync=syncs.note) as broker, contextlib.AsyncExitStack() as serving:
-            metrics = _metrics(config, broker)
-            # The first listener last: its address is then the broker's own.
-            servers: list[Server] = []
-            for listener, found in reversed(sockets.items()):
-                server = Server(broker, listener.host, listener.port, found, listener, metrics)
-                servers.append(await serving.enter_async_context(server))
-                LOG.info("listening on %s", listener)
-            if pages:
-                from .monitoring.endpoints import monitoring
-
-                assert metrics is not None
-                await serving.enter_async_context(monitoring(broker, metrics, syncs, servers, pages))
-            # What is loaded now stays: the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
-            on_ready(*servers[-1].address)
-            await ended.wait()
-            closing.callback(_limited(config.shutdown_timeout_ms / 1000).cancel)
-            LOG.info("closing: no more connections and requests; another signal ends the process at once")
-            await asyncio.gather(*(server.drain(DRAIN_S) for server in servers))
+        try:
+            syncs = Durations()
+            async with open_broker(config, disk=disk, on_sync=syncs.note) as broker, AsyncExitStack() as serving:
+                servers = await _listening(config, broker, sockets, pages, syncs, serving)
+                on_ready(*servers[-1].address)
+                failure = await _ended_or_failed(ended, directory_failed(broker, disk))
+                closing.callback(_limited(config.shutdown_timeout_ms / 1000).cancel)
+                if failure is None:
+                    LOG.info("closing: no more connections and requests; another signal ends the process at once")
+                    await asyncio.gather(*(server.drain(DRAIN_S) for server in servers))
+                else:
+                    LOG.critical("%s", failure)
+        except StorageError as error:
+            if failure is not None:
+                raise failure from error
+            raise
+    if failure is not None:
+        raise failure
     LOG.info("closed; all logs are on disk")
+
+
+async def _listening(
+    config: BrokerConfig,
+    broker: Broker,
+    sockets: Mapping[Listener, list[socket.socket]],
+    pages: list[socket.socket],
+    syncs: Durations,
+    serving: AsyncExitStack,
+) -> list[Server]:
+    """Servers on these sockets, until `serving` ends."""
+    metrics = _metrics(config, broker)
+    # The first listener last: its address is then the broker's own.
+    servers: list[Server] = []
+    for listener, found in reversed(sockets.items()):
+        server = Server(broker, listener.host, listener.port, found, listener, metrics)
+        servers.append(await serving.enter_async_context(server))
+        LOG.info("listening on %s", listener)
+    if pages:
+        from .monitoring.endpoints import monitoring
+
+        assert metrics is not None
+        await serving.enter_async_context(monitoring(broker, metrics, syncs, servers, pages))
+    # What is loaded now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    return servers
+
+
+async def _ended_or_failed(ended: asyncio.Event, failed: Awaitable[StorageError]) -> StorageError | None:
+    """Why the broker has to end by itself; None once it is asked to."""
+    failing, ending = asyncio.ensure_future(failed), asyncio.ensure_future(ended.wait())
+    try:
+        await asyncio.wait((failing, ending), return_when=asyncio.FIRST_COMPLETED)
+        return failing.result() if failing.done() and not ended.is_set() else None
+    finally:
+        failing.cancel()
+        ending.cancel()
 
 
 def _end_on_signals(ended: asyncio.Event, closing: contextlib.ExitStack) -> None:

@@ -97,7 +97,7 @@ async def test_a_read_that_fails_is_told_and_ends_nothing(tmp_path: Path) -> Non
 
 
 async def test_on_a_disk_that_is_gone_every_change_is_refused_and_health_says_so(tmp_path: Path) -> None:
-    """Kafka ends its process; here who asks is told, and /health is for whoever starts and stops processes."""
+    """Until the process ends, which is for whoever holds the broker: test_failed_disk.py."""
     disk = BrokenDisk(tmp_path.name)
     topic = CreateTopicsRequest.CreatableTopic(name="new", num_partitions=1, replication_factor=1)
     partition = OffsetCommitRequest.OffsetCommitRequestPartition(partition_index=0, committed_offset=1)

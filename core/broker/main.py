@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ async def serve(config: BrokerConfig, on_ready: Callable[[str, int], None], disk
 async def _listening(
     config: BrokerConfig,
     broker: Broker,
-    sockets: Mapping[Listener, list[socket.socket]],
+    sockets: dict[Listener, list[socket.socket]],
     pages: list[socket.socket],
     syncs: Durations,
     serving: AsyncExitStack,

@@ -26,7 +26,7 @@ def pointers(pipelines: "Pipelines", server: str) -> list[str]:
     read = {topic for one in sinks for topic in one.values["topics"] or ()}
     written = {topic for stream in pipelines.streams.values() for topic, count in stream.written.items() if count}
     lines += [f"results: {_consume(topic, server)}" for topic in sorted(written - read)]
-    lines += [f"dead letters: {_consume(topic, server)}" for topic in sorted(_letters(pipelines))]
+    lines += [f"dead letters: {_consume(topic, server)} --json" for topic in sorted(_letters(pipelines))]
     return lines
 
 

@@ -29,7 +29,7 @@ OVER = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How far one task or topology is. outcome: counts beside the rows. cause: why it does not go on, or failed."""
+    """How far one task or topology is. outcome: counts beside the rows. cause: why it or a row of it does not go on."""
 
     name: str
     kind: str
@@ -41,14 +41,15 @@ class Row:
 
 
 class Rates:
-    """Rows per second of each part since it was last asked, from its running count."""
+    """Rows per second of each part since it was last asked, at first since this was made, from its running count."""
 
     def __init__(self) -> None:
+        self._began = time.monotonic()
         self._last: dict[str, tuple[float, int]] = {}
 
     def rate(self, name: str, rows: int) -> float:
         now = time.monotonic()
-        before, count = self._last.get(name, (now, rows))
+        before, count = self._last.get(name, (self._began, 0))
         self._last[name] = (now, rows)
         return (rows - count) / (now - before) if now > before else 0.0
 
@@ -79,7 +80,7 @@ def _connectors(pipelines: "Pipelines", rates: Rates, kind: str) -> list[Row]:
 def _task(task: "TaskProgress", rates: Rates) -> Row:
     name = f"{task.connector}-{task.task}"
     outcome = counted(task.dead_letters, "dead letter") if task.dead_letters else ""
-    cause = task.waiting_for or task.error or task.remark
+    cause = task.waiting_for or task.error or task.remark or _first(task.first_letter)
     return Row(name, task.kind, task.state, task.rows, rates.rate(name, task.rows), outcome, cause)
 
 
@@ -96,10 +97,14 @@ def _topologies(pipelines: "Pipelines", rates: Rates) -> list[Row]:
         if stream.late_rows:
             outcome.append(f"{stream.late_rows:,} late")
         rate = rates.rate(plan.name, stream.rows_in)
-        rows.append(
-            Row(plan.name, "topology", stream.state, stream.rows_in, rate, ", ".join(outcome), stream.waiting_for)
-        )
+        cause = stream.waiting_for or _first(stream.first_letter)
+        rows.append(Row(plan.name, "topology", stream.state, stream.rows_in, rate, ", ".join(outcome), cause))
     return rows
+
+
+def _first(letter: str) -> str:
+    """The engine explains some causes over several lines; the first one names it."""
+    return f"first dead letter: {letter.splitlines()[0]}" if letter else ""
 
 
 @asynccontextmanager

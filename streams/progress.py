@@ -15,7 +15,7 @@ class StreamProgress:
     """What a topology has done in this process. left: offsets still to read in a bounded run, None when not known.
 
     state: STARTING, RUNNING, RETRYING, FINISHED, STOPPED or FAILED. written: rows by output topic.
-    waiting_for: what keeps it from going on.
+    waiting_for: what keeps it from going on. first_letter: of which record the first dead letter is, and why.
     """
 
     name: str
@@ -27,6 +27,7 @@ class StreamProgress:
     commits: int = 0
     left: int | None = None
     waiting_for: str = ""
+    first_letter: str = ""
     written: dict[str, int] = field(default_factory=dict)
 
 

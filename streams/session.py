@@ -271,4 +271,5 @@ class Session:
             self._progress.rows_in += rows - old[0]
             self._progress.dead_letters += letters - old[1]
             self._progress.late_rows += late - old[2]
+            self._progress.first_letter = self._progress.first_letter or task.first_letter
             self._counted[place] = rows, letters, late

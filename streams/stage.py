@@ -38,6 +38,7 @@ class Stage:
         self.store = AggregateStore(node.spec, judging=not options.bounded, seed=options.seed)
         self.late_partials = 0
         self.dead_letters = 0
+        self.first_letter = ""
         self._plan = plan
         self._partition = partition
         self._dead_letter_topic = options.dead_letter_topic
@@ -115,6 +116,7 @@ class Stage:
             if faults:
                 outputs.append(result_letters(self._dead_letter_topic, f"{topic}-{self._partition}", batch, faults))
                 self.dead_letters += len(faults)
+                self.first_letter = self.first_letter or f"a result of {topic}-{self._partition}: {faults[0].message}"
         return outputs
 
     def _drain_partials(self, partitions: int) -> list[Output]:

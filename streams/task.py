@@ -40,6 +40,7 @@ class SourceTask:
         self.position = 0
         self.rows = 0
         self._row_letters = 0
+        self._first_letter = ""
         self._plan = plan
         self._source = source
         self._options = options
@@ -62,6 +63,9 @@ class SourceTask:
             faults.sort(key=lambda fault: fault.row)
             causes = [(fault.exception, fault.message) for fault in faults]
             rows = [fault.row for fault in faults]
+            if not self._first_letter:
+                offset = records.columns.column("offset")[rows[0]].as_py()
+                self._first_letter = f"{self.topic}-{self.partition} offset {offset}: {faults[0].message}"
             self._outputs.append(dead_letters(self._options.dead_letter_topic, records, rows, causes))
             self._row_letters += len(faults)
         self.rows += records.num_rows
@@ -74,6 +78,11 @@ class SourceTask:
     def dead_letters(self) -> int:
         """Rows and results that were set aside."""
         return self._row_letters + sum(stage.dead_letters for stage in self.stages.values())
+
+    @property
+    def first_letter(self) -> str:
+        """Where a row was that was set aside first, and why."""
+        return self._first_letter or next((text for one in self.stages.values() if (text := one.first_letter)), "")
 
     @property
     def late(self) -> int:
@@ -145,6 +154,11 @@ class MergeTask:
     def dead_letters(self) -> int:
         """Results that were set aside."""
         return self._stage.dead_letters
+
+    @property
+    def first_letter(self) -> str:
+        """Where a result was that was set aside first, and why."""
+        return self._stage.first_letter
 
     @property
     def late(self) -> int:

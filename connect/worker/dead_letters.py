@@ -126,6 +126,7 @@ class DeadLetters:
             await self._write(self._producer, self._letters(records, failures), {place: note}, group)
         self._dealt_with[place] = end
         self._progress.dead_letters += len(failures)
+        self._progress.first_letter = self._progress.first_letter or _told(records, failures[0])
         if self._values["errors.log.enable"]:
             self._log(records, failures)
 

@@ -9,6 +9,7 @@ class TaskProgress:
 
     rows and bytes: since this process started. waiting_for: what keeps a running task from going on.
     position: up to where this process has committed, for people. remark: what the task itself has to say.
+    first_letter: which record was set aside first, and why.
     """
 
     connector: str
@@ -23,6 +24,7 @@ class TaskProgress:
     waiting_for: str = ""
     position: str = ""
     remark: str = ""
+    first_letter: str = ""
 
     def noted(self, remark: str) -> None:
         self.remark = remark

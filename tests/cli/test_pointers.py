@@ -48,8 +48,8 @@ def test_results_and_dead_letters_are_told_with_the_commands_that_show_them(pipe
     assert pointers(pipelines, "embedded:./my data") == [
         "results: hdfs://node:9000/lake/archive (lake)",
         f"results: millstream consume hosts {look}",
-        f"dead letters: millstream consume counts-dead-letters {look}",
-        f"dead letters: millstream consume lake-letters {look}",
+        f"dead letters: millstream consume counts-dead-letters {look} --json",
+        f"dead letters: millstream consume lake-letters {look} --json",
     ]
 
 
@@ -57,11 +57,13 @@ def test_the_summary_names_every_part_also_those_that_never_ran(pipelines: Pipel
     assert pipelines.worker is not None
     files = pipelines.worker.task("files", 0, "source")
     files.state, files.rows = "DONE", 2_001
-    pipelines.streams["counts"] = StreamProgress("counts", "FINISHED", rows_in=1, rows_out=1, dead_letters=1)
+    letters = {"dead_letters": 1, "first_letter": "lines-0 offset 3: not JSON\nmore of it"}
+    pipelines.streams["counts"] = StreamProgress("counts", "FINISHED", rows_in=1, rows_out=1, **letters)  # type: ignore[arg-type]
 
     assert summary(snapshot(pipelines, Rates()), {"files-0": "byte 9 of a.log"}, 153.46) == [
         "    done  source files-0: 2,001 rows in 153.5 s, up to byte 9 of a.log",
-        "finished  topology counts: 1 row in 153.5 s, 1 result, 1 dead letter",
+        "finished  topology counts: 1 row in 153.5 s, 1 result, 1 dead letter, first dead letter: "
+        "lines-0 offset 3: not JSON",
         " not run  sink lake-0",
     ]
 

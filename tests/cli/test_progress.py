@@ -28,3 +28,16 @@ def test_a_failure_while_showing_is_raised(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(run())
+
+
+def test_the_first_rate_counts_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that was through before the first line said `10,000 rows, 0 rows/s`."""
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    rates = progress.Rates()
+
+    now = 110.0
+    first = rates.rate("files-0", 10_000)
+    now = 112.0
+
+    assert (first, rates.rate("files-0", 10_500)) == (1000.0, 250.0)

@@ -78,6 +78,7 @@ async def test_a_letter_is_the_record_as_it_was_with_kafka_connects_headers_afte
 
     assert destination.rows == {("lines", 0): [0, 2]}
     assert progress.tasks[0].dead_letters == 1
+    assert progress.tasks[0].first_letter.startswith("lines-0 offset 1 cannot be read: ")
     assert (letter.key, letter.value, letter.timestamp_ms) == (b"k1", BAD, TIME_MS + 1)
     headers = list(letter.headers)
     assert headers[0] == ("own", b"1")

@@ -1,9 +1,15 @@
 """Rows that cannot be processed or come too late go to their topics, with cause and position; the others go on."""
 
+import asyncio
 import json
+from pathlib import Path
+
+import pytest
+from streams.clusters import create, fill
 
 import millstream as ms
 from millstream import agg, col
+from millstream.embedded import open_client
 from millstream.streams.testing import TestRecord, TopologyDriver
 
 
@@ -88,6 +94,29 @@ def test_a_result_on_which_a_later_step_fails_is_written_as_json() -> None:
     assert json.loads(letter.value or b"") == {"a": "seven", "n": 1}
     assert names(letter.headers)["topic"] == "app-KSTREAM-AGGREGATE-STATE-STORE-0000000002-changelog-0"
     assert driver.metrics()["dead_letters"] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (b'{"a":5}', "in-0 offset 1: field a: 5 is not a string"),
+        (b'{"a":"seven"}', "a result of app-KSTREAM-AGGREGATE-STATE-STORE-0000000002-changelog-0: "),
+    ],
+)
+def test_a_run_tells_where_its_first_dead_letter_is_from_and_why(value: bytes, told: str, tmp_path: Path) -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"a": str}), partitioned_by=["a"])
+    rows.group_by("a").aggregate(n=agg.count()).with_columns(x=col("a").cast(int)).to("out")
+    bootstrap = f"embedded:{tmp_path}"
+
+    async def prepare() -> None:
+        async with open_client(bootstrap) as client:
+            await create(client, "in", 1)
+            await fill(client, "in", {0: [b'{"a":"7"}', value, value]})
+
+    asyncio.run(prepare())
+
+    assert topology.run(bootstrap_servers=bootstrap, to_end=True).first_letter.startswith(told)
 
 
 def test_late_rows_are_counted_and_go_to_their_topic_whole() -> None:

@@ -70,8 +70,12 @@ def _cast(array: pa.Array, to: pa.DataType) -> pa.Array:
     if pa.types.is_string(to) and pa.types.is_nested(array.type):
         return pa.array([None if row is None else json.dumps(row, default=str) for row in array.to_pylist()], to)
     if pa.types.is_struct(to):
-        inner = conformed(pa.RecordBatch.from_struct_array(pc.fill_null(array, {})), pa.schema(list(to)))
-        return pa.StructArray.from_arrays(inner.columns, fields=list(to), mask=array.is_null())
+        there = dict(zip((field.name for field in array.type), array.flatten(), strict=True))
+        columns = [
+            _cast(there[field.name], field.type) if field.name in there else pa.nulls(len(array), field.type)
+            for field in to
+        ]
+        return pa.StructArray.from_arrays(columns, fields=list(to), mask=array.is_null())
     if pa.types.is_list(to):
         values = _cast(array.flatten(), to.value_type)
         lengths = pc.fill_null(pc.list_value_length(array), 0)

@@ -59,6 +59,19 @@ def test_what_was_null_in_all_rows_fits_every_type() -> None:
     assert fitted.to_pylist() == [{"s": {"a": None, "l": [None]}, "t": None}, {"s": {"a": None, "l": None}, "t": None}]
 
 
+def test_an_object_within_which_all_is_null_widens_with_its_null_rows() -> None:
+    seen = pa.struct([("a", pa.struct([("b", pa.null())]))])
+    wide = pa.struct([("a", pa.struct([("b", pa.int64()), ("c", pa.string())]))])
+    rows = pa.RecordBatch.from_arrays([pa.array([{"a": {"b": None}}, {"a": None}, None], seen)], ["s"])
+
+    fitted = conformed(rows.slice(0), pa.schema([("s", wide)]))
+    later = conformed(rows.slice(1, 1), pa.schema([("s", wide)]))
+
+    fitted.validate(full=True)
+    assert fitted.to_pylist() == [{"s": {"a": {"b": None, "c": None}}}, {"s": {"a": None}}, {"s": None}]
+    assert later.to_pylist() == [{"s": {"a": None}}]
+
+
 def test_what_fits_nowhere_else_becomes_text_and_nested_values_become_json() -> None:
     first = pa.RecordBatch.from_pylist([{"x": {"a": [1]}}])
     schema = widened(first.schema, pa.schema([("x", pa.int64())]))

@@ -1,0 +1,49 @@
+"""JSON of any shape, batch after batch, through types that are found, kept and widened, into files and back."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from connect.test_found_types import OBJECTS, decoded, is_same
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from millstream.connect.sinks.filesystem.encodings import Encoding
+from millstream.connect.sinks.filesystem.types import conformed, widened
+
+
+def without_empty_objects(value: Any) -> Any:
+    """Parquet has none: they are null there, unless others of their field have members."""
+    if isinstance(value, dict):
+        members = {name: without_empty_objects(member) for name, member in value.items()}
+        return {name: member for name, member in members.items() if member is not None} or None
+    return [without_empty_objects(item) for item in value] if isinstance(value, list) else value
+
+
+def is_same_but_for_empty_objects(document: Any, read: Any) -> bool:
+    if isinstance(read, str) and not isinstance(document, str):
+        read = json.loads(read)
+    return is_same(document, read) or is_same(without_empty_objects(document), without_empty_objects(read))
+
+
+# The first batch of a process takes a second or two on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)
+@given(st.lists(st.lists(OBJECTS, min_size=1, max_size=3), min_size=1, max_size=3))
+def test_every_value_stands_in_the_file_whatever_came_before(batches: list[list[dict[str, Any]]]) -> None:
+    """Objects after which only nulls came, and lists whose items differ, ended the task or became text."""
+    found = [decoded(*(json.dumps(document).encode() for document in batch)).columns for batch in batches]
+    schema = pa.schema([])
+    for columns in found:
+        schema = widened(schema, columns.schema)
+    assume(schema.names)  # a file without columns has no rows
+    rows = pa.Table.from_batches([conformed(columns, schema) for columns in found])
+
+    data = bytes(Encoding("parquet", "zstd", "none").encode(rows))
+
+    documents = [document for batch in batches for document in batch]
+    read = pq.read_table(pa.BufferReader(data)).to_pylist()
+    assert len(read) == len(documents)
+    for document, row in zip(documents, read, strict=True):
+        for name in document:
+            assert is_same_but_for_empty_objects(document[name], row[name]), (document, row)

@@ -12,6 +12,7 @@ from ..log.group_commit import FlushableLog, GroupCommit
 from ..log.partition_log import PartitionLog
 from ..log.real_disk import RealDisk
 from ..ports import Clock, Disk, SystemClock
+from ..tasks import TaskScope
 from .broker import Broker
 from .coordination.group_log import GroupLog
 from .coordination.groups import GroupsShell
@@ -23,7 +24,7 @@ from .data_plane.journal import Journal
 from .data_plane.waiting import Waiting
 from .housekeeping import cleaning, keep_tidy
 from .settings.config import BrokerConfig
-from .tasks import Tasks, to_its_end
+from .tasks import to_its_end
 from .topics.cluster import ClusterShell, TopicInfo
 
 FLUSH_AGAIN_S = 0.5
@@ -73,8 +74,8 @@ async def open_broker(
         broker = Broker(config, clock, logs, waiting, journal)
         await _load(broker, journal)
         try:
-            async with cleaning(broker, disk), Tasks() as tasks:
-                tasks.start(keep_tidy(broker, commits))
+            async with cleaning(broker, disk), TaskScope() as tasks:
+                tasks.start(keep_tidy(broker, commits), name="broker-housekeeping")
                 yield broker
         finally:
             broker.recompressing.close()
@@ -97,7 +98,7 @@ async def _load(broker: Broker, journal: Journal) -> None:
     broker.cluster = ClusterShell(config, broker.logs, journal, waiting, clock)
     await broker.cluster.open()
     offsets = await broker.cluster.ensure_internal_topic(OFFSETS_TOPIC)
-    topic = InternalTopic(OFFSETS_TOPIC, offsets.partitions, journal, broker.partition)
+    topic = InternalTopic(OFFSETS_TOPIC, offsets.partitions, broker.partition)
     broker.groups = GroupsShell(GroupLog(topic, journal, clock), waiting, config, clock)
     broker.groups.open()
     markers = MarkerWriter(broker.partition, journal, waiting, broker.groups.transaction_completed)

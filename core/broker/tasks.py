@@ -1,4 +1,4 @@
-"""Work in a thread that is waited for, whatever happens meanwhile; the scope that owns tasks: core/tasks.py. Shell.
+"""Work in a thread that is waited for, whatever happens meanwhile. Shell.
 
 Tested in tests/core/broker/test_tasks.py.
 """
@@ -6,10 +6,6 @@ Tested in tests/core/broker/test_tasks.py.
 import asyncio
 from collections.abc import Callable
 from typing import TypeVar
-
-from ..tasks import TaskScope as Tasks
-
-__all__ = ["Tasks", "to_its_end"]
 
 Result = TypeVar("Result")
 

@@ -1,16 +1,15 @@
-"""The compacted topics that coordinators keep their state in: appended to, and replayed when the broker starts. Shell.
+"""The compacted topics that coordinators keep their state in: where a key lives, and the replay at a start. Shell.
 
 Tested in tests/core/broker/test_internal_topics.py.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
 from ...ports import Buffer
-from ...wire.batches import BatchHeader, SimpleRecord, build_batch, iter_batches, read_records
-from ..data_plane.journal import Journal
+from ...wire.batches import BatchHeader, SimpleRecord, iter_batches, read_records
 
 LOG = logging.getLogger(__name__)
 
@@ -22,44 +21,15 @@ REPLAY_BYTES = 1024 * 1024
 class InternalTopic:
     """One of the coordinators' topics. `partition_count` is fixed once the topic exists."""
 
-    def __init__(
-        self, name: str, partition_count: int, journal: Journal, partition: Callable[[str, int], PartitionLog]
-    ) -> None:
+    def __init__(self, name: str, partition_count: int, partition: Callable[[str, int], PartitionLog]) -> None:
         self.name = name
         self.partition_count = partition_count
-        self._journal = journal
         self._partition = partition
 
     def partition_for(self, key: str) -> int:
         """The partition that holds the state of a group or transactional id."""
         code = java_string_hash(key)
         return (0 if code == -(1 << 31) else abs(code)) % self.partition_count
-
-    async def append(
-        self,
-        partition: int,
-        records: Sequence[tuple[bytes, bytes | None]],
-        *,
-        now_ms: int,
-        producer_id: int = -1,
-        producer_epoch: int = -1,
-        transactional: bool = False,
-    ) -> int:
-        """Appends one batch; returns its base offset once it is on disk.
-
-        Raises ProtocolError COORDINATOR_NOT_AVAILABLE when the topic is not there, StorageError when the disk fails.
-        """
-        batch = build_batch(
-            [SimpleRecord(0, now_ms, key, value, ()) for key, value in records],
-            producer_id=producer_id,
-            producer_epoch=producer_epoch,
-            transactional=transactional,
-            timestamp_ms=now_ms,
-        )
-        log = self.log(partition)
-        appended = self._journal.append(log, [batch])
-        await self._journal.on_disk(log, appended)
-        return appended.base_offset
 
     def log(self, partition: int) -> PartitionLog:
         """The log of one partition. Raises ProtocolError COORDINATOR_NOT_AVAILABLE when the topic is not there."""

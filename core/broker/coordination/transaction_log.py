@@ -39,7 +39,7 @@ class TransactionLog:
         info = self._cluster.topic(TRANSACTIONS_TOPIC)
         if info is None:
             return
-        self._topic = InternalTopic(TRANSACTIONS_TOPIC, info.partitions, self._journal, self._partition)
+        self._topic = InternalTopic(TRANSACTIONS_TOPIC, info.partitions, self._partition)
         for partition in range(info.partitions):
             try:
                 records = self._read(self._topic, partition)
@@ -63,7 +63,7 @@ class TransactionLog:
         """Makes the topic when it is not there. Raises ProtocolError, StorageError."""
         if self._topic is None:
             info = await self._cluster.ensure_internal_topic(TRANSACTIONS_TOPIC)
-            self._topic = InternalTopic(TRANSACTIONS_TOPIC, info.partitions, self._journal, self._partition)
+            self._topic = InternalTopic(TRANSACTIONS_TOPIC, info.partitions, self._partition)
 
     def of(self, transactional_id: str) -> PartitionLog | None:
         """The log that an id lives in; None while there is no topic, and so no id.

@@ -7,10 +7,9 @@ Tested in tests/interop/test_answers_like_kafka.py.
 from typing import TYPE_CHECKING
 
 from ...coordinators.transaction_commands import AddPartitions
-from ...errors import ErrorCode
 from ...wire.messages.k25_add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
 from ..context import RequestContext
-from ..coordination.internal_topics import OFFSETS_TOPIC, InternalTopic
+from ..coordination.internal_topics import OFFSETS_TOPIC
 from ..coordination.producer_errors import for_version
 
 if TYPE_CHECKING:
@@ -22,18 +21,13 @@ FENCED_SINCE = 2
 
 async def handle(broker: "Broker", request: AddOffsetsToTxnRequest, context: RequestContext) -> AddOffsetsToTxnResponse:
     """The partition of __consumer_offsets that holds the group is in the transaction."""
-    offsets = broker.cluster.topic(OFFSETS_TOPIC)
-    if offsets is None:
-        return AddOffsetsToTxnResponse(error_code=int(ErrorCode.COORDINATOR_NOT_AVAILABLE))
-    partition = InternalTopic(OFFSETS_TOPIC, offsets.partitions, broker.journal, broker.partition).partition_for(
-        request.group_id
-    )
+    where = (OFFSETS_TOPIC, broker.groups.partition_for(request.group_id))
     reply = await broker.transactions.ask(
         AddPartitions(
             request.transactional_id,
             request.producer_id,
             request.producer_epoch,
-            frozenset({(OFFSETS_TOPIC, partition)}),
+            frozenset({where}),
         )
     )
     return AddOffsetsToTxnResponse(error_code=int(for_version(reply.code, context.api_version, FENCED_SINCE)))

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ...tasks import TaskScope
 from ..network.server import Server
-from ..tasks import Tasks
 from .durations import Durations
 from .exposition import CONTENT_TYPE
 from .health import health_page, ready_page
@@ -42,7 +42,7 @@ async def monitoring(
         return ready_page(ready=bool(servers) and all(server.is_serving for server in servers))
 
     pages = {"/metrics": metrics_now, "/health": health_now, "/ready": ready_now}
-    async with Tasks() as tasks, HttpPages(sockets, pages):
-        tasks.start(watch.run())
+    async with TaskScope() as tasks, HttpPages(sockets, pages):
+        tasks.start(watch.run(), name="loop-watch")
         LOG.info("/metrics, /health and /ready on %s", sockets[0].getsockname()[:2])
         yield

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
-from ..tasks import Tasks
+from ...tasks import TaskScope
 from .connection import Connection
 from .large_requests import LargeRequests
 from .listeners import ANY_ADDRESS, Listener
@@ -100,7 +100,7 @@ class Server:
         self.max_frame_bytes = broker.config.socket_request_max_bytes
         self._partial_request_s = partial_request_s
         self._scarce_patience_s = scarce_patience_s
-        self._tasks = Tasks()
+        self._tasks = TaskScope()
         self._host = host
         self._port = port
         self._sockets = sockets
@@ -171,7 +171,7 @@ class Server:
 
     def run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Runs a request of a connection as a task of this server."""
-        return self._tasks.start(work)
+        return self._tasks.start(work, name="request")
 
     def advertised_for(self, local_address: tuple[str, int]) -> tuple[str, int]:
         """The address that a client which came in by `local_address` is told to connect to.

@@ -55,7 +55,7 @@ class MetadataLog:
     def load(self) -> None:
         """Applies all that was written before: a snapshot, and the log behind it. Raises StorageError."""
         start_offset = self.snapshots.load()
-        stored = InternalTopic(METADATA_TOPIC, 1, self._journal, lambda *_: self.log)
+        stored = InternalTopic(METADATA_TOPIC, 1, lambda *_: self.log)
         for header, records in stored.replay(0, start_offset):
             for record in [] if header.is_control else records:
                 known = decode_record(record.value or b"") if record.offset >= start_offset else None

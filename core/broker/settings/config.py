@@ -7,12 +7,11 @@ TransactionLogConfig of Kafka 4.3.1.
 
 import dataclasses
 import difflib
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...config import INT_MAX, NEAR_MISS, REQUIRED, TOPIC_CONFIG, ConfigDef, LogConfig, setting
+from ...config import INT_MAX, NEAR_MISS, REQUIRED, TOPIC_CONFIG, ConfigDef, LogConfig, host_and_port, setting
 from ...coordinators.snapshot_rules import SnapshotSettings
 from ...errors import ConfigError
 from ..network.listeners import DEFAULT_PROTOCOL_MAP, Listener, ListenerSettings, parse_listeners
@@ -59,8 +58,6 @@ TOPIC_DEFAULTS: dict[str, tuple[str, int]] = {
 }
 """Broker setting -> the topic setting that it is the default of, and what one of its units is in the topic setting's.
 Where several stand for one topic setting, the finer unit, which comes later here, wins."""
-
-_HOST_AND_PORT = re.compile(r"^(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$")
 
 ADDRESS_SETTINGS = (
     "listeners",
@@ -287,12 +284,12 @@ class BrokerConfig(SnapshotSettings):
         """Where /metrics is; None for nowhere. Raises ConfigError."""
         if not self.metrics_listen:
             return None
-        found = _HOST_AND_PORT.match(self.metrics_listen.strip())
-        if found is None or int(found["port"]) > 65_535:
+        found = host_and_port(self.metrics_listen)
+        if found is None:
             raise ConfigError(
                 f"broker: metrics.listen={self.metrics_listen!r}: must be HOST:PORT, such as 127.0.0.1:9308"
             )
-        return found["v6"] or found["host"] or "", int(found["port"])
+        return found
 
     def texts(self) -> dict[str, str | None]:
         """Every setting under its Kafka name, as text, for DescribeConfigs."""
@@ -315,13 +312,13 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
     topic_values: dict[str, Any] = {}
     for name, (topic_name, unit) in TOPIC_DEFAULTS.items():
         if name in values:
-            value = values[name]
+            value, field = values[name], TOPIC_CONFIG.fields[topic_name]
             try:
-                if unit != 1 and int(value) >= 0:
-                    value = int(value) * unit
-                TOPIC_CONFIG.fields[topic_name].parse(value)
+                if unit != 1 and field.typed(value) >= 0:
+                    value = field.typed(value) * unit
+                field.parse(value)
             except ValueError:
-                faults.append(f"broker: {name}={values[name]!r}: must be {TOPIC_CONFIG.fields[topic_name].allowed()}")
+                faults.append(f"broker: {name}={values[name]!r}: must be {field.allowed()}")
             else:
                 topic_values[topic_name] = value
     config = None

@@ -1,4 +1,7 @@
-"""`millstream broker`: settings from flags, the environment and a file, checked before anything is opened."""
+"""`millstream broker`: settings from flags, the environment and a file, checked before anything is opened. Shell.
+
+Tested in tests/cli/test_broker_config.py.
+"""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""`millstream configs`: settings of topics, brokers and groups shown, set and taken back. Shell."""
+"""`millstream configs`: settings of topics, brokers and groups shown, set and taken back. Shell.
+
+Tested in tests/cli/test_configs.py.
+"""
 
 import difflib
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""How commands speak: tables at a terminal, plain lines in pipes, JSON where asked; errors without tracebacks."""
+"""How commands speak: tables at a terminal, plain lines in pipes, JSON where asked; errors without tracebacks. Shell.
+
+Tested in tests/cli/test_console.py and test_errors.py.
+"""
 
 import json
 import logging

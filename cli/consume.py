@@ -1,4 +1,7 @@
-"""`millstream consume`: records of a topic from where it is said to where it is said. Shell."""
+"""`millstream consume`: records of a topic from where it is said to where it is said. Shell.
+
+Tested in tests/cli/test_consume.py.
+"""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""What a folder holds for `millstream up`: connector configs and files with topologies, all faults found at once."""
+"""What a folder holds for `millstream up`: connector configs and files with topologies, all faults found at once.
+
+Shell. Tested in tests/cli/test_errors.py.
+"""
 
 import contextlib
 import difflib

@@ -1,4 +1,7 @@
-"""`millstream dump-log`: what the files of a data directory say, without a broker."""
+"""`millstream dump-log`: what the files of a data directory say, without a broker. Shell.
+
+Tested in tests/core/log/test_file_dump.py and test_kafka_dump.py.
+"""
 
 import json
 import os

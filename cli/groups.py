@@ -1,4 +1,7 @@
-"""`millstream groups`: list, describe, delete, delete-offsets. Resetting offsets: group_reset.py. Shell."""
+"""`millstream groups`: list, describe, delete, delete-offsets. Resetting offsets: group_reset.py. Shell.
+
+Tested in tests/cli/test_groups.py.
+"""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,7 @@
-"""The partitions that an option names, checked against those that the cluster has. Shell."""
+"""The partitions that an option names, checked against those that the cluster has. Shell.
+
+Tested in tests/cli/test_transactions.py.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""`millstream plugins`: which connectors there are, what each takes, and its JSON Schema."""
+"""`millstream plugins`: which connectors there are, what each takes, and its JSON Schema. Shell.
+
+Tested in tests/docs/test_connectors_page.py.
+"""
 
 import json
 import shutil

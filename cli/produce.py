@@ -1,4 +1,7 @@
-"""`millstream produce`: each line of the input becomes a record. Shell."""
+"""`millstream produce`: each line of the input becomes a record. Shell.
+
+Tested in tests/cli/test_produce.py.
+"""
 
 import asyncio
 import sys

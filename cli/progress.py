@@ -1,4 +1,7 @@
-"""What runs and how far it is: a live table at a terminal, a line now and then elsewhere, and a summary at the end."""
+"""What runs and how far it is: a live table at a terminal, a line now and then elsewhere, and a summary at the end.
+
+Tested in tests/cli/test_progress.py and test_live_table.py.
+"""
 
 import asyncio
 import time

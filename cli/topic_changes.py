@@ -1,4 +1,7 @@
-"""`millstream topics alter` and `millstream topics delete-records`. Shell."""
+"""`millstream topics alter` and `millstream topics delete-records`. Shell.
+
+Tested in tests/cli/test_configs.py.
+"""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""`millstream topics`: list, create, describe, delete. Changes to what is there: topic_changes.py. Shell."""
+"""`millstream topics`: list, create, describe, delete. Changes to what is there: topic_changes.py. Shell.
+
+Tested in tests/cli/test_topics.py.
+"""
 
 from collections.abc import Sequence
 

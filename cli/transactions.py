@@ -1,4 +1,7 @@
-"""`millstream transactions`: list, describe, producers, hanging ones, abort. Shell."""
+"""`millstream transactions`: list, describe, producers, hanging ones, abort. Shell.
+
+Tested in tests/cli/test_transactions.py.
+"""
 
 import time
 from collections.abc import Sequence

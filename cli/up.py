@@ -1,4 +1,7 @@
-"""`millstream up`, `connect` and `run`: check everything, then run it in one process until the end or Ctrl-C."""
+"""`millstream up`, `connect` and `run`: check everything, then run it in one process until the end or Ctrl-C. Shell.
+
+Tested in tests/cli/test_up.py and test_errors.py.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Values as they are: one column `value` of text or bytes. Pure."""
+"""Values as they are: one column `value` of text or bytes. Pure.
+
+Tested in tests/connect/test_converters.py.
+"""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,7 @@
-"""The worker's own settings, under the names of Kafka Connect's workers. Pure."""
+"""The worker's own settings, under the names of Kafka Connect's workers. Pure.
+
+Tested in tests/connect/test_properties.py.
+"""
 
 from dataclasses import dataclass
 

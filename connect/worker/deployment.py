@@ -1,4 +1,7 @@
-"""Connector configs to what a worker runs: read from files and checked all at once, before anything starts. Shell."""
+"""Connector configs to what a worker runs: read from files and checked all at once, before anything starts. Shell.
+
+Tested in tests/connect/test_spec.py.
+"""
 
 import difflib
 import glob

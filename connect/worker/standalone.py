@@ -1,4 +1,7 @@
-"""A worker that runs connectors in this process: each task supervised by itself, restarted when it fails. Shell."""
+"""A worker that runs connectors in this process: each task supervised by itself, restarted when it fails. Shell.
+
+Tested in tests/connect/test_failures_told.py and test_sink_runner.py.
+"""
 
 import asyncio
 import logging

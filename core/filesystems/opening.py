@@ -1,4 +1,7 @@
-"""How an URL finds its adapter. Shell; each adapter's packages are imported when it is asked for."""
+"""How an URL finds its adapter. Shell; each adapter's packages are imported when it is asked for.
+
+Tested in tests/core/filesystems/test_opening.py.
+"""
 
 import re
 from collections.abc import Mapping

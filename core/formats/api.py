@@ -1,6 +1,7 @@
 """What a format is: bytes of records to typed columns and back, with the rows that do not fit told apart. Pure.
 
 A format is made once, checks its arguments then, and is used from several threads.
+Tested in tests/core/formats.
 """
 
 from dataclasses import dataclass

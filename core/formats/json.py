@@ -22,7 +22,7 @@ Int64s = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 INTEGER, DOUBLE, BOOLEAN, STRING, TIME, OTHER = range(6)
-MOST_BYTES_AT_ONCE: Final = 1 << 30
+BYTES_AT_ONCE_MAX: Final = 1 << 30
 
 
 class JsonFormat:
@@ -45,7 +45,7 @@ class JsonFormat:
             raise PlanError("json: values are read with a schema; declare the fields that are wanted and their types")
         buffers = binary_buffers(values, "value")
         rows = len(values)
-        if int(buffers.ends[rows]) - int(buffers.ends[0]) > MOST_BYTES_AT_ONCE and rows > 1:
+        if int(buffers.ends[rows]) - int(buffers.ends[0]) > BYTES_AT_ONCE_MAX and rows > 1:
             half = rows // 2
             return joined(self.decode(values.slice(0, half)), self.decode(values.slice(half)), half)
         return _Decoding(self._plan, buffers, rows).run()

@@ -17,8 +17,8 @@ from ..kernels import json_write as kernels
 from ..kernels.arrow import as_binary
 from ..kernels.double_text import CEILING_POWERS
 
-MOST_BYTES: Final = 2**31 - 1
-WASTE: Final = 4096
+ENCODED_BYTES_MAX: Final = 2**31 - 1
+WASTE_BYTES_MAX: Final = 4096
 
 
 def encode_columns(columns: pa.RecordBatch) -> Any:
@@ -28,7 +28,7 @@ def encode_columns(columns: pa.RecordBatch) -> Any:
     if rows == 0:
         return pa.array([], pa.binary())
     room = kernels.room_needed(table, rows)
-    if room > MOST_BYTES:
+    if room > ENCODED_BYTES_MAX:
         raise PlanError(
             f"json: {rows} rows give about {room >> 20} MiB, more than 2 GiB; cut them into smaller batches"
         )
@@ -37,7 +37,7 @@ def encode_columns(columns: pa.RecordBatch) -> Any:
     used = kernels.write_rows(table, CEILING_POWERS, ends, out.ctypes.data)
     assert used <= room, "more was written than there was room for"
     del kept
-    if room - used > max(WASTE, used // 4):
+    if room - used > max(WASTE_BYTES_MAX, used // 4):
         out = out[:used].copy()
     return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(ends), pa.py_buffer(out)], 0)
 

@@ -23,7 +23,7 @@ from .columns import HEADER_TYPE, RECORDS_SCHEMA, Buffer
 Int64s = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-MOST_ARROW_BYTES = 2**31 - 1
+ARROW_BYTES_MAX = 2**31 - 1
 CODEC_BITS, CONTROL, TRANSACTIONAL = 7, 0x20, 0x10
 ABORT_MARKER = 0
 CRC_COVERS_FROM = 21
@@ -173,7 +173,7 @@ def _decompress(fetch: _Fetch, wanted: Int64s, limit_bytes: int) -> tuple[Bytes,
     """Decompress into one array and point the table there; how many batches fit into the limits."""
     codecs = wanted[:, kernels.ATTRIBUTES] & CODEC_BITS
     compressed = np.flatnonzero(codecs)
-    if len(compressed) == 0 and len(fetch.blob) < MOST_ARROW_BYTES:
+    if len(compressed) == 0 and len(fetch.blob) < ARROW_BYTES_MAX:
         return NO_BYTES, len(wanted)
     sizes = wanted[:, kernels.END_BYTE] - wanted[:, kernels.FIRST_BYTE]
     scratch = Scratch(int(sizes[compressed].sum()) * EXPECTED_RATIO, limit_bytes) if len(compressed) else None
@@ -196,7 +196,7 @@ def _decompress(fetch: _Fetch, wanted: Int64s, limit_bytes: int) -> tuple[Bytes,
             raise fetch.corrupt(batch, f"{batch[kernels.COUNT]} records do not fit into {end - first} bytes")
         batch[[kernels.FIRST_BYTE, kernels.END_BYTE, kernels.IN_SCRATCH]] = first, end, 1
     total = np.cumsum(wanted[:count, kernels.END_BYTE] - wanted[:count, kernels.FIRST_BYTE])
-    count = int(np.searchsorted(total, MOST_ARROW_BYTES, side="right"))
+    count = int(np.searchsorted(total, ARROW_BYTES_MAX, side="right"))
     filled = NO_BYTES if scratch is None else scratch.filled()
     filled.flags.writeable = False
     return filled, count

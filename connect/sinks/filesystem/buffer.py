@@ -1,6 +1,7 @@
 """Rows of one topic-partition between two commits. Pure.
 
 Ranges of offsets are contiguous: one ends where the next begins, rows that could not be converted included.
+Tested in tests/connect/sinks/test_buffer.py.
 """
 
 from collections import deque

@@ -1,4 +1,7 @@
-"""Rows to the bytes of one file: Parquet, JSON lines or plain text. Pure; runs in threads."""
+"""Rows to the bytes of one file: Parquet, JSON lines or plain text. Pure; runs in threads.
+
+Tested in tests/connect/sinks/test_encodings.py.
+"""
 
 from dataclasses import dataclass
 

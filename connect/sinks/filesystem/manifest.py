@@ -3,6 +3,7 @@
 A manifest is named by where the range before it ended. It is created only where no file of that name is, so of two
 tasks that go on from the same place just one commits: the other is a zombie and learns it. Files become visible after
 their manifest exists, and whoever opens the partition next finishes the newest manifest first.
+Tested in tests/connect/sinks/test_commit.py.
 """
 
 import msgspec

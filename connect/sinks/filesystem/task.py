@@ -1,4 +1,7 @@
-"""The filesystem sink's task: puts rows into buffers and commits what is due, in threads. Shell."""
+"""The filesystem sink's task: puts rows into buffers and commits what is due, in threads. Shell.
+
+Tested in tests/connect/sinks/test_task.py, and against kills in tests/faults.
+"""
 
 import asyncio
 import logging

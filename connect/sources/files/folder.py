@@ -1,4 +1,7 @@
-"""The files that globs find, and a look into those that must be told apart. Shell; calls block."""
+"""The files that globs find, and a look into those that must be told apart. Shell; calls block.
+
+Tested in tests/connect/sources/test_files_task.py.
+"""
 
 import errno
 import glob

@@ -2,6 +2,7 @@
 
 A file is opened when there is something to read in it. Held open beyond that are the few that were written to last:
 whatever becomes of them, renamed out of sight or removed, they are read to their end.
+Tested in tests/connect/sources/test_many_files.py.
 """
 
 import contextlib

@@ -1,4 +1,7 @@
-"""The files source's task: looks for files, reads the oldest first, hands over lines with their positions. Shell."""
+"""The files source's task: looks for files, reads the oldest first, hands over lines with their positions. Shell.
+
+Tested in tests/connect/sources/test_files_task.py, and in test_file_lives.py by a simulation.
+"""
 
 import asyncio
 import logging

@@ -300,7 +300,7 @@ def test_slices_and_large_inputs_give_the_same_rows(monkeypatch: pytest.MonkeyPa
     values = values_of(*[f'{{"ts":{row},"host":"h{row}"}}' if row % 7 else None for row in range(100)]).slice(3, 90)
     whole = FORMAT.decode(values)
 
-    monkeypatch.setattr("millstream.core.formats.json.MOST_BYTES_AT_ONCE", 300)
+    monkeypatch.setattr("millstream.core.formats.json.BYTES_AT_ONCE_MAX", 300)
     parts = FORMAT.decode(values)
 
     assert whole.columns.column(0).to_pylist() == [row for row in range(3, 93) if row % 7]

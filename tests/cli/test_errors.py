@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def test_a_wrong_connector_config_names_file_field_value_and_remedy(folder: Path
 def test_json_that_is_none_names_its_line(folder: Path, millstream: Run) -> None:
     (folder / "lake.json").write_text('{\n"name": "lake",\n}')
 
-    refused(millstream("up", str(folder)), "lake.json:3:1: not JSON")
+    told_at = "2:15" if sys.version_info >= (3, 13) else "3:1"  # the comma, or what follows it
+    refused(millstream("up", str(folder)), f"lake.json:{told_at}: not JSON")
 
 
 def test_a_wrong_topology_names_its_line_and_the_nearest_column(folder: Path, millstream: Run) -> None:

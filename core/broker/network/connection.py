@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any, cast
 
 from ...errors import ErrorCode, ProtocolError, WireError
+from ...flow_control import write_parts
 from ...wire.frames import encode_response
 from ..context import RequestContext
 from ..failures import NO_ANSWER, answered, failure_response
@@ -340,7 +341,7 @@ class Connection(asyncio.BufferedProtocol):
         if transport is None:
             return
         if size > JOINED_RESPONSE_BYTES:
-            transport.writelines(parts)
+            write_parts(transport, parts, WRITE_HIGH_WATER_BYTES)
         else:
             transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ...errors import ErrorCode, NotConnected, Retriable, WireError
+from ...flow_control import write_parts
 from ...wire.apis import ApiKey
 from ...wire.frames import decode_response, encode_request
 from ...wire.messages.k18_api_versions import ApiVersionsRequest
@@ -23,6 +24,8 @@ from .sasl import authenticate
 from .versions import Ranges, choose_version, ranges_of
 
 RECEIVE_BUFFER_BYTES = 65_536
+WRITE_HIGH_WATER_BYTES = 65_536
+"""Bytes of requests that may wait for a slow peer before senders do."""
 HANDSHAKE_VERSIONS = {int(ApiKey.API_VERSIONS): (0, 4)}
 _LENGTH = struct.Struct(">i")
 _CORRELATION_AND_ERROR = struct.Struct(">ih")
@@ -159,6 +162,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it.
+        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER_BYTES)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         if self._frame is not None:
@@ -232,7 +236,8 @@ class TcpConnection(asyncio.BufferedProtocol):
                 raise NotConnected(f"the connection to {self._address} is closed") from self._fault
             correlation = self._next_correlation
             self._next_correlation = (correlation + 1) & 0x7FFF_FFFF
-            self._transport.writelines(encode_request(request, version, correlation, self._config.client_id))
+            parts = encode_request(request, version, correlation, self._config.client_id)
+            write_parts(self._transport, parts, WRITE_HIGH_WATER_BYTES)
             return correlation
         finally:
             self._next_turn()

@@ -1,6 +1,8 @@
 """A snapshot stands for the log before it, whatever was done; and what is not whole is none."""
 
+import base64
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -160,6 +162,19 @@ def test_a_snapshot_is_framed_as_kafka_frames_one() -> None:
     header, footer = records[0][0], records[-1][0]
     assert (header.key, header.value) == (b"\0\0\0\3", b"\0\0" + (5).to_bytes(8, "big") + b"\0")
     assert (footer.key, footer.value) == (b"\0\0\0\4", b"\0\0\0")
+
+
+def test_a_snapshot_that_kafka_has_written_is_read() -> None:
+    """By Kafka 4.3.1, of a topic made with a setting and given another, and one deleted; in base64."""
+    data = base64.b64decode(Path(__file__).with_name("kafka_snapshot.txt").read_text())
+
+    metadata = new_metadata()
+    for record in read_snapshot(data):
+        metadata.apply(record)
+
+    assert [(topic.name, topic.partitions, topic.configs) for topic in metadata.topics()] == [
+        ("kept", 3, {"retention.ms": "1000", "segment.ms": "2000"})
+    ]
 
 
 @settings(max_examples=80, deadline=None)

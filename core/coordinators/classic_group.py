@@ -87,7 +87,8 @@ class ClassicGroup:
 
     @property
     def rebalance_timeout_ms(self) -> int:
-        return max((member.rebalance_timeout_ms for member in self.members.values()), default=0)
+        """How long the group waits for its members; clients may ask for less than nothing."""
+        return max((0, *(member.rebalance_timeout_ms for member in self.members.values())))
 
     def fault_of(self, member_id: str, instance_id: str | None) -> ErrorCode:
         """Why this is no member of the group; NONE if it is one."""

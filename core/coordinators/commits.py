@@ -6,6 +6,7 @@ Tested in tests/core/coordinators/test_commits.py and test_offset_expiry.py.
 
 from collections.abc import Iterator, Mapping
 
+from ..config import LONG_MAX
 from ..errors import ErrorCode
 from .classic_group import CONSUMER, ClassicGroup, Phase
 from .group_commands import CommitOffsets, DeleteOffsets, OffsetEntry, PartsReply
@@ -59,7 +60,7 @@ def _stored(command: CommitOffsets, entry: OffsetEntry, now_ms: int) -> OffsetSt
         leader_epoch=entry.leader_epoch,
         metadata=entry.metadata,
         committed_ms=now_ms,
-        expires_ms=-1 if command.retention_ms < 0 else now_ms + command.retention_ms,
+        expires_ms=-1 if command.retention_ms < 0 else min(now_ms + command.retention_ms, LONG_MAX),
         topic_id=entry.topic_id,
     )
 

@@ -98,7 +98,9 @@ class Rebalance:
                 group.remove(member.member_id)
                 self._turn.set_timer(TimerKey(TimerKind.SESSION, group.group_id, member.member_id), None)
         if not group.elect_joined_leader() and group.members:
-            self._turn.set_timer(self._join_timer, group.rebalance_timeout_ms)
+            # Static members who do not come back have their sessions: to look again all the time would end nothing.
+            wait_ms = max(group.rebalance_timeout_ms, self._config.group_min_session_timeout_ms)
+            self._turn.set_timer(self._join_timer, wait_ms)
             return
         group.start_generation()
         if not group.members:

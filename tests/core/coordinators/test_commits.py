@@ -3,6 +3,7 @@
 import pytest
 from sim.group_driver import Driver, commit, heartbeat, join, leave, stable_group, sync
 
+from millstream.core.config import LONG_MAX
 from millstream.core.coordinators.group_commands import DeleteGroup, DeleteOffsets, ErrorReply, OffsetEntry, PartsReply
 from millstream.core.coordinators.group_records import GroupRemoved, OffsetRemoved, OffsetStored
 from millstream.core.errors import ErrorCode
@@ -25,6 +26,16 @@ def test_a_member_of_the_generation_commits() -> None:
 
     assert decision.reply == ONE_PART
     assert decision.records == (OffsetStored("g", "logs", 0, 42, committed_ms=NOW_MS),)
+    assert driver.committed() == {("logs", 0): 42}
+
+
+def test_an_offset_that_is_to_be_kept_for_ever_is() -> None:
+    """The time of its end had more than 64 bits, and could not be written."""
+    driver = Driver()
+
+    decision = driver.decide(commit(42, retention_ms=LONG_MAX))
+
+    assert decision.records == (OffsetStored("g", "logs", 0, 42, committed_ms=NOW_MS, expires_ms=LONG_MAX),)
     assert driver.committed() == {("logs", 0): 42}
 
 

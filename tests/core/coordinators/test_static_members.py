@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sim.group_driver import Driver, commit, heartbeat, join, stable_group, sync
+import pytest
+from sim.group_driver import Driver, Settings, commit, heartbeat, join, stable_group, sync
 
 from millstream.core.coordinators.group_commands import (
     ErrorReply,
@@ -12,6 +13,9 @@ from millstream.core.coordinators.group_commands import (
     Leaver,
     PartsReply,
     SyncReply,
+    TimerFired,
+    TimerKey,
+    TimerKind,
 )
 from millstream.core.errors import ErrorCode
 
@@ -40,6 +44,23 @@ def test_a_static_follower_that_comes_back_keeps_its_assignment_without_a_rebala
     driver.restart()
     assert driver.do(heartbeat("i2-9", 1, instance_id="i2")) == ErrorReply()
     assert driver.do(heartbeat(follower, 1)) == ErrorReply(ErrorCode.UNKNOWN_MEMBER_ID)
+
+
+@pytest.mark.parametrize("rebalance_timeout_ms", [-60_000, 0, 1])
+def test_a_group_that_waits_for_static_members_without_patience_does_not_look_for_them_again_and_again(
+    rebalance_timeout_ms: int,
+) -> None:
+    """With a timeout of 0 or less its timer was due at once each time that it fired: the broker did nothing else."""
+    driver = Driver()
+    patience_ms = {1: rebalance_timeout_ms, 2: rebalance_timeout_ms, 3: 60_000}
+    stable_group(driver, 3, lambda number: {**instance(number), "rebalance_timeout_ms": patience_ms[number]})
+
+    left = driver.decide(LeaveGroup("g", (Leaver("", "i3"),)))
+    fired = driver.decide(TimerFired(TimerKey(TimerKind.JOIN, "g")))
+
+    join_timer = TimerKey(TimerKind.JOIN, "g")
+    assert dict(left.timers)[join_timer] == max(rebalance_timeout_ms, 0)
+    assert dict(fired.timers)[join_timer] == Settings().group_min_session_timeout_ms
 
 
 def test_a_static_leader_that_comes_back_is_told_to_skip_the_assignment() -> None:

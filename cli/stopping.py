@@ -1,7 +1,6 @@
-"""How a run of pipelines is asked to end: the first Ctrl-C or SIGTERM stops it in order, a later one at once. Shell.
+"""How commands that run pipelines end: by signals as in core/stopping.py, and without a traceback. Shell.
 
-What ends at once leaves everything as a kill does, from which every start recovers: nothing is unwound that is still
-in use. Tested in tests/faults/test_interrupts.py.
+Tested in tests/cli/test_stopping.py, tests/faults/test_interrupts.py.
 """
 
 import asyncio
@@ -10,40 +9,22 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
-from .console import INTERRUPTED, is_terminal, say
+from ..core.stopping import stopped_by_signals as stopped
+from .console import INTERRUPTED, is_terminal
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
-# `timeout -s INT` and shells send one press to the process and to its group: it then comes twice.
-SAME_PRESS_S = 0.5
 SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[asyncio.Event]:
-    """An event that is set when the run is to end."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    asked_s = 0.0
-
-    def asked() -> None:
-        nonlocal asked_s
-        if not stop.is_set():
-            asked_s = loop.time()
-            stop.set()
-            say("stopping; once more to end at once")
-        elif loop.time() - asked_s >= SAME_PRESS_S:
-            _end_at_once()
-
-    for number in NUMBERS:
-        loop.add_signal_handler(number, asked)
+    """An event that is set when the run is to end; once it was, nothing interrupts what the command says at its end."""
+    stop = None
     try:
-        yield stop
+        with stopped(before_the_end=_show_cursor) as stop:
+            yield stop
     finally:
-        for number in NUMBERS:
-            loop.remove_signal_handler(number)
-        if stop.is_set():
+        if stop is not None and stop.is_set():
             _ignore_more()
 
 
@@ -65,8 +46,6 @@ def _ignore_more() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _end_at_once() -> NoReturn:
+def _show_cursor() -> None:
     if is_terminal():
         os.write(sys.__stdout__.fileno() if sys.__stdout__ else 1, f"{SHOW_CURSOR}\n".encode())
-    os.write(2, b"ended at once; the next start goes on from the last commit\n")
-    os._exit(INTERRUPTED)

@@ -152,7 +152,8 @@ def _check_row_wise(where: str, expression: pl.Expr) -> None:
 
 def _not_row_wise(tree: Any) -> Iterator[str]:
     """What in an expression is not row-wise. tree: as polars serialises it, {node: what is inside} or a node's name."""
-    for node, inside in tree.items() if isinstance(tree, dict) else [(tree, None)]:
+    nodes: dict[str, Any] = tree if isinstance(tree, dict) else {tree: {}}
+    for node, inside in nodes.items():
         if node not in ROW_WISE_NODES:
             yield node.lower()
         elif node == "Function":

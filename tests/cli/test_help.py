@@ -7,7 +7,7 @@ import pytest
 import typer.main
 from cli.conftest import run_command
 
-from millstream.cli.main import app
+from millstream.cli.app import app
 
 
 def commands() -> Iterator[tuple[str, ...]]:

@@ -55,3 +55,20 @@ def test_a_later_press_ends_the_process_at_once_with_one_line() -> None:
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
     assert err == "ended at once; the next start goes on from the last commit\n"
+
+
+def test_a_press_while_the_command_is_imported_ends_it_with_one_line() -> None:
+    script = """
+import os, signal, sys
+
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Pressed())
+from millstream.cli.main import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted before anything was begun\n")

@@ -30,6 +30,7 @@ IMPURE_MODULES = {"asyncio", "socket", "ssl", "threading", "time", "random", "os
 MAY_IMPORT = {
     "core.errors": set(),
     "core.ports": {"core.errors"},
+    "core.stopping": set(),
     "core.tasks": set(),
     "core.config": {"core.errors"},
     "core.properties": {"core.errors"},
@@ -48,7 +49,8 @@ MAY_IMPORT = {
     | {"core.filesystems", "core.kernels", "core.properties"},
     "streams": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
     | {"core.filesystems", "core.kernels"},
-    "dsl": {"core.errors", "core.config", "core.formats", "core.records", "core.ports", "streams", "core.client"},
+    "dsl": {"core.errors", "core.config", "core.formats", "core.records", "core.ports", "streams", "core.client"}
+    | {"core.stopping"},
 }
 
 
@@ -197,6 +199,6 @@ def test_every_package_folder_is_listed_for_the_wheel() -> None:
 
 
 def test_importing_the_package_loads_neither_polars_nor_numba_nor_pyarrow() -> None:
-    code = "import sys, millstream, millstream.cli.main; print({'polars', 'numba', 'pyarrow'} & set(sys.modules))"
+    code = "import sys, millstream, millstream.cli.app; print({'polars', 'numba', 'pyarrow'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert result.stdout.strip() == "set()"

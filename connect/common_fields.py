@@ -84,9 +84,10 @@ SOURCE_FIELDS = (
 SINK_FIELDS = (
     Field(
         "value.schema",
-        {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
-        'Declared types of the value\'s columns, such as {"host": "string", "requests": "int64"}; found and kept'
-        " from the first rows when not given.",
+        {"type": "object", "additionalProperties": {"type": ["string", "object", "array"]}, "minProperties": 1},
+        "Declared types of the value's columns, such as "
+        '{"host": "string", "user": {"id": "int64"}, "tags": ["string"]}; found and kept from the first rows when not'
+        " given.",
         default=None,
     ),
     Field("topics", names(), "The topics to read, separated by commas.", default=[]),

@@ -21,6 +21,7 @@ NEAR_MISS = 0.84
 DIGITS_MAX = 20
 SECRET_SHOWN_AS = "[hidden]"
 SPOKEN_TYPES = {
+    "string": "text",
     "integer": "a whole number",
     "boolean": "true or false",
     "number": "a number",
@@ -206,7 +207,8 @@ class ConnectorSpec:
         if error.validator == "required":
             return f"{self.name}: {field.name} is required: {field.doc}"
         shown = SECRET_SHOWN_AS if field.secret else repr(config[field.name])
-        return f"{self.name}: {field.name}={shown}: {_rule(error)}; {field.doc}"
+        parts = "".join(f"{part}: " for part in list(error.absolute_path)[1:] if isinstance(part, str))
+        return f"{self.name}: {field.name}={shown}: {parts}{_rule(error)}; {field.doc}"
 
 
 def _nearest(key: str, known: Iterable[str], likeness: float = NEAR_MISS) -> str | None:
@@ -218,7 +220,8 @@ def _rule(error: Any) -> str:
     rule, value = error.validator, error.validator_value
     match rule:
         case "type":
-            return f"must be {SPOKEN_TYPES.get(value, value)}"
+            kinds = [value] if isinstance(value, str) else value
+            return f"must be {' or '.join(SPOKEN_TYPES.get(kind, kind) for kind in kinds)}"
         case "minimum":
             return f"must be at least {value}"
         case "maximum":

@@ -34,17 +34,27 @@ TYPES = {
 }
 
 
-def declared_schema(declared: Mapping[str, str]) -> pa.Schema:
+def declared_schema(declared: Mapping[str, object]) -> pa.Schema:
     """An Arrow schema from names of types. Raises ConfigError with every type that is not known."""
-    faults = []
-    for column, kind in declared.items():
-        if kind not in TYPES:
-            near = difflib.get_close_matches(kind, TYPES, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            faults.append(f"value.schema: {column}={kind!r}: must be one of {', '.join(TYPES)}{hint}")
+    faults: list[str] = []
+    columns = [(column, _declared_type(column, kind, faults)) for column, kind in declared.items()]
     if faults:
         raise ConfigError(faults)
-    return pa.schema([(column, TYPES[kind]) for column, kind in declared.items()])
+    return pa.schema(columns)
+
+
+def _declared_type(name: str, kind: object, faults: list[str]) -> pa.DataType:
+    """A type by its name; {"part": type} is an object, [type] a list. What is none of these becomes a fault."""
+    if isinstance(kind, Mapping) and kind:
+        return pa.struct([(part, _declared_type(f"{name}.{part}", each, faults)) for part, each in kind.items()])
+    if isinstance(kind, list) and len(kind) == 1:
+        return pa.list_(_declared_type(f"{name}[]", kind[0], faults))
+    if isinstance(kind, str) and kind in TYPES:
+        return TYPES[kind]
+    near = difflib.get_close_matches(str(kind), TYPES, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ', an object {"id": "int64"} or a list ["string"]'
+    faults.append(f"value.schema: {name}={kind!r}: must be one of {', '.join(TYPES)}{hint}")
+    return pa.null()
 
 
 def value_converter(values: Mapping[str, Any]) -> Converter:

@@ -74,7 +74,7 @@ def read_config(path: Path) -> Any:
     if path.suffix == ".properties":
         return read_properties(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repetition)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repetition)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
     except OSError as error:
@@ -202,21 +202,26 @@ def _check_topics(values: Mapping[str, Any]) -> None:
 
 
 def _relative_to_file(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Relative paths in a config are relative to its file."""
+    """Relative paths in a config are relative to its file; ~/ is the home folder of who runs it."""
     folder = path.resolve().parent
     literal = glob.escape(str(folder))
     for key in ("paths", "exclude"):
         parts = config.get(key)
         parts = parts.split(",") if isinstance(parts, str) else parts
         if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
-            config[key] = [_below(literal, part.strip()) if key == "paths" or "/" in part else part for part in parts]
+            parts = [_at_home(part.strip(), glob.escape) for part in parts]
+            config[key] = [_below(literal, part) if key == "paths" or "/" in part else part for part in parts]
     if isinstance(config.get("file"), str):
-        config["file"] = _below(literal, glob.escape(config["file"]))
+        config["file"] = _below(literal, glob.escape(_at_home(config["file"])))
     url = config.get("store.url")
     if isinstance(url, str) and url:
         local = url.removeprefix("file:").removeprefix("//") if url.startswith(("file:.", "file://.")) else url
-        config["store.url"] = local if SCHEME.match(local) else str(folder / local)
+        config["store.url"] = local if SCHEME.match(local) else str(folder / _at_home(local))
     return config
+
+
+def _at_home(path: str, escape: Callable[[str], str] = str) -> str:
+    return escape(str(Path.home())) + path[1:] if path == "~" or path.startswith("~/") else path
 
 
 def _below(folder: str, path: str) -> str:

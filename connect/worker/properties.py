@@ -128,7 +128,7 @@ def _judge(key: str, value: str, faults: list[str], warnings: list[str]) -> None
 def read_properties(path: Path) -> dict[str, str]:
     """Settings from a file. Raises ConfigError with the line of a mistake."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

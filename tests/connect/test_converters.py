@@ -95,11 +95,26 @@ def test_text_stays_text_and_what_is_not_text_is_set_aside() -> None:
     assert [failure.row for failure in result.failures] == [1]
 
 
+def test_objects_and_lists_are_declared_as_they_look() -> None:
+    schema = {"at": "timestamp", "user": {"id": "int64"}, "tags": ["string"]}
+    values = binary(
+        b'{"at": "1970-01-01T00:00:01Z", "user": {"id": 5, "age": 7}, "tags": ["a", "b"]}', b'{"user": {"id": "x"}}'
+    )
+
+    result = converter(**{"value.schema": schema}).decode(values)
+
+    assert result.columns.select(["user", "tags"]).to_pylist() == [{"user": {"id": 5}, "tags": ["a", "b"]}]
+    assert result.columns.column("at").cast(pa.int64()).to_pylist() == [1000]
+    assert [failure.row for failure in result.failures] == [1]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"value.converter": "jsn"}, "did you mean json"),
         ({"value.schema": {"a": "int46"}}, "did you mean int64"),
+        ({"value.schema": {"a": {"b": "strin"}}}, r"value.schema: a\.b='strin': must be one of .*did you mean string"),
+        ({"value.schema": {"a": [], "b": {}}}, r"(?s)value.schema: a=\[\]: .* or a list .*value.schema: b={}: must be"),
         ({"value.converter": "string", "value.schema": {"a": "int64"}}, "leave one of them out"),
         ({"value.converter.schemas.enable": "maybe"}, "must be true or false"),
     ],

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from millstream.connect.registry import find, names
 from millstream.connect.sinks.filesystem.spec import SPEC as FILESYSTEM
 from millstream.connect.sinks.filesystem.spec import sink_config
-from millstream.connect.worker.deployment import deploy
+from millstream.connect.worker.deployment import deploy, read_config
 from millstream.core.errors import ConfigError
 
 SINK = {"name": "lake", "connector.class": "filesystem", "topics": "a,b", "store.url": "file:///tmp/lake"}
@@ -108,6 +108,70 @@ def test_relative_paths_are_relative_to_the_config() -> None:
 
     assert source_deployment.values["paths"] == ["/c/logs/*.log", "/abs/x.log"]
     assert sink_deployment.values["store.url"] == "/c/lake"
+
+
+def test_the_home_folder_is_what_a_shell_takes_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder named ~ was made beside the config."""
+    monkeypatch.setenv("HOME", "/home/an[n]")
+    source = {"name": "s", "connector.class": "files", "topic": "t", "paths": "~/logs/*.log,a~/x.log", "file": "~/b"}
+
+    source_deployment, sink_deployment = deploy(
+        [(Path("/c/s.json"), source), (Path("/c/k.json"), SINK | {"store.url": "~/lake"})]
+    )
+
+    assert source_deployment.values["paths"] == ["/home/an[[]n]/logs/*.log", "/c/a~/x.log"]
+    assert source_deployment.values["file"] == "/home/an[[]n]/b"
+    assert sink_deployment.values["store.url"] == "/home/an[n]/lake"
+
+
+@pytest.mark.parametrize("name", ["lake.json", "lake.properties"])
+def test_a_byte_order_mark_is_none_of_the_config(name: str, tmp_path: Path) -> None:
+    text = '{"name": "lake"}' if name.endswith("json") else "name=lake"
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    assert read_config(tmp_path / name) == {"name": "lake"}
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_a_folder_is_not_read_as_a_file(ending: str, tmp_path: Path) -> None:
+    """Nothing was read, and nothing was said."""
+    folder = tmp_path / "all[1]"
+    folder.mkdir()
+    source = {"name": "s", "connector.class": "files", "topic": "t", "paths": f"all[[]1]{ending}, all[[]1]/*"}
+    (deployment,) = deploy([(tmp_path / "s.json", source)])
+
+    with pytest.raises(ConfigError) as raised:
+        deployment.connector.check(deployment.values)
+
+    assert raised.value.faults == (f"files: '{folder}{ending}' is a folder: name the files in it, such as {folder}/*",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"partitioner.class": "hourly", "timestamp.field": "tss", "value.schema": {"ts": "timestamp"}},
+            "timestamp.field='tss': is no column of value.schema; did you mean ts?",
+        ),
+        (
+            {"partitioner.class": "hourly", "timestamp.field": "ts", "value.schema": {"ts": "string"}},
+            "timestamp.field='ts': is string in value.schema; declare it as timestamp",
+        ),
+        (
+            {"partitioner.class": "field", "partition.field.name": "level", "value.schema": {"ts": "timestamp"}},
+            "partition.field.name='level': is no column of value.schema; declare it there, or name one of ts",
+        ),
+    ],
+)
+def test_folders_by_a_column_that_no_row_has_are_a_fault(settings: dict[str, object], told: str) -> None:
+    """All rows went to one folder, of the time when they were written or of no value."""
+    assert faults_of(SINK | settings) == (f"/configs/lake.json: filesystem: {told}",)
+
+
+def test_what_is_wrong_within_an_object_is_named() -> None:
+    (fault,) = faults_of(SINK | {"value.schema": {"a": "string", "n": 5}})
+
+    assert "value.schema={'a': 'string', 'n': 5}: n: must be text or a JSON object or a list; " in fault
 
 
 def test_the_value_of_a_secret_is_not_in_its_fault() -> None:

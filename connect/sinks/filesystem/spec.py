@@ -4,6 +4,7 @@ Source: key names and defaults of the HDFS and S3 sinks for Kafka Connect.
 Tested in tests/connect/sinks/test_sink_spec.py.
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from .rotation import RotationRules
 
 STORE_OPTION = "store.option."
 METADATA = ("topic", "partition", "offset", "timestamp", "key")
+TIMES = ("timestamp", "int8", "int16", "int32", "int64")
 TIME_FORMATS = {"daily": "'day'=YYYY-MM-dd", "hourly": "'day'=YYYY-MM-dd/'hour'=HH"}
 
 FIELDS = (
@@ -148,6 +150,8 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
     """From validated values. Raises ConfigError with every contradiction between them."""
     faults: list[str] = []
     placement = _placement(values, faults)
+    if placement is not None:
+        faults += _undeclared(placement, values.get("value.schema") or {})
     try:
         ZoneInfo(values["timezone"])
     except (ZoneInfoNotFoundError, ValueError):
@@ -185,6 +189,24 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         buffer_bytes=values["buffer.memory"],
         types_declared=values.get("value.schema") is not None,
     )
+
+
+def _undeclared(placement: Placement, declared: Mapping[str, object]) -> list[str]:
+    """Faults of fields that no row would have, as value.schema gives the columns: all rows would be in one folder."""
+    faults: list[str] = []
+    if not declared:
+        return faults
+    needed = [("partition.field.name", name) for name in placement.fields]
+    if placement.extractor == "recordfield" and placement.time_field:
+        needed.append(("timestamp.field", placement.time_field))
+    for key, name in needed:
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"declare it there, or name one of {', '.join(declared)}"
+            faults.append(f"filesystem: {key}={name!r}: is no column of value.schema; {hint}")
+        elif key == "timestamp.field" and declared[name] not in TIMES:
+            faults.append(f"filesystem: {key}={name!r}: is {declared[name]} in value.schema; declare it as timestamp")
+    return faults
 
 
 def _placement(values: Mapping[str, Any], faults: list[str]) -> Placement | None:

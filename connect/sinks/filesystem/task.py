@@ -136,7 +136,8 @@ class FilesystemTask:
             column = column.cast(pa.timestamp("ms", tz=column.type.tz), safe=False)
         elif not pa.types.is_integer(column.type) and not pa.types.is_null(column.type):
             raise ConfigError(
-                f"timestamp.field={name!r}: is {column.type}; a time is a timestamp or whole milliseconds since 1970"
+                f"timestamp.field={name!r}: is {column.type}; a time is a timestamp or whole milliseconds since 1970; "
+                f'for times in ISO 8601 declare the columns in value.schema, with {name!r} as "timestamp"'
             )
         # A row without a time goes where its record's time says.
         filled = pc.coalesce(column.cast(pa.int64()), pa.array(record_ms))

@@ -7,6 +7,7 @@ import errno
 import glob
 import logging
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -204,6 +205,11 @@ def _fixed_part(pattern: str) -> Path:
     while glob.has_magic(str(fixed)) and fixed != fixed.parent:
         fixed = fixed.parent
     return fixed if glob.has_magic(pattern) else fixed.parent
+
+
+def unescaped(pattern: str) -> str:
+    """The path that a glob means in which nothing else stands for anything: glob.escape() taken back."""
+    return re.sub(r"\[([*?[])\]", r"\1", pattern)
 
 
 def nothing_found(pattern: str) -> str:

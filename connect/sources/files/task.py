@@ -5,6 +5,7 @@ Tested in tests/connect/sources/test_files_task.py, and in test_file_lives.py by
 
 import asyncio
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from ....core.errors import ConfigError, Retriable
 from ...api import SourceBatch, SourceConnector, SourceContext, SourceKey, SourceOffset
 from .changes import Changes
 from .content import OpenFile
-from .folder import Complaints, Folder, FolderContents, nothing_found
+from .folder import Complaints, Folder, FolderContents, nothing_found, unescaped
 from .headers import headers
 from .known import (
     FINGERPRINT_BYTES,
@@ -375,8 +376,19 @@ def make_task(values: Mapping[str, Any]) -> FilesTask:
     return FilesTask(config)
 
 
+def check(values: Mapping[str, Any]) -> None:
+    """Whether what is to be read can be files. Blocks."""
+    faults = [
+        f"files: {path!r} is a folder: name the files in it, such as {path.rstrip('/')}/*"
+        for path in map(unescaped, files_config(values).globs)
+        if os.path.isdir(path)
+    ]
+    if faults:
+        raise ConfigError(faults)
+
+
 def _told(_: SourceKey, offset: SourceOffset) -> str:
     return f"byte {offset['position']:,} of {offset['path']}"
 
 
-CONNECTOR = SourceConnector(SPEC, split, make_task, told=_told, topics=lambda values: (values["topic"],))
+CONNECTOR = SourceConnector(SPEC, split, make_task, check=check, told=_told, topics=lambda values: (values["topic"],))

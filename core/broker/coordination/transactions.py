@@ -7,8 +7,9 @@ coordinators/transactions.py. Tested in tests/core/broker/test_transactions.py.
 
 import asyncio
 import dataclasses
+import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from ...coordinators.transaction_commands import (
@@ -32,6 +33,7 @@ from .transaction_log import TransactionLog
 from .transaction_markers import MarkerWriter
 
 LOG = logging.getLogger(__name__)
+COMMANDS_PER_STEP = 200
 
 
 class TransactionsShell:
@@ -61,7 +63,7 @@ class TransactionsShell:
         self._unfinished: dict[str, Outcome] = {}
         self._unused_interval_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms
         self._expiry_due_ms = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     def open(self) -> None:
         """Reads the state of all transactional ids, and finishes what was decided before the broker ended.
@@ -235,21 +237,33 @@ class TransactionsShell:
 
     def _sweep(self) -> None:
         """Aborts late transactions, goes on with unfinished ones, forgets unused ids."""
+        commands: list[TransactionCommand] = []
         try:
             now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
-            commands: list[TransactionCommand] = [*self._coordinator.timed_out(now_ms)]
+            commands += self._coordinator.timed_out(now_ms)
             if monotonic_ms >= self._expiry_due_ms:
                 self._expiry_due_ms = monotonic_ms + self._unused_interval_ms
                 commands += self._coordinator.unused(now_ms)
-            for command in commands:
-                LOG.info("%s", command)
-                self._run_unasked(command)
             for outcome in tuple(self._unfinished.values()):
                 del self._unfinished[outcome.transactional_id]
                 self._markers.write(outcome, partial(self._written, outcome))
         except Exception:  # The outermost loop of this timer: what failed is tried again at the next sweep.
             LOG.exception("late transactions could not be ended")
-        self._sweep_later()
+        self._go_on(iter(commands))
+
+    def _go_on(self, left: Iterator[TransactionCommand]) -> None:
+        """With what a sweep has found, a little at a time: each command takes a record."""
+        step = list(itertools.islice(left, COMMANDS_PER_STEP))
+        for command in step:
+            LOG.info("%s", command)
+            try:
+                self._run_unasked(command)
+            except Exception:  # The outermost loop of this timer: one id's fault must not stop the others' time.
+                LOG.exception("%s failed", command)
+        if step:
+            self._timer = self._loop.call_soon(self._go_on, left)
+        else:
+            self._sweep_later()
 
     def _run_unasked(self, command: TransactionCommand, new_producer_id: int | None = None) -> None:
         try:

@@ -195,6 +195,22 @@ async def test_ids_that_are_not_used_are_forgotten_and_their_tombstones_hold(tmp
         assert await state_of(broker, "payments") == "TRANSACTIONAL_ID_NOT_FOUND"
 
 
+async def test_many_ids_are_forgotten_a_few_at_a_time(tmp_path):
+    """All at once they held up every client: each takes a record."""
+    clock = ShiftedClock()
+    settings = SWEEP_QUICKLY | {"transactional.id.expiration.ms": 3_600_000}
+    async with running_broker(tmp_path, settings, clock=clock) as broker:
+        await asyncio.gather(*(TransactionalProducer(broker, f"p{number}").begin() for number in range(450)))
+        clock.shift_ms += 3_700_000
+        known = []
+        async with asyncio.timeout(20):
+            while broker.transactions.all():
+                known.append(len(broker.transactions.all()))
+                await asyncio.sleep(0)
+
+    assert sorted(set(known)) == [50, 250, 450]
+
+
 async def test_the_topic_of_transactions_is_not_there_before_the_first_transactional_producer(tmp_path):
     async with running_broker(tmp_path) as broker:
         await ask(broker, CreateTopicsRequest(topics=[]), 7)

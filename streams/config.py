@@ -34,7 +34,7 @@ class StreamsConfig:
     )
     commit_rows: int = setting("commit.rows", 1_000_000, "Commit earlier after so many input rows", minimum=1)
     commit_bytes: int = setting(
-        "commit.bytes", 256 << 20, "Commit earlier after so much input", unit="bytes", minimum=1
+        "commit.bytes", 64 << 20, "Commit earlier when rows of so much wait to be written", unit="bytes", minimum=1
     )
     dead_letter_topic: str | None = setting(
         "errors.dead.letter.queue.topic.name", None, "Topic for rows that fail; none: <application>-dead-letters"
@@ -86,6 +86,15 @@ class StreamsConfig:
         )
 
 
+# What follows from the topology, with which exactly once stands and falls.
+NOT_SET_HERE = {
+    "consumer.group.id": "it is the name of the topology",
+    "consumer.group.instance.id": "it follows from the name of the topology and process.id",
+    "consumer.isolation.level": "only what is committed is processed",
+    "consumer.enable.auto.commit": "offsets are committed together with the results",
+    "consumer.auto.offset.reset": "write auto.offset.reset",
+    "producer.transactional.id": "it follows from the name of the topology and process.id",
+}
 STREAMS_CONFIG: ConfigDef[StreamsConfig] = ConfigDef("streams", StreamsConfig)
 
 
@@ -104,6 +113,8 @@ def streams_config(values: Mapping[str, Any]) -> StreamsConfig:
         for prefix in ("consumer", "producer")
     }
     faults = [f"streams: {name} is a setting of the {kind}; write {kind}.{name}" for name, kind in of_clients.items()]
+    faults += [f"streams: {name}={values[name]!r} cannot be set: {why}" for name, why in NOT_SET_HERE.items()
+               if name in values]  # fmt: skip
     config = StreamsConfig()
     try:
         config = STREAMS_CONFIG.parse(own)

@@ -52,7 +52,7 @@ class Session:
         self._counted: dict[TopicPartition, tuple[int, int, int]] = {}
         self._active_ms: dict[TopicPartition, int] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._rows_since_commit = self._bytes_since_commit = 0
+        self._rows_since_commit = 0
         self._commit_ms = self._purge_ms = self._without_tasks_ms = client.clock.monotonic_ms()
 
     async def __aenter__(self) -> Self:
@@ -104,13 +104,13 @@ class Session:
             by_task.setdefault(place, []).append(self._clipped(place, records))
             self._active_ms[place] = now_ms
             self._rows_since_commit += records.num_rows
-            self._bytes_since_commit += records.columns.nbytes
         await asyncio.gather(*(self._process_task(place, parts) for place, parts in by_task.items()))
 
     def _has_much_to_commit(self) -> bool:
-        """Whether a commit cannot wait any longer, as what the next one writes is held in memory."""
-        rows, size_bytes = self._rows_since_commit, self._bytes_since_commit
-        return rows >= self._config.commit_rows or size_bytes >= self._config.commit_bytes
+        """Whether a commit cannot wait: what it is to write is held in memory, and has to be written in time."""
+        if self._rows_since_commit >= self._config.commit_rows:
+            return True
+        return sum(task.held_bytes for task in self._tasks.values()) >= self._config.commit_bytes
 
     async def _process_task(self, place: TopicPartition, parts: Sequence[Records]) -> None:
         task = self._tasks[place]
@@ -155,7 +155,7 @@ class Session:
         await self._written()
         await self._follow_positions()
         self._commit_ms = self._client.clock.monotonic_ms()
-        self._rows_since_commit = self._bytes_since_commit = 0
+        self._rows_since_commit = 0
         drained = await asyncio.to_thread(self._drain, finishing)
         if drained:
             self._writing = self._scope.start(self._write(drained), name="streams-commit")

@@ -47,6 +47,7 @@ class Stage:
         upstream = options.partitions[plan.source_of(node).topic] if role == "merging" else 0
         self._watermark = Watermark(upstream)
         self._outputs: list[Output] = []
+        self.held_bytes = 0
         self._restored: Progress | None = None
         self._announced: Announcement | None = None
         self._active_time_ms = -1
@@ -63,7 +64,9 @@ class Stage:
         self.idle = False
         if late.size and self.node.late_topic is not None:
             now_ms = self.store.slots.stream_time_ms
-            self._outputs.append(late_rows(self.node.late_topic, batch.records, batch.rows[late], now_ms))
+            output = late_rows(self.node.late_topic, batch.records, batch.rows[late], now_ms)
+            self._outputs.append(output)
+            self.held_bytes += output.columns.nbytes
 
     def merge(self, records: Records) -> None:
         """Partial aggregates and announcements from the repartition topic."""
@@ -97,6 +100,7 @@ class Stage:
     def drain(self, offset: int, *, finishing: bool, partitions: int) -> list[Output]:
         """What to write at a commit. offset: of the next input; partitions: of the repartition topic."""
         outputs, self._outputs = self._outputs, []
+        self.held_bytes = 0
         if self.role == "partial":
             return outputs + self._drain_partials(partitions)
         drained = self.store.drain(on_close=self.node.emit == ON_CLOSE, finishing=finishing)

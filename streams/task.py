@@ -46,6 +46,7 @@ class SourceTask:
         self._options = options
         self._branches = compile_branches(plan, source.name)
         self._outputs: list[Output] = []
+        self._held_bytes = 0
         self.stages = {
             node.name: Stage(plan, node, partition, "whole" if options.is_whole(plan, node) else "partial", options)
             for node in plan.aggregations(source.name)
@@ -57,7 +58,6 @@ class SourceTask:
             return
         batch, faults = decode_source(self._source, records)
         outputs, more = run_branches(self._branches, batch, self._aggregate)
-        self._outputs += outputs
         faults += more
         if faults:
             faults.sort(key=lambda fault: fault.row)
@@ -66,13 +66,20 @@ class SourceTask:
             if not self._first_letter:
                 offset = records.columns.column("offset")[rows[0]].as_py()
                 self._first_letter = f"{self.topic}-{self.partition} offset {offset}: {faults[0].message}"
-            self._outputs.append(dead_letters(self._options.dead_letter_topic, records, rows, causes))
+            outputs.append(dead_letters(self._options.dead_letter_topic, records, rows, causes))
             self._row_letters += len(faults)
+        self._outputs += outputs
+        self._held_bytes += sum(output.columns.nbytes for output in outputs)
         self.rows += records.num_rows
         self.position = records.last_offset + 1
 
     def _aggregate(self, node: Aggregation, batch: Batch) -> None:
         self.stages[node.name].add(batch)
+
+    @property
+    def held_bytes(self) -> int:
+        """Of rows that wait for the next commit; results are only made with it."""
+        return self._held_bytes + sum(stage.held_bytes for stage in self.stages.values())
 
     @property
     def dead_letters(self) -> int:
@@ -101,6 +108,7 @@ class SourceTask:
     def drain(self, *, finishing: bool = False) -> Drained:
         """What the next commit writes."""
         outputs, self._outputs = self._outputs, []
+        self._held_bytes = 0
         for stage in self.stages.values():
             partitions = 1
             if stage.role == "partial":
@@ -134,6 +142,7 @@ class MergeTask:
     """One partition of a repartition topic: partial aggregates of all source partitions, added up."""
 
     counts_rows = False
+    held_bytes = 0
 
     def __init__(self, plan: Plan, node: Aggregation, partition: int, options: TaskOptions) -> None:
         self.topic = plan.repartition_topic(node)

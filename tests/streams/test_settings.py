@@ -27,6 +27,17 @@ def test_all_faults_are_told_together() -> None:
     assert "fetch.max.wait.ms" in text
 
 
+def test_settings_on_which_exactly_once_stands_are_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        streams_config({"consumer.isolation.level": "read_uncommitted", "producer.transactional.id": "mine"})
+
+    assert list(caught.value.faults) == [
+        "streams: consumer.isolation.level='read_uncommitted' cannot be set: only what is committed is processed",
+        "streams: producer.transactional.id='mine' cannot be set: it follows from the name of the topology and "
+        "process.id",
+    ]
+
+
 def records(offsets: list[int]) -> Records:
     rows = [{"offset": offset, "timestamp": 0, "key": None, "value": b"", "headers": []} for offset in offsets]
     return Records("t", 0, 0, pa.RecordBatch.from_pylist(rows, schema=RECORDS_SCHEMA))

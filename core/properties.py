@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from .errors import ConfigError
 
 _PAIR = re.compile(r"^(?P<key>(?:\\.|[^\\=:\s])+)(?:\s*[=:]\s*|\s+)?(?P<value>.*)$", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""Java's: others that Python splits at, such as U+2028, stand in values."""
+_BLANKS = " \t\f"
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
@@ -28,8 +31,8 @@ def parse_properties(text: str, origin: str = "") -> dict[str, str]:
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines without comments, each with the number of its first one; a backslash at the end joins the next."""
     joined, first = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.lstrip()
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        stripped = line.lstrip(_BLANKS)
         if not joined and (not stripped or stripped[0] in "#!"):
             continue
         first = first or number
@@ -44,4 +47,8 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _CONTROLS.get(found[2], found[2]), text)
+    if "\\" not in text:
+        return text
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _CONTROLS.get(found[2], found[2]), text)
+    # Characters beyond U+FFFF are written as two halves; half a one stands for nothing.
+    return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -18,6 +18,13 @@ def test_a_properties_file_is_read_as_java_reads_it() -> None:
     }  # fmt: skip
 
 
+def test_characters_of_all_scripts_are_read_as_java_reads_them() -> None:
+    """Its lines end at three characters only, and a character beyond 16 bits is escaped in two halves."""
+    text = "separator=a\u2028b\x85c\r\nface=\\ud83d\\ude00\rhalf=\\ud83dx\n"
+
+    assert parse_properties(text) == {"separator": "a\u2028b\x85c", "face": "\U0001f600", "half": "\ufffdx"}
+
+
 def test_a_line_that_is_no_setting_is_named() -> None:
     with pytest.raises(ConfigError, match="line 2: 'nothing': a setting is written key=value"):
         parse_properties("a=1\nnothing\n")

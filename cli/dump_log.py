@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.coordinators import group_codec, transaction_codec
+from ..core.coordinators import cluster_codec, group_codec, transaction_codec
+from ..core.coordinators.topic_rules import METADATA_TOPIC
 from ..core.errors import CorruptRecords, MillstreamError, WireError
-from ..core.log.file_dump import Decode, Row, batch_rows, file_rows, is_segment_log
-from ..core.log.file_names import CLEANED, DELETED, SWAP, parse_log_directory, parse_segment_file
+from ..core.log.file_dump import Decode, Row, batch_rows, file_rows, first_offset
+from ..core.log.file_names import CLEANED, DELETED, SWAP, parse_log_directory
 from ..core.wire.batches import HEADER_BYTES, BatchHeader, SimpleRecord, read_header
 from .console import errors_told, say, show_rows
 
@@ -49,18 +50,17 @@ def _rows(path: Path, *, print_data: bool, decoder: str) -> Iterator[Row]:
     name = path.name
     for state in (DELETED, CLEANED, SWAP):
         name = name.removesuffix(state)
-    if not is_segment_log(name):
+    offset = first_offset(name)
+    if offset is None:
         yield from file_rows(name, path.read_bytes(), _batches_beside(path, name))
         return
-    parsed = parse_segment_file(name)
-    assert parsed is not None
     with path.open("rb") as file:
 
         def read(position: int, size: int) -> bytes:
             return os.pread(file.fileno(), size, position)
 
         shown = _decoder_for(path, decoder) if print_data else None
-        yield from batch_rows(read, path.stat().st_size, parsed[0], shown)
+        yield from batch_rows(read, path.stat().st_size, offset, shown)
 
 
 def _batches_beside(path: Path, name: str) -> Callable[[int], BatchHeader | None]:
@@ -81,15 +81,16 @@ def _batches_beside(path: Path, name: str) -> Callable[[int], BatchHeader | None
 def _decoder_for(path: Path, decoder: str) -> Decode:
     if decoder == "auto":
         directory = parse_log_directory(path.resolve().parent.name)
-        decoder = {OFFSETS_TOPIC: "offsets", TRANSACTIONS_TOPIC: "transactions"}.get(
-            directory[0] if directory else "", "none"
-        )
+        decoders = {OFFSETS_TOPIC: "offsets", TRANSACTIONS_TOPIC: "transactions", METADATA_TOPIC: "metadata"}
+        decoder = decoders.get(directory[0] if directory else "", "none")
     if decoder == "offsets":
         return lambda record: _state(record, group_codec.decode_record)
     if decoder == "transactions":
         return lambda record: _state(record, transaction_codec.decode_record)
+    if decoder == "metadata":
+        return lambda record: _state(record, lambda _, value: cluster_codec.decode_record(value or b""))
     if decoder != "none":
-        raise MillstreamError(f"--decoder={decoder}: must be auto, offsets, transactions or none")
+        raise MillstreamError(f"--decoder={decoder}: must be auto, offsets, transactions, metadata or none")
     return lambda record: {"key": _text(record.key), "value": _text(record.value)}
 
 

@@ -19,6 +19,7 @@ from .file_names import (
     SNAPSHOT,
     TIME_INDEX,
     TRANSACTION_INDEX,
+    parse_metadata_snapshot,
     parse_segment_file,
     uuid_text,
 )
@@ -86,9 +87,12 @@ def _record_rows(data: bytes, header: BatchHeader, decode: Decode) -> Iterator[R
         yield {"kind": "damage", "offset": header.base_offset, "cause": str(error)}
 
 
-def is_segment_log(name: str) -> bool:
+def first_offset(name: str) -> int | None:
+    """Where the offsets of a file of batches begin: a .log, or a snapshot of the cluster metadata; None for others."""
+    if parse_metadata_snapshot(name) is not None:
+        return 0
     parsed = parse_segment_file(name)
-    return parsed is not None and parsed[1] == LOG
+    return parsed[0] if parsed is not None and parsed[1] == LOG else None
 
 
 def file_rows(name: str, data: bytes, batch_at: Callable[[int], BatchHeader | None]) -> list[Row]:

@@ -3,8 +3,11 @@
 import asyncio
 import dataclasses
 import errno
+import json
 import logging
+import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +223,18 @@ async def test_a_change_after_the_interval_is_in_a_snapshot(tmp_path: Path) -> N
     assert b"t" in snapshots(tmp_path)[-1].read_bytes()
 
 
+async def test_a_log_that_has_grown_without_snapshots_gets_one_at_the_start(tmp_path: Path) -> None:
+    async with cluster_shell(config_with(tmp_path)) as cluster:
+        await cluster.create_topic("t", 1, {})
+        end_offset = cluster._store.log.end_offset
+    assert snapshots(tmp_path) == []
+
+    async with cluster_shell(config_with(tmp_path, between_bytes=1)) as cluster:
+        await until(lambda: cluster._store.snapshots._running is None)
+
+    assert [found.name for found in snapshots(tmp_path)] == [f"{end_offset:020d}-0000000000.checkpoint"]
+
+
 async def test_at_a_clean_end_a_snapshot_is_taken_where_it_shortens_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,3 +301,22 @@ async def test_changes_go_on_while_a_snapshot_is_written_and_none_is_written_on_
         assert list(cluster._metadata.removed.values()) == ["u"]
         assert threading.get_ident() not in disk.sync_threads
     assert (await topics_after_a_restart(tmp_path))[0].configs == {"retention.ms": "4"}
+
+
+async def test_the_dump_command_shows_a_snapshot_and_the_log_in_words(
+    tmp_path: Path, millstream: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    await two_snapshots(tmp_path)
+    newest = snapshots(tmp_path)[-1]
+
+    shown = {}
+    for path in (newest, tmp_path / FOLDER / segments(tmp_path)[0]):
+        result = await asyncio.to_thread(millstream, "dump-log", "--json", "--print-data-log", str(path))
+        assert result.returncode == 0, result.stderr
+        entries = json.loads(result.stdout)["entries"]
+        shown[path] = [entry["key"] for entry in entries if entry["kind"] == "record"]
+
+    assert [name for name in shown[newest] if name in ("TopicRecord", "ConfigRecord")] == [
+        "TopicRecord", "ConfigRecord", "TopicRecord",
+    ]  # fmt: skip
+    assert shown[tmp_path / FOLDER / segments(tmp_path)[0]].count("ConfigRecord") == 3

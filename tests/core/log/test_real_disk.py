@@ -64,6 +64,25 @@ def test_create_wants_no_file_and_open_wants_one(tmp_path: Path) -> None:
         disk.open(path, create=True)
 
 
+def test_a_file_that_is_marked_as_read_only_is_read_by_whoever_may_not_write_it(tmp_path: Path) -> None:
+    """In a process without root's rights."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "marked").write_text("text")
+    (tmp_path / "marked").chmod(0o444)
+    code = (
+        "import os\n"
+        "from millstream.core.log.real_disk import RealDisk\n"
+        "if os.geteuid() == 0:\n"
+        "    os.chown('marked', 65534, 65534); os.setgid(65534); os.setuid(65534)\n"
+        "print(RealDisk().open('marked').read_at(0, 10).decode())\n"
+    )
+
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (result.stdout, result.stderr) == ("text\n", "")
+
+
 def test_names_can_be_made_listed_renamed_and_removed(tmp_path: Path) -> None:
     disk, root = RealDisk(), str(tmp_path)
     disk.make_directory(f"{root}/a/b")

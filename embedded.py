@@ -1,7 +1,8 @@
 """Broker, client and workloads in one process, or the same workloads on a cluster: only the address differs. Shell.
 
 `embedded:DIR` starts the log and the broker on a data directory inside this process and connects to it without a
-socket; `host:port` connects to any Kafka. Tested in tests/cli/test_errors.py and tests/examples/test_demo.py.
+socket; `host:port` connects to any Kafka. Tested in tests/cli/test_errors.py, tests/examples/test_demo.py and
+tests/dsl/test_running.py.
 """
 
 import asyncio
@@ -130,9 +131,11 @@ def in_order(plans: "Sequence[Plan]") -> "list[Plan]":
     left = list(plans)
     ordered: list[Plan] = []
     while left:
-        ready = [one for one in left if not any(_feeds(other, one) for other in left if other is not one)]
-        ordered += ready or left
-        left = [one for one in left if one not in ordered]
+        waiting = [any(_feeds(other, one) for other in left if other is not one) for one in left]
+        if all(waiting):
+            return ordered + left
+        ordered += [one for one, waits in zip(left, waiting, strict=True) if not waits]
+        left = [one for one, waits in zip(left, waiting, strict=True) if waits]
     return ordered
 
 

@@ -75,12 +75,17 @@ class KeyTable:
         cursor = np.array([0, self._count, 0], np.int64)
         find_or_add(hashes, ids, self._table, self._known, cursor, new_rows)
         while cursor[0] < hashes.size:
-            self._known = grown(self._known, 2 * self._known.size)
-            self._ends = grown(self._ends, 2 * self._known.size + 1)
-            self._table = np.zeros(4 * self._known.size, np.int32)
-            fill_table(self._table, self._known, int(cursor[1]))
+            self._grow(int(cursor[1]))
             find_or_add(hashes, ids, self._table, self._known, cursor, new_rows)
         return ids, new_rows[: cursor[2]]
+
+    def _grow(self, count: int) -> None:
+        """Twice the room for keys; the first `count` are known."""
+        room = 2 * self._known.size
+        self._known = grown(self._known, room)
+        self._ends = grown(self._ends, room + 1)
+        self._table = np.zeros(4 * room, np.int32)
+        fill_table(self._table, self._known, count)
 
     def _store(self, arrays: Sequence[pa.Array], new_rows: Int64s) -> None:
         offsets, data = encode_rows([array.take(pa.array(new_rows)) for array in arrays], new_rows.size)
@@ -108,9 +113,6 @@ class KeyTable:
             if key not in self._collided:
                 self._collided[key] = self._count
                 if self._count >= self._known.size:
-                    self._known = grown(self._known, 2 * self._known.size)
-                    self._ends = grown(self._ends, 2 * self._known.size + 1)
-                    self._table = np.zeros(4 * self._known.size, np.int32)
-                    fill_table(self._table, self._known, self._count)
+                    self._grow(self._count)
                 self._store(arrays, np.array([row]))
             ids[row] = self._collided[key]

@@ -16,7 +16,8 @@ from streams.clusters import create, fill, read_all
 import millstream as ms
 from millstream import agg
 from millstream.core.errors import PlanError
-from millstream.embedded import open_client
+from millstream.embedded import in_order, open_client
+from millstream.streams.plan import Plan
 
 PROGRAM = """
 import sys
@@ -122,6 +123,21 @@ def test_a_run_leaves_the_handlers_of_signals_as_they_were(tmp_path: Path) -> No
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
             signal.signal(number, handler)
+
+
+def reading(name: str, source: str, sink: str) -> Plan:
+    made = ms.Topology(name)
+    made.stream(source, value=ms.json({"k": str})).filter(ms.col("k") != "").to(sink)
+    return made.plan
+
+
+def test_topologies_are_run_to_their_ends_in_the_direction_of_the_data() -> None:
+    last, first, middle = reading("last", "c", "d"), reading("first", "a", "b"), reading("middle", "b", "c")
+    circle = [reading("there", "x", "y"), reading("back", "y", "x"), reading("back", "y", "x")]
+
+    ordered = in_order([last, *circle, middle, first])
+
+    assert [plan.name for plan in ordered] == ["first", "middle", "last", "there", "back", "back"]
 
 
 def test_a_run_where_an_event_loop_runs_says_what_to_write_instead(tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ def warm() -> None:
 
     Example: millstream warm
     """
+    from .console import say
     from .warm import warm as compile_all
 
     compile_all()
+    say("all kernels are compiled")

@@ -54,7 +54,7 @@ def alter_configs(
     server: str, kind: ConfigKind, name: str, *, values: Sequence[str] = (), unset: Sequence[str] = ()
 ) -> None:
     async def main() -> None:
-        given = dict(parse_setting(value) for value in values)
+        given = dict(parse_setting(value, "retention.ms=86400000") for value in values)
         async with open_client(server, create=False) as client:
             before = (await _entries(client, kind, [name]))[name]
             _check_names(kind, [*given, *unset], before)

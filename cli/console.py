@@ -27,6 +27,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def counted(count: int, name: str) -> str:
+    """`1 row`, `2,001 rows`."""
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
 def show_rows(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],

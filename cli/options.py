@@ -54,11 +54,11 @@ _PARTITIONS = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?")
 _TIME_MS = re.compile(r"[0-9]{9,18}")
 
 
-def parse_setting(text: str) -> tuple[str, str]:
-    """`key=value`. Raises ConfigError for anything else."""
+def parse_setting(text: str, example: str = "num.partitions=6") -> tuple[str, str]:
+    """`key=value`. Raises ConfigError for anything else, with an example of what is meant there."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"{text!r}: a setting is written key=value, such as num.partitions=6")
+        raise ConfigError(f"{text!r}: a setting is written key=value, such as {example}")
     return key.strip(), value.strip()
 
 

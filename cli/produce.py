@@ -14,7 +14,7 @@ from ..core.client.client import Client
 from ..core.client.config import producer_config
 from ..core.errors import ConfigError, MillstreamError
 from ..embedded import open_client
-from .console import run_async, say
+from .console import counted, run_async, say
 
 if TYPE_CHECKING:
     from ..core.client.producing.producer import Producer
@@ -108,12 +108,12 @@ class _Lines:
         except (MillstreamError, asyncio.CancelledError):
             await self._count_acknowledged()
             say(
-                f"the transaction is aborted: none of the {self._read} lines that were read are in {topic}"
+                f"the transaction is aborted: of {counted(self._read, 'line')} that came none is in {topic}"
                 if transactional
-                else f"stopped: {self._acknowledged} records are in {topic}"
+                else f"stopped: {counted(self._acknowledged, 'record')} in {topic}"
             )
             raise
-        say(f"produced {self._read} records to {topic}")
+        say(f"produced {counted(self._read, 'record')} to {topic}")
 
     async def _send_lines(self, read: Any) -> None:
         from .line_input import Rows, read_lines

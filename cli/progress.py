@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.client.tasks import TaskScope
-from .console import is_terminal, say
+from .console import counted, is_terminal, say
 
 if TYPE_CHECKING:
     from ..connect.worker.progress import TaskProgress
@@ -55,11 +55,6 @@ class Rates:
         before, count = self._last.get(name, (self._began, 0))
         self._last[name] = (now, rows)
         return (rows - count) / (now - before) if now > before else 0.0
-
-
-def counted(count: int, name: str) -> str:
-    """`1 row`, `2,001 rows`."""
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def snapshot(pipelines: "Pipelines", rates: Rates) -> list[Row]:

@@ -4,6 +4,7 @@ Tested in tests/cli/test_consume.py.
 """
 
 import difflib
+import re
 from typing import Any
 
 import msgspec
@@ -12,8 +13,10 @@ import polars as pl
 from ..core.errors import ConfigError
 from ..core.formats.json_rows import RowFault, read_object
 from ..core.records import Records, Row
+from .console import counted
 
 OWN = ("_key", "_partition", "_offset", "_timestamp")
+PATH = re.compile(r"""(?<!["'\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?!["'\w])""")
 FIELDS_MAX = 1_000
 """Fields that are kept, to tell which of them may be meant."""
 
@@ -63,15 +66,18 @@ class JsonFilter:
         try:
             found = self._evaluate(columns, len(rows))
         except (pl.exceptions.PolarsError, TypeError):
-            found = [self._one(columns, index) for index in range(len(rows))]
+            objects = (document is not None for document in documents)
+            found = [is_object and self._one(columns, index) for index, is_object in enumerate(objects)]
         return [held and document is not None for held, document in zip(found, documents, strict=True)]
 
     def notes(self) -> list[str]:
         """What has to be said in the end about records that were left out, and fields that none has."""
-        notes = [f"{self._other} records were no JSON objects"] if self._other else []
+        notes = [f"no JSON object in {counted(self._other, 'record')}"] if self._other else []
         if self._incomparable:
-            notes.append(f"in {self._incomparable} the fields are of another type than --filter needs")
-        said = [f"{', '.join(notes)}; they are left out"] if notes else []
+            notes.append(f"fields of another type than --filter needs in {counted(self._incomparable, 'record')}")
+        said = [f"{', '.join(notes)}: left out"] if notes else []
+        if self._incomparable and (path := PATH.search(self._condition)):
+            said.append(f'a field of an object stands in double quotes: "{path[0]}"')
         for name in self._names if self._fields else ():
             if name not in self._found and name not in OWN:
                 near = difflib.get_close_matches(name, self._fields, n=1, cutoff=0.6)

@@ -67,7 +67,7 @@ def create_topics(
     server: str, names: Sequence[str], partitions: int, replication_factor: int, configs: Sequence[str]
 ) -> None:
     async def main() -> None:
-        settings = dict(parse_setting(config) for config in configs)
+        settings = dict(parse_setting(config, "retention.ms=86400000") for config in configs)
         new = [NewTopic(name, partitions, replication_factor, settings) for name in dict.fromkeys(names)]
         async with open_client(server) as client:
             there = await client.admin.list_topics(internal=True)

@@ -66,7 +66,7 @@ def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
     def find() -> Found:
         from ..streams.config import streams_config
 
-        streams_config(dict(map(parse_setting, app.settings)))
+        streams_config(dict(map(_streams_setting, app.settings)))
         topologies = load_topologies(Path(app.file))
         if not topologies:
             raise ConfigError(f"{app.file} defines no topology at its top level: topology = ms.Topology(...)")
@@ -123,14 +123,14 @@ async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequ
             found.deployments,
             [topology.plan for topology in found.topologies],
             worker_config=worker.config if worker else None,
-            streams_config=streams_config(dict(map(parse_setting, settings))) if settings else None,
+            streams_config=streams_config(dict(map(_streams_setting, settings))) if settings else None,
         )
         server = where.server(found)
         async with open_client(
             server, listen=where.listen, listening=_tell_listening, client_settings=worker.client if worker else None
         ) as client:
             if where.may_listen and where.listen is None and server.startswith("embedded:"):
-                say("nobody else can look in; --listen 127.0.0.1:9092 lets other clients")
+                say("other clients cannot look in; with --listen 127.0.0.1:9092 they can")
             names = [deployment.name for deployment in found.deployments]
             say(f"running {', '.join(names + [topology.name for topology in found.topologies])}; Ctrl-C ends")
             async with shown(pipelines):
@@ -139,6 +139,10 @@ async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequ
             say(line)
         if stop.is_set():
             say("stopped; the next start goes on from here")
+
+
+def _streams_setting(text: str) -> tuple[str, str]:
+    return parse_setting(text, "commit.interval.ms=200")
 
 
 def _tell_listening(address: str) -> None:

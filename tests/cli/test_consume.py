@@ -118,8 +118,21 @@ def test_what_a_condition_cannot_judge_is_counted(events: Cluster) -> None:
     said = events.run("consume", "events", *ALL, "--filter", "status >= 500")
 
     assert said.err == (
-        "note: 1 records were no JSON objects, in 1 the fields are of another type than --filter needs; "
-        "they are left out\n"
+        "note: no JSON object in 1 record, fields of another type than --filter needs in 1 record: left out\n"
+    )
+
+
+def test_a_field_of_an_object_that_is_not_in_quotes_is_told_how_it_is_written(cluster: Cluster) -> None:
+    """All six records were counted here, also the four that are no objects."""
+    cluster.run("produce", "nested", stdin=b'{"a":{"b":5}}\n[1]\n1\nx\n{"a":1}\n')
+
+    bare = cluster.run("consume", "nested", *ALL, "--filter", "a.b > 3")
+    quoted = cluster.run("consume", "nested", *ALL, "--filter", '"a.b" > 3')
+
+    assert (bare.out, quoted.out) == ("", '{"a":{"b":5}}\n')
+    assert bare.err == (
+        "note: no JSON object in 3 records, fields of another type than --filter needs in 2 records: left out\n"
+        'note: a field of an object stands in double quotes: "a.b"\n'
     )
 
 

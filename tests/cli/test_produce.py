@@ -61,7 +61,7 @@ def test_a_file_longer_than_one_read_keeps_every_line_and_their_order(cluster: C
 
     said = cluster.run("produce", "t", "--file", str(tmp_path / "lines"))
 
-    assert said.err == "produced 1500 records to t\n"
+    assert said.err == "produced 1,500 records to t\n"
     assert [value.encode() for value in values(cluster)] == lines
 
 
@@ -149,7 +149,7 @@ def test_what_stands_before_a_wrong_line_is_written_and_that_is_said(cluster: Cl
     said = cluster.run("produce", "t", "--key-separator", ":", stdin=b"a:1\nb:2\nnone\nc:3\n")
 
     assert said.code == 1
-    assert said.err == "stopped: 2 records are in t\nerror: line 3: no key separator ':' in it\n"
+    assert said.err == "stopped: 2 records in t\nerror: line 3: no key separator ':' in it\n"
     assert values(cluster) == ["1", "2"]
 
 
@@ -160,7 +160,7 @@ def test_with_a_transaction_a_wrong_line_leaves_nothing(cluster: Cluster) -> Non
     assert good.err == "produced 2 records to t\n"
     assert said.code == 1
     first, second = said.err.splitlines()
-    assert first == "the transaction is aborted: none of the 1 lines that were read are in t"
+    assert first == "the transaction is aborted: of 1 line that came none is in t"
     assert second.startswith("error: line 2: not JSON")
     assert values(cluster, "t", "--read-committed") == ["1", "2"]
     assert values(cluster) == ["1", "2", "3"]
@@ -215,4 +215,4 @@ def test_lines_are_sent_as_they_come_and_ctrl_c_ends_it_while_it_waits_for_more(
 
     assert message is not None
     assert message.value() == b"first"
-    assert (process.returncode, rest) == (130, "stopped: 1 records are in typed\n")
+    assert (process.returncode, rest) == (130, "stopped: 1 record in typed\n")

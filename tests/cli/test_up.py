@@ -29,7 +29,7 @@ def test_a_bounded_run_without_lines_ends_with_no_results(tmp_path: Path, files:
 
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
     lines = ended.stderr.splitlines()
-    assert lines[0] == "nobody else can look in; --listen 127.0.0.1:9092 lets other clients"
+    assert lines[0] == "other clients cannot look in; with --listen 127.0.0.1:9092 they can"
     summary = lines[-len(ENDED) :]
     assert [line[10:].rpartition(" in ")[0] + " in" for line in summary[1:]] == ENDED[1:]
     assert ENDED[0] in summary[0]

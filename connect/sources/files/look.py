@@ -41,7 +41,8 @@ class Look:
     reading: files to read, and how far each was read. begun: those of them that had another life before.
     continued: files that are read on in a copy of theirs: the copy's key. moved: files that were not where they had
     been seen, so that nothing is known of them. unfinished: compressed files whose beginning has not come yet. keep:
-    positions worth keeping although no line goes with them. forgotten: files gone for long. remarks: for the log.
+    positions worth keeping although no line goes with them. forgotten: files gone for long. remarks: warnings.
+    notes: what is as it should be, for those who log more.
     """
 
     reading: dict[FileKey, Known] = field(default_factory=dict)
@@ -52,3 +53,4 @@ class Look:
     keep: list[Known] = field(default_factory=list)
     forgotten: list[Known] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

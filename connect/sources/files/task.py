@@ -160,6 +160,8 @@ class FilesTask:
             found = self._tracker.look(
                 seen, self._contents, now_ms, start_position=self._start_position, final=self._context.bounded
             )
+            for note in found.notes:
+                log.info("%s: %s", self._context.connector, note)
             for remark in found.remarks:
                 log.warning("%s: %s", self._context.connector, remark)
             found.begun |= earlier.begun

@@ -303,8 +303,8 @@ class _Decision:
             self.found.keep.append(waiting)
         if old is None or old.copy_of != original.key:
             self.found.remarks.append(
-                f"{file.path} waits: so far it is a copy of {original.path}, which is read; it is gone on with when "
-                f"that file is cut off or gone, and read from its start once it differs"
+                f"{file.path} waits: so far it is a copy of {original.path}, which is read; reading goes on in it "
+                f"when that file is cut off or gone, and begins at its start once it differs"
             )
         self._tracker.known[file.key] = waiting
 
@@ -359,8 +359,8 @@ class _Decision:
         else:  # another copy may hold more of it
             self.found.continued.setdefault(source.key, file.key)
         self.found.keep.append(known)
-        self.found.remarks.append(
-            f"{file.path} holds what was read of {source.path}: it is gone on with at byte {position:,}"
+        self.found.notes.append(
+            f"{file.path} holds what was read of {source.path}: reading goes on in it at byte {position:,}"
         )
         self._tracker.known[file.key] = self.found.reading[file.key] = known
         return known

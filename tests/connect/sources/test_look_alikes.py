@@ -99,10 +99,10 @@ def test_a_copy_that_waits_and_one_that_is_gone_on_with_are_told_of_once(
 
     with caplog.at_level(logging.INFO):
         assert asyncio.run(scenario()) == numbered(*range(61))
-    told = [message for message in caplog.messages if "a.log.1" in message]
-    assert len(told) == 2
-    assert "a.log.1 waits: so far it is a copy of" in told[0]
-    assert "it is gone on with at byte 3,060" in told[1]
+    told = [(one.levelname, one.getMessage()) for one in caplog.records if "a.log.1" in one.getMessage()]
+    assert [level for level, _ in told] == ["WARNING", "INFO"]
+    assert "a.log.1 waits: so far it is a copy of" in told[0][1]
+    assert "reading goes on in it at byte 3,060" in told[1][1]
 
 
 def test_a_copy_shorter_than_what_was_read_since_is_not_read_again(tmp_path: Path) -> None:

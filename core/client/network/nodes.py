@@ -5,6 +5,7 @@ Tests: tests/core/client/test_nodes.py.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterable
 
@@ -14,6 +15,8 @@ from ..backoff import backoff_ms
 from ..config import ClientConfig
 from ..metadata import Node
 from .connection import Connection, Transport
+
+log = logging.getLogger(__name__)
 
 MAIN = "main"
 
@@ -32,6 +35,7 @@ class Nodes:
         self._locks: dict[tuple[Address, str], asyncio.Lock] = {}
         self._failures: dict[Address, int] = {}
         self._not_before_ms: dict[Address, int] = {}
+        self._was_reached: set[Address] = set()
         self._closed = False
 
     async def connection(self, address: Address, channel: str = MAIN) -> Connection:
@@ -85,8 +89,10 @@ class Nodes:
             raise NotConnected("the client is closed")
         try:
             connection = await self._transport.connect(*address)
-        except _UNUSABLE:
+        except _UNUSABLE as error:
             failures = self._failures[address] = self._failures.get(address, 0) + 1
+            if failures == 1 and address in self._was_reached:  # the first time of all, the caller says so
+                log.warning("%s; trying until it answers again", error)
             delay_ms = backoff_ms(
                 failures,
                 first_ms=self._config.reconnect_backoff_ms,
@@ -95,7 +101,9 @@ class Nodes:
             )
             self._not_before_ms[address] = self._clock.monotonic_ms() + delay_ms
             raise
-        self._failures.pop(address, None)
+        if self._failures.pop(address, 0) and address in self._was_reached:
+            log.warning("%s:%d answers again", *address)
+        self._was_reached.add(address)
         self._not_before_ms.pop(address, None)
         self._open[address, channel] = connection
         return connection

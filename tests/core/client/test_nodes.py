@@ -89,6 +89,34 @@ async def test_an_address_where_something_else_listens_is_passed_over_and_tried_
     assert transport.attempts == ["a", "b", "b"]
 
 
+async def test_a_broker_that_goes_away_is_told_once_and_when_it_is_back(caplog: pytest.LogCaptureFixture):
+    """A run without its broker said nothing, for as long as it took."""
+    transport = FakeTransport("a")
+    pool = nodes(transport)
+    await (await pool.connection(("a", 1))).close()
+    assert caplog.messages == []
+
+    transport.up.clear()
+    for _ in range(3):
+        with pytest.raises(NotConnected):
+            await pool.connection(("a", 1))
+    transport.up.add("a")
+    await pool.connection(("a", 1))
+
+    assert caplog.messages == ["a is down; trying until it answers again", "a:1 answers again"]
+
+
+async def test_a_broker_that_was_never_there_is_the_callers_to_tell(caplog: pytest.LogCaptureFixture):
+    transport = FakeTransport()
+    pool = nodes(transport)
+    with pytest.raises(NotConnected):
+        await pool.connection(("a", 1))
+    transport.up.add("a")
+    await pool.connection(("a", 1))
+
+    assert caplog.messages == []
+
+
 async def test_a_refused_login_is_said_at_once():
     transport = FakeTransport("b")
     transport.odd["a"] = ProtocolError(ErrorCode.SASL_AUTHENTICATION_FAILED, "wrong password")

@@ -50,6 +50,11 @@ Buffer = bytes | bytearray | memoryview
 class File(Protocol):
     """An open file, written and read at explicit positions only, from any thread."""
 
+    @property
+    def is_one_too_many(self) -> bool:
+        """Whether so many files are open that it had better be closed after each use."""
+        ...
+
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         """Write all buffers one after the other, in one system call where they fit into one. Raises OSError.
 

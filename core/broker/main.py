@@ -38,6 +38,7 @@ FAILED = 1
 
 DRAIN_S = 5.0
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MACOS_OPEN_FILES = 10_240
 KEPT_FREE_BYTES = 32 * 1024 * 1024
 LARGEST_KEPT_BYTES = 4 * 1024 * 1024
 """Larger buffers are given back as soon as they are freed."""
@@ -180,8 +181,10 @@ def run(config: BrokerConfig) -> None:
 def allow_many_open_files() -> None:
     """As many files and sockets as the system lets this process have, without asking for more rights."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS calls its limit infinite and then refuses it.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for wanted in (most, min(most, MACOS_OPEN_FILES)):  # macOS calls its limit infinite and then refuses it.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            return
 
 
 def keep_freed_memory() -> None:

@@ -18,6 +18,17 @@ def read_file(disk: Disk, path: str) -> bytes:
         file.close()
 
 
+def file_size(disk: Disk, path: str) -> int:
+    """Bytes of a file, 0 when there is none. Raises OSError."""
+    if not disk.exists(path):
+        return 0
+    file = disk.open(path)
+    try:
+        return file.size()
+    finally:
+        file.close()
+
+
 def write_new_file(disk: Disk, path: str, data: bytes) -> File:
     """A new file, written but not synced; one that stands there goes. The caller syncs and closes it."""
     if disk.exists(path):

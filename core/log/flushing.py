@@ -124,6 +124,8 @@ class Flusher:
     def not_written(self, segment: Segment, error: OSError) -> StorageError:
         """What a failed append means: on a full or read-only disk the log goes on afterwards, else it is offline."""
         full = error.errno in FULL_DISK
+        if error.errno in NO_DESCRIPTORS:  # It could not even be opened.
+            return StorageError(f"{self._path}: nothing was appended: {error}; close connections or raise `ulimit -n`")
         try:
             if error.errno != errno.EROFS:
                 segment.cut(segment.size_bytes)
@@ -207,6 +209,7 @@ class Flusher:
                 if self.failure is None:
                     logger.warning("%s: indexes and snapshots are not up to date: %s", self._path, error)
             self._put_doomed_aside()
+            growing()[1].spare()
 
     def _complete_files(self, growing: Growing) -> None:
         """Index entries and producer snapshots, and the recovery point that follows from them. Raises OSError."""

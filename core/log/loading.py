@@ -101,6 +101,7 @@ class Loader:
             replace_file(self._disk, f"{self._directory}/{LEADER_EPOCHS}", format_epochs(epochs.entries()))
         if not self._point.clean or self._changed:
             self._disk.sync_directory(self._directory)
+        segments[-1].spare()
         return loaded
 
     def _remove_leftovers(self, names: list[str]) -> None:

@@ -79,6 +79,7 @@ class LogReader:
         while offset < limit and index < len(layout.segments):
             where = Range(layout.segments[index], layout.bound(index, end_offset), self._epochs)
             result = self._read_range(where, offset, limit, max_bytes, min_one)
+            where.segment.spare()
             if result is not None:
                 if index + 1 < len(layout.segments):
                     self._keep_open(where.segment)

@@ -1,5 +1,6 @@
 """The machine's own file system behind ports.Disk. Shell.
 
+A file whose descriptor is high is not kept: logs may be more than files may be open.
 Files are read with pread into fresh bytes and never mapped. Per 1 MB with its checksum: pread 230 us, a mapping
 for each read 184 us, one mapping for good 112 us; for that a mapping brings SIGBUS on a bad sector or a cut file.
 The lock is flock, for our own processes, and fcntl's record lock, which is the one that Apache Kafka takes.
@@ -8,12 +9,16 @@ Tested in tests/core/log/test_real_disk.py.
 
 import fcntl
 import os
+import resource
 from collections.abc import Sequence
 
 from ..errors import DataDirectoryInUse
 from ..ports import Buffer
 
 BUFFERS_PER_CALL = 1024  # IOV_MAX on Linux and macOS
+KEPT_OPEN = 0.5
+"""Of the descriptors that the process may have, those below this part of them may stay with logs; connections, and what
+is open for a moment, have the others."""
 OTHER_PROGRAM = "another program, such as Apache Kafka"
 
 
@@ -25,6 +30,11 @@ class RealFile:
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
+
+    @property
+    def is_one_too_many(self) -> bool:
+        """The system gives the lowest number that is free: a high one tells that all below it are taken."""
+        return self._descriptor > KEPT_OPEN * resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         if len(buffers) <= BUFFERS_PER_CALL:

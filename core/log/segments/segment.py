@@ -15,7 +15,7 @@ from itertools import takewhile
 from ...config import LogConfig
 from ...ports import Buffer, Disk, File
 from ..file_names import LOG, OFFSET_INDEX, SNAPSHOT, TIME_INDEX, TRANSACTION_INDEX, segment_file
-from ..files import EntryFile, read_file
+from ..files import EntryFile, file_size, read_file
 from ..leader_epochs import LeaderEpochs
 from ..producers.transaction_index import ENTRY as ABORTED_ENTRY
 from ..producers.transaction_index import AbortedTransaction, decode_entries, encode_entries
@@ -71,6 +71,7 @@ class Segment:
         segment._file = disk.open(segment.path(LOG), create=True)
         segment.start_indexes()
         segment.set_aborted([])
+        segment.spare()
         return segment
 
     def path(self, suffix: str) -> str:
@@ -122,6 +123,7 @@ class Segment:
         position = self.size_bytes
         self.file.write_at(buffers, position)
         self.size_bytes = position + size_bytes
+        self.spare()
         return position
 
     def note_batch(self, position: int, size_bytes: int, last_offset: int, timestamp_ms: int) -> None:
@@ -272,16 +274,7 @@ class Segment:
         """Sizes of the offset and the time index."""
         if self._offsets is not None and self._times is not None:
             return len(self._offsets) * OFFSET_ENTRY.size, len(self._times) * TIME_ENTRY.size
-        return self._size_of(OFFSET_INDEX), self._size_of(TIME_INDEX)
-
-    def _size_of(self, suffix: str) -> int:
-        if not self._disk.exists(self.path(suffix)):
-            return 0
-        file = self._disk.open(self.path(suffix))
-        try:
-            return file.size()
-        finally:
-            file.close()
+        return file_size(self._disk, self.path(OFFSET_INDEX)), file_size(self._disk, self.path(TIME_INDEX))
 
     def aborted_transactions(self) -> list[AbortedTransaction]:
         """Transactions whose abort marker lies in this segment. Raises ValueError when the index is damaged."""
@@ -359,6 +352,14 @@ class Segment:
                 self._file = self._offsets = self._times = self._aborted = None
                 for file in self._index_files():
                     file.close()
+
+    def spare(self) -> None:
+        """Close the .log file until it is asked for again, where too many files are open to keep it."""
+        file = self._file
+        if file is not None and file.is_one_too_many:
+            with self._loading:
+                if not self._held:
+                    self._file = None
 
     def hold(self) -> None:
         """Open and load all, and keep that until release(), so that the files may be renamed under readers.

@@ -32,6 +32,8 @@ class Content:
 
 
 class FaultyFile:
+    is_one_too_many = False
+
     def __init__(self, disk: "FaultyDisk", path: str, content: Content) -> None:
         self._disk = disk
         self._path = path

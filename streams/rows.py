@@ -1,7 +1,7 @@
 """Row-wise steps of a plan on a batch: filters, new columns, selections, by polars. Pure.
 
-A batch on which a step fails is halved until the rows that fail stand alone: they go to the dead letters, their
-neighbours on. Columns that nothing downstream reads are dropped before any filter copies them.
+A batch on which a step fails is cut until the rows that fail stand alone: they go to the dead letters, their neighbours
+on. Columns that nothing downstream reads are dropped before any filter copies them.
 Tests: tests/streams/test_dead_letters.py.
 """
 
@@ -16,6 +16,8 @@ from .ops.buffers import Int64s
 from .plan import Filter, RowNode, Select, WithColumns
 
 FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+# Halving costs two runs a row where all rows fail, and little where few do.
+TRIED_SINGLY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,32 @@ class RowProgram:
         """Runs every step; equal to running it row by row."""
         try:
             return self._evaluate(batch)
-        except FAILURES as error:
+        except FAILURES:
             if batch.num_rows == 0:
                 raise
-            if batch.num_rows == 1:
-                fault = RowFault(0, type(error).__name__, str(error).strip().split("\n", 1)[0])
-                return RowResult(self._evaluate(batch.slice(0, 0)).columns, np.zeros(0, np.int64), [fault])
-        half = batch.num_rows // 2
-        first, second = self.run(batch.slice(0, half)), self.run(batch.slice(half))
-        moved = [RowFault(fault.row + half, fault.exception, fault.message) for fault in second.faults]
-        parts = [part for part in (first.columns, second.columns) if part.num_rows]
-        columns = first.columns if not parts else parts[0] if len(parts) == 1 else _joined(parts)
-        return RowResult(columns, np.concatenate([first.rows, second.rows + half]), [*first.faults, *moved])
+        return self._run_in_parts(batch)
+
+    def _run_in_parts(self, batch: pa.RecordBatch) -> RowResult:
+        """For a batch on which a step failed."""
+        columns, rows = [], []
+        faults: list[RowFault] = []
+        pending = [(0, batch.num_rows)]
+        while pending:
+            start, count = pending.pop()
+            try:
+                result = self._evaluate(batch.slice(start, count))
+            except FAILURES as error:
+                if count == 1:
+                    faults.append(RowFault(start, type(error).__name__, str(error).strip().split("\n", 1)[0]))
+                else:
+                    pending += _parts(start, count)
+                continue
+            columns.append(result.columns)
+            rows.append(result.rows + start)
+        if not columns:
+            return RowResult(self._evaluate(batch.slice(0, 0)).columns, np.zeros(0, np.int64), faults)
+        arrays = [pa.concat_arrays(parts) for parts in zip(*(part.columns for part in columns), strict=True)]
+        return RowResult(pa.RecordBatch.from_arrays(arrays, schema=columns[0].schema), np.concatenate(rows), faults)
 
     def _evaluate(self, batch: pa.RecordBatch) -> RowResult:
         rows = np.arange(batch.num_rows)
@@ -76,6 +92,12 @@ class RowProgram:
             else:
                 batch = _only(_extended(node, batch), needed)
         return RowResult(batch, rows, [])
+
+
+def _parts(start: int, count: int) -> list[tuple[int, int]]:
+    """(start, count) of what is tried next, the first last: halves, or single rows where there are few."""
+    size = count - count // 2 if count > TRIED_SINGLY else 1
+    return [(at, min(size, start + count - at)) for at in reversed(range(start, start + count, size))]
 
 
 def _mask(node: Filter, batch: pa.RecordBatch) -> pa.Array:
@@ -120,10 +142,6 @@ def _only(batch: pa.RecordBatch, needed: frozenset[str] | None) -> pa.RecordBatc
     if needed is None or needed.issuperset(batch.schema.names):
         return batch
     return batch.select([name for name in batch.schema.names if name in needed] or batch.schema.names[:1])
-
-
-def _joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
 def _roots(expressions: Sequence[pl.Expr]) -> frozenset[str] | None:

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from streams.clusters import create, fill
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 import millstream as ms
 from millstream import agg, col
 from millstream.embedded import open_client
@@ -79,6 +82,21 @@ def test_only_the_rows_on_which_an_expression_fails_are_left_out() -> None:
     letters = driver.read("app-dead-letters")
     assert [names(row.headers)["offset"] for row in letters] == ["17", "900"]
     assert {names(row.headers)["exception"] for row in letters} == {"InvalidOperationError"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["7", "8", "seven"]), max_size=70))
+def test_rows_go_on_or_are_set_aside_each_by_itself_however_many_fail(words: list[str]) -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.text("a"))
+    rows.with_columns(n=col("a").cast(int)).filter(col("n") > 7).select("n").to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", list(words))
+
+    assert [row.value for row in driver.read("out")] == [b'{"n":8}' for word in words if word == "8"]
+    failed = [names(row.headers)["offset"] for row in driver.read("app-dead-letters")]
+    assert failed == [str(offset) for offset, word in enumerate(words) if word == "seven"]
 
 
 def test_a_result_on_which_a_later_step_fails_is_written_as_json() -> None:

@@ -286,9 +286,11 @@ class ClusterShell:
             self._end(change, failure)
             self._make_missing_later()
             return
-        if isinstance(change.command, AlterConfigs):
-            self._reconfigure(change.command)
-        self._end(change, decision.answers)
+        try:
+            if isinstance(change.command, AlterConfigs):
+                self._reconfigure(change.command)
+        finally:  # A fault in who is told is logged by who waited for the disk; the next change must have its turn.
+            self._end(change, decision.answers)
 
     def _reconfigure(self, command: AlterConfigs) -> None:
         of_all = command.resource_type == ResourceType.BROKER
@@ -308,7 +310,7 @@ class ClusterShell:
             if failure is not None:
                 LOG.error("logs are missing, and are made once there is room: %s", failure)
                 self._make_missing_later()
-            if made is not None:
+            if made is not None and not made.done():
                 made.set_result(None)
 
         self._maker.make(self.topics(), done, lambda topic: self.topic_by_id(topic.topic_id) is not None)
@@ -324,17 +326,19 @@ class ClusterShell:
     def _delete(self, change: _Change, decision: ClusterDecision) -> None:
         outcome: Sequence[Answer] | StorageError = decision.answers
         self._store.apply(decision.records)
-        for topic in decision.answers:
-            if isinstance(topic, TopicInfo):
-                logs = self._topic_logs.of(topic)
-                try:
-                    self._topic_logs.remove(topic)
-                except StorageError as error:
-                    LOG.error("directories are left until the next start: %s", error)
-                    outcome = error
-                for callback in self.deleted:
-                    callback(topic, logs)
-        self._end(change, outcome)
+        try:
+            for topic in decision.answers:
+                if isinstance(topic, TopicInfo):
+                    logs = self._topic_logs.of(topic)
+                    try:
+                        self._topic_logs.remove(topic)
+                    except StorageError as error:
+                        LOG.error("directories are left until the next start: %s", error)
+                        outcome = error
+                    for callback in self.deleted:
+                        callback(topic, logs)
+        finally:  # As above.
+            self._end(change, outcome)
 
     def _end(self, change: _Change, outcome: Sequence[Answer] | Exception) -> None:
         self._on_its_way = None

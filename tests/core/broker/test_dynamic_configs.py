@@ -1,16 +1,36 @@
 """Settings that admins change while the broker runs: in force at once, kept over a restart, shown with sources."""
 
+import asyncio
 from pathlib import Path
 
 from core.broker.running import ask, running_broker
 
 from millstream.core.broker.broker import Broker
+from millstream.core.broker.settings.config import BrokerConfig
 from millstream.core.errors import ProtocolError
 from millstream.core.wire.messages.k32_describe_configs import DescribeConfigsRequest
 from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
 SET, DELETE = 0, 1
 STATIC = {"log.retention.ms": "300000"}
+
+
+async def test_a_part_of_the_broker_that_fails_at_new_settings_holds_up_no_later_change(tmp_path: Path) -> None:
+    """Whoever changed anything after that waited for ever."""
+    async with running_broker(tmp_path) as broker:
+        configs = []
+
+        def fails_at_a_change(config: BrokerConfig) -> None:
+            configs.append(config)
+            if len(configs) > 1:
+                raise RuntimeError("can't start new thread")
+
+        broker.cluster.when_configured(fails_at_a_change)
+        async with asyncio.timeout(20):
+            assert await alter(broker, "log.cleaner.backoff.ms", "7", "") == 0
+            await broker.cluster.create_topic("later", 1, {})
+
+        assert [config.log_cleaner_backoff_ms for config in configs] == [15_000, 7]
 
 
 async def alter(broker: Broker, name: str, value: str | None, resource: str) -> int:

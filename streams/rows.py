@@ -60,7 +60,8 @@ class RowProgram:
 
     def _run_in_parts(self, batch: pa.RecordBatch) -> RowResult:
         """For a batch on which a step failed."""
-        columns, rows = [], []
+        columns: list[pa.RecordBatch] = []
+        rows: list[Int64s] = []
         faults: list[RowFault] = []
         pending = [(0, batch.num_rows)]
         while pending:

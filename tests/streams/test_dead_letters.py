@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from streams.clusters import create, fill
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams.clusters import create, fill
 
 import millstream as ms
 from millstream import agg, col

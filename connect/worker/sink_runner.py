@@ -157,8 +157,8 @@ class SinkRunner:
     ) -> list[TopicPartition]:
         return [key for key in partitions if await self._consumer.position(key) >= ends[key]]
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T], waiting_for: str) -> T:
-        return await unless_stopped(self._stop, work, waiting_for=waiting_for)
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T], waiting_for: str, *, grace_ms: int = 0) -> T:
+        return await unless_stopped(self._stop, work, waiting_for=waiting_for, grace_ms=grace_ms)
 
     async def _partitions(self) -> list[TopicPartition]:
         values = self._deployment.values
@@ -197,8 +197,9 @@ class SinkRunner:
             if failures and self._is_current(number, batch):
                 records = batch.records
                 durable = self._committed.get((records.topic, records.partition), records.first_offset)
+                taking = self._letters.take(records, failures, self._consumer.group_metadata, durable)
                 try:
-                    await self._letters.take(records, failures, self._consumer.group_metadata, durable)
+                    await self._unless_stopped(taking, "dead letters to be written", grace_ms=self._grace_ms)
                 except Fenced as error:
                     raise TakenOver(str(error)) from error
 
@@ -307,8 +308,9 @@ class SinkRunner:
         if not new:
             return
         noted = {key: CommittedOffset(offset, metadata=self._letters.note(key)) for key, offset in new.items()}
+        committing = self._commit_outside(noted) if self._bounded else self._consumer.commit(noted)
         try:
-            await (self._commit_outside(noted) if self._bounded else self._consumer.commit(noted))
+            await self._unless_stopped(committing, "the group's coordinator", grace_ms=self._grace_ms)
         except Fenced as error:
             raise TakenOver(str(error)) from error
         except ProtocolError as error:
@@ -341,7 +343,8 @@ class SinkRunner:
                 await self._commit(await self._task.finish())
         except (Retriable, TimeoutError) as error:
             log.warning(
-                "%s: ended before everything was written; it is read again next time: %s", self._deployment.name, error
+                "%s: ended before everything was written; it is read again next time: %s",
+                *(self._deployment.name, str(error) or f"it took longer than {self._grace_ms} ms"),
             )
 
 

@@ -45,13 +45,16 @@ class SourceRunner:
         progress: TaskProgress,
         *,
         bounded: bool,
+        grace_ms: int,
     ) -> None:
+        """grace_ms: how long a transaction that is under way may take to end once the worker is asked to."""
         self._client = client
         self._group_id = group_id
         self._offsets_topic = offsets_topic
         self._deployment = deployment
         self._progress = progress
         self._bounded = bounded
+        self._grace_ms = grace_ms
         self._known_topics: set[str] = set()
 
     async def run(self, config: Mapping[str, Any], stop: asyncio.Event) -> None:
@@ -72,10 +75,15 @@ class SourceRunner:
                 while not stop.is_set() and not (self._bounded and ahead.exhausted):
                     batches = await self._poll(ahead, stop)
                     if batches:
-                        committed = await self._one_transaction(ahead, producer, batches)
+                        committed = await unless_stopped(
+                            stop,
+                            self._one_transaction(ahead, producer, batches),
+                            waiting_for="the cluster to commit; the next start reads again what it has not",
+                            grace_ms=self._grace_ms,
+                        )
                         await task.commit(committed)
                 for topic in connector.topics(config) if self._bounded and not stop.is_set() else ():
-                    await self._ensure_topic(topic)
+                    await unless_stopped(stop, self._ensure_topic(topic), waiting_for=f"the topic {topic}")
             finally:
                 await ahead.settle()
                 await task.stop()

@@ -78,17 +78,20 @@ class Standalone:
     def _life(
         self, deployment: Deployment, config: Mapping[str, Any], progress: TaskProgress, stop: asyncio.Event
     ) -> Callable[[], Coroutine[Any, Any, None]]:
+        grace_ms = self._worker.task_shutdown_graceful_timeout_ms
         if isinstance(deployment.connector, SourceConnector):
             return lambda: SourceRunner(
-                self._client, self._worker.group_id, self._offsets, deployment, progress, bounded=self._bounded
+                self._client,
+                self._worker.group_id,
+                self._offsets,
+                deployment,
+                progress,
+                bounded=self._bounded,
+                grace_ms=grace_ms,
             ).run(config, stop)
-        return lambda: SinkRunner(
-            self._client,
-            deployment,
-            progress,
-            bounded=self._bounded,
-            grace_ms=self._worker.task_shutdown_graceful_timeout_ms,
-        ).run(stop)
+        return lambda: SinkRunner(self._client, deployment, progress, bounded=self._bounded, grace_ms=grace_ms).run(
+            stop
+        )
 
     async def _supervise(
         self, deployment: Deployment, config: Mapping[str, Any], progress: TaskProgress, stop: asyncio.Event

@@ -26,11 +26,15 @@ async def wait_for(event: asyncio.Event, wait_ms: float) -> None:
         return
 
 
-async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T], *, waiting_for: str) -> T:
-    """The coroutine's result. When `stop` is set before it has one it is cancelled. Raises Stopped."""
+async def unless_stopped(
+    stop: asyncio.Event, work: Coroutine[Any, Any, T], *, waiting_for: str, grace_ms: int = 0
+) -> T:
+    """The coroutine's result. When it has none `grace_ms` after `stop` was set it is cancelled. Raises Stopped."""
     async with TaskScope() as scope:
         working: asyncio.Task[T] = scope.start(work, name=f"wait for {waiting_for}")
         await asyncio.wait((working, scope.start(stop.wait(), name="stop")), return_when=asyncio.FIRST_COMPLETED)
+        if grace_ms and not working.done():
+            await asyncio.wait((working,), timeout=grace_ms / 1000)
         if working.done():
             return working.result()
         raise Stopped(f"it was asked to end while it waited for {waiting_for}")

@@ -1,16 +1,25 @@
 """The first Ctrl-C ends whatever a task waits for: an open transaction, a position, the destination."""
 
 import asyncio
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from connect.worlds import Destination, cluster, create, sink, source, until, write
+from connect.worlds import Destination, ListSource, cluster, create, sink, source, until, write
+from services.millstream import MillstreamBroker
 
+from millstream.connect.api import SourceBatch
+from millstream.connect.worker.config import WorkerConfig
+from millstream.connect.worker.deployment import Deployment
 from millstream.connect.worker.progress import WorkerProgress
 from millstream.connect.worker.standalone import Standalone
 from millstream.connect.worker.waiting import Stopped, unless_stopped
 from millstream.core.client.client import Client
 from millstream.core.client.config import producer_config
+from millstream.embedded import open_client
 
 SOON_S = 10  # The transactions of these tests stay open for 60 s.
 
@@ -100,6 +109,62 @@ async def test_a_bounded_sink_ends_while_the_group_s_offsets_are_pending(tmp_pat
         end.set()
 
     assert [task.state for task in progress.tasks] == ["STOPPED"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[MillstreamBroker]:
+    server = MillstreamBroker(tmp_path / "broker")
+    server.start()
+    yield server
+    os.kill(server.pid, signal.SIGCONT)
+    server.kill()
+
+
+async def ended(client: Client, deployment: Deployment, hangs: asyncio.Event) -> str:
+    """The state of a task that is asked to end while the cluster hangs."""
+    stop, progress = asyncio.Event(), WorkerProgress()
+    config = WorkerConfig(task_shutdown_graceful_timeout_ms=200)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(Standalone(client, [deployment], worker=config, progress=progress).run(stop))
+        await hangs.wait()
+        stop.set()
+        async with asyncio.timeout(SOON_S):
+            await running
+    return progress.tasks[0].state
+
+
+async def test_a_source_ends_although_the_cluster_hangs_in_its_transaction(server: MillstreamBroker) -> None:
+    """Ctrl-C was heard after two minutes, when its rows had waited for delivery.timeout.ms."""
+    hangs = asyncio.Event()
+
+    class HangingSource(ListSource):
+        async def poll(self) -> Sequence[SourceBatch]:
+            if self._position == 2:
+                os.kill(server.pid, signal.SIGSTOP)
+                hangs.set()
+            return await super().poll()
+
+    deployment = source("src", [], "lines")
+    connector = replace(deployment.connector, make_task=lambda _: HangingSource(["a"] * 10_000, "lines"))
+    async with open_client(server.bootstrap) as client:
+        assert await ended(client, replace(deployment, connector=connector), hangs) == "STOPPED"
+
+
+async def test_a_sink_ends_although_the_cluster_hangs_while_it_commits(server: MillstreamBroker) -> None:
+    """Ctrl-C was heard after a minute, when the group's coordinator had not answered."""
+    hangs, destination = asyncio.Event(), Destination()
+
+    async def hang_cluster() -> None:
+        os.kill(server.pid, signal.SIGSTOP)
+        hangs.set()
+
+    destination.before_put = hang_cluster
+    async with open_client(server.bootstrap) as client:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"a"), (None, b"b")])
+        assert await ended(client, sink("lake", destination, "lines"), hangs) == "STOPPED"
+
+    assert destination.rows == {("lines", 0): [0, 1]}
 
 
 async def test_what_is_done_before_the_stop_has_its_result_and_a_failure_comes_out_as_it_is() -> None:

@@ -65,6 +65,8 @@ class ClusterMetadata:
         self._names: dict[str, str] = {}
         self._broker_configs: dict[str, dict[str, str]] = {}
         self.next_producer_id = 0
+        self.is_whole = True
+        """Whether nothing was passed over: an image tells all that the log does."""
 
     # What is known.
 
@@ -225,8 +227,8 @@ class ClusterMetadata:
 
     # Applying.
 
-    def apply(self, record: Message) -> None:
-        """Takes what the log holds. Records that say nothing about what is kept here are passed over."""
+    def apply(self, record: Message | None) -> None:
+        """Takes what the log holds. Records about other things, as a Kafka has, are passed over; None is one."""
         match record:
             case TopicRecord():
                 internal = record.name in INTERNAL_TOPICS
@@ -246,6 +248,8 @@ class ClusterMetadata:
                 self._apply_config(record)
             case ProducerIdsRecord():
                 self.next_producer_id = max(self.next_producer_id, record.next_producer_id)
+            case _:
+                self.is_whole = False
 
     def _apply_config(self, record: ConfigRecord) -> None:
         if record.resource_type == ResourceType.TOPIC:
@@ -255,6 +259,8 @@ class ClusterMetadata:
         elif record.resource_type == ResourceType.BROKER:
             known = self.broker_configs(record.resource_name)
             self._broker_configs[record.resource_name] = _with(known, record)
+        else:
+            self.is_whole = False
 
     def _put(self, info: TopicInfo) -> None:
         self._topics[info.name] = info

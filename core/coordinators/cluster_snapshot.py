@@ -43,9 +43,9 @@ def snapshot_batches(
     yield batch([_control(FOOTER_TYPE, SnapshotFooterRecord(version=0))], control=True)
 
 
-def read_snapshot(data: Buffer) -> list[Message]:
-    """The records of a whole file, but for kinds that are not kept. Raises CorruptRecords where it is not whole."""
-    records: list[Message] = []
+def read_snapshot(data: Buffer) -> list[Message | None]:
+    """The records of a whole file, None for each of a kind that is not kept. Raises CorruptRecords for all else."""
+    records: list[Message | None] = []
     at = expected = 0
     begun = ended = False
     while at < len(data):
@@ -59,7 +59,7 @@ def read_snapshot(data: Buffer) -> list[Message]:
             begun = True
             ended = kind == FOOTER_TYPE
             if kind is None:
-                records += _kept(record)
+                records.append(_decoded(record))
         expected = header.next_offset
         at += header.size_bytes
     if not ended:
@@ -71,10 +71,8 @@ def _control(kind: int, message: Message) -> SimpleRecord:
     return SimpleRecord(0, -1, _CONTROL_KEY.pack(0, kind), joined(message.encode(0)))
 
 
-def _kept(record: SimpleRecord) -> Iterator[Message]:
+def _decoded(record: SimpleRecord) -> Message | None:
     try:
-        known = decode_record(record.value or b"")
+        return decode_record(record.value or b"")
     except WireError as error:
         raise CorruptRecords(f"the record at offset {record.offset} cannot be read: {error}") from error
-    if known is not None:
-        yield known

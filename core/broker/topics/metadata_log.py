@@ -58,9 +58,8 @@ class MetadataLog:
         stored = InternalTopic(METADATA_TOPIC, 1, lambda *_: self.log)
         for header, records in stored.replay(0, start_offset):
             for record in [] if header.is_control else records:
-                known = decode_record(record.value or b"") if record.offset >= start_offset else None
-                if known is not None:
-                    self._metadata.apply(known)
+                if record.offset >= start_offset:
+                    self._metadata.apply(decode_record(record.value or b""))
             self.snapshots.applied(header.next_offset, header.size_bytes, header.max_timestamp)
 
     def append(self, records: Sequence[Message]) -> Appended:

@@ -131,6 +131,11 @@ class MetadataSnapshots:
         Offsets go on at the log's end, so no snapshot may have a later one.
         """
         end_offset = self._log.end_offset
+        if not self._metadata.is_whole:
+            raise StorageError(
+                f"{self._log.path} ends at offset {end_offset}, and {self._files.path(newest)}, which a Kafka has "
+                f"written, stands for more; restore the log from a backup"
+            )
         LOG.error("%s ends at offset %d; %s holds more", self._log.path, end_offset, self._files.path(newest))
         moved = SnapshotId(end_offset, newest.leader_epoch)
         image, now_ms = self._metadata.image(self._metadata.removed), self._clock.now_ms()
@@ -142,8 +147,13 @@ class MetadataSnapshots:
         return moved
 
     def start(self) -> None:
-        """From now on snapshots are taken: the directories agree with what is known."""
-        self._active = True
+        """From now on snapshots are taken: the directories agree with what is known.
+
+        Not in a directory that a Kafka has made: they would lack what Kafka alone keeps there, and the way back to it.
+        """
+        self._active = self._metadata.is_whole
+        if not self._active:
+            LOG.info("%s holds metadata of a Kafka, and is not shortened here", self._log.path)
         self.consider()
 
     # While the broker runs.
@@ -251,12 +261,12 @@ class MetadataSnapshots:
 
     async def close(self) -> None:
         """Takes no more; but one at last, where that makes the next start shorter."""
-        self._active = False
+        was_active, self._active = self._active, False
         self._stop_timer()
         running = self._running
         grown_bytes = self._grown_bytes - (running.grown_bytes if running is not None else 0)
         last_bytes = self._known[-1].size_bytes if self._known else 0
-        worth_it = is_worth_it_at_the_end(grown_bytes=grown_bytes, snapshot_bytes=last_bytes)
+        worth_it = was_active and is_worth_it_at_the_end(grown_bytes=grown_bytes, snapshot_bytes=last_bytes)
         if worth_it and self._log.failure is None:
             await to_its_end(partial(self._write_last, self._job()))
 

@@ -31,8 +31,8 @@ class SnapshotFiles:
     def path(self, snapshot_id: SnapshotId) -> str:
         return f"{self._folder}/{metadata_snapshot_file(*snapshot_id)}"
 
-    def read(self, snapshot_id: SnapshotId) -> list[Message]:
-        """What a snapshot holds. Raises CorruptRecords where it is damaged."""
+    def read(self, snapshot_id: SnapshotId) -> list[Message | None]:
+        """What a snapshot holds, None for what is not kept here. Raises CorruptRecords where it is damaged."""
         return read_snapshot(read_file(self._disk, self.path(snapshot_id)))
 
     def known(self, snapshot_id: SnapshotId) -> KnownSnapshot:

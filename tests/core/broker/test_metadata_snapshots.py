@@ -21,6 +21,9 @@ from millstream.core.coordinators import snapshot_rules
 from millstream.core.coordinators.cluster_commands import AlterConfigs, ConfigChange, ConfigOperation, ResourceType
 from millstream.core.errors import StorageError
 from millstream.core.log.real_disk import RealDisk, RealFile
+from millstream.core.wire.message import Message
+from millstream.core.wire.messages.data_config_record import ConfigRecord
+from millstream.core.wire.messages.data_feature_level_record import FeatureLevelRecord
 
 LARGE = 10**9
 FOLDER = "__cluster_metadata-0"
@@ -233,6 +236,30 @@ async def test_a_log_that_has_grown_without_snapshots_gets_one_at_the_start(tmp_
         await until(lambda: cluster._store.snapshots._running is None)
 
     assert [found.name for found in snapshots(tmp_path)] == [f"{end_offset:020d}-0000000000.checkpoint"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        FeatureLevelRecord(name="metadata.version", feature_level=30),
+        ConfigRecord(resource_type=16, resource_name="a", name="interval.ms", value="5"),
+    ],
+)
+async def test_where_a_kafka_has_written_more_than_is_kept_here_no_snapshot_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign: Message
+) -> None:
+    """A Kafka can go back to the directory: it would not start from a snapshot that lacks its features."""
+    monkeypatch.setattr(snapshot_rules, "LITTLE_BYTES", 1)
+    async with cluster_shell(config_with(tmp_path), crash=True) as cluster:
+        store = cluster._store
+        appended = store.append([foreign])
+        await store._journal.on_disk(store.log, appended)
+
+    for _ in range(2):
+        async with cluster_shell(config_with(tmp_path, between_bytes=1)) as cluster:
+            await cluster.create_topic(f"t{len(cluster.topics())}", 1, {})
+    assert snapshots(tmp_path) == []
+    assert [topic.name for topic in await topics_after_a_restart(tmp_path)] == ["t0", "t1"]
 
 
 async def test_at_a_clean_end_a_snapshot_is_taken_where_it_shortens_the_start(

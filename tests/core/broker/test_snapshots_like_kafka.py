@@ -72,7 +72,7 @@ async def test_the_dump_tool_of_kafka_reads_our_snapshot(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif("MILLSTREAM_KAFKA_SNAPSHOTS" not in os.environ, reason="a Kafka of its own, for up to 40 s")
-async def test_we_read_the_snapshots_that_a_kafka_has_written(tmp_path: Path) -> None:
+async def test_we_read_the_snapshots_that_a_kafka_has_written_and_it_can_go_on_after_us(tmp_path: Path) -> None:
     often = "metadata.log.max.record.bytes.between.snapshots=1\n"
     kafka = Kafka(tmp_path / "kafka", properties=often)
     with needed():
@@ -96,13 +96,23 @@ async def test_we_read_the_snapshots_that_a_kafka_has_written(tmp_path: Path) ->
 
     names = [record.name for record in read_snapshot(newest.read_bytes()) if isinstance(record, TopicRecord)]
     assert names == ["kept"]
-    shutil.copytree(tmp_path / "kafka" / "log", tmp_path / "data")
-    log = tmp_path / "data" / folder.name / "00000000000000000000.log"
+    data = tmp_path / "kafka" / "log"
+    shutil.copytree(data, tmp_path / "copy")
+    log = tmp_path / "copy" / folder.name / "00000000000000000000.log"
     log.write_bytes(log.read_bytes().replace(b"kept", b"lost"))  # Whatever is before it in the log is not read.
-    async with cluster_shell(broker_config(tmp_path / "data")) as cluster:
+    async with cluster_shell(broker_config(tmp_path / "copy")) as cluster:
         topic = cluster.topic("kept")
         assert (topic.partitions, topic.configs) == (3, {"retention.ms": "1000", "segment.ms": "2000"})
         assert [one.name for one in cluster.topics()] == ["kept"]
+
+    async with cluster_shell(config_with(data, between_bytes=1)) as cluster:
+        await cluster.create_topic("ours", 1, {})
+    kafka.start()
+    try:
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        assert {name for name in admin.list_topics(timeout=60).topics if name[0] != "_"} == {"kept", "ours"}
+    finally:
+        kafka.stop()
 
 
 def wait_for_snapshot_with(folder: Path, text: bytes) -> Path:

@@ -117,6 +117,7 @@ def test_a_snapshot_at_any_place_and_the_log_behind_it_give_what_the_whole_log_g
     replayed(behind, restored)
 
     assert state_of(restored) == state_of(metadata)
+    assert restored.is_whole
     name = data.draw(NAMES)
     again = CreateTopics([(NewTopic(name, 1), b"one that is new.")])
     assert restored.decide(again) == metadata.decide(again)
@@ -175,6 +176,7 @@ def test_a_snapshot_that_kafka_has_written_is_read() -> None:
     assert [(topic.name, topic.partitions, topic.configs) for topic in metadata.topics()] == [
         ("kept", 3, {"retention.ms": "1000", "segment.ms": "2000"})
     ]
+    assert not metadata.is_whole
 
 
 @settings(max_examples=80, deadline=None)

@@ -94,8 +94,9 @@ class Producer:
         Raises ProtocolError for an unknown topic, PlanError for wrong columns, Retriable when there is no room in time.
         """
         self._require_open("send()")
-        tracker = self._track(topic)
-        await self._enqueue(tracker, columns, partition)
+        aborts = self._aborts
+        tracker = self._track(topic, aborts)
+        await self._enqueue(tracker, columns, partition, aborts)
         return tracker.future
 
     async def produce(
@@ -115,8 +116,9 @@ class Producer:
         buffer = self._rows.buffer(topic, partition, self._client.clock.monotonic_ms())
         buffer.add(key, value, timestamp_ms, headers, future)
         if self._rows.take_full(buffer):
+            aborts = self._aborts
             async with self._rows_lock:
-                await self._send_rows(buffer)
+                await self._send_rows(buffer, aborts)
         elif len(buffer.tokens) == 1:
             self._rows_changed.give()
         return future
@@ -193,10 +195,9 @@ class Producer:
         if self._transactions is not None:
             self._transactions.state.require_open(call)
 
-    def _track(self, topic: str) -> Tracker:
+    def _track(self, topic: str, aborts: int) -> Tracker:
         tracker = Tracker(topic)
         self._trackers[tracker] = None
-        aborts = self._aborts
         tracker.future.add_done_callback(lambda future: self._tracked(tracker, aborts, future))
         return tracker
 
@@ -205,9 +206,12 @@ class Producer:
         if not future.cancelled() and self._first_failure is None and aborts == self._aborts:
             self._first_failure = future.exception()
 
-    async def _enqueue(self, tracker: Tracker, columns: Any, partition: Any) -> "list[Part]":
-        """Split, encode and queue; the reservation of memory goes over to the batches."""
-        reserved, aborts = 0, self._aborts
+    async def _enqueue(self, tracker: Tracker, columns: Any, partition: Any, aborts: int) -> "list[Part]":
+        """Split, encode and queue; the reservation of memory goes over to the batches.
+
+        aborts: how many there had been when the rows were handed over.
+        """
+        reserved = 0
         try:
             parts = await self._split(tracker.topic, columns, partition) if columns.num_rows else []
             reserved = await self._reserve(columns.nbytes)
@@ -306,14 +310,15 @@ class Producer:
 
     async def _flush_rows(self, now_ms: int | None) -> None:
         async with self._rows_lock:
+            aborts = self._aborts
             for buffer in self._rows.take_due(now_ms):
-                await self._send_rows(buffer)
+                await self._send_rows(buffer, aborts)
 
-    async def _send_rows(self, buffer: RowBuffer) -> None:
+    async def _send_rows(self, buffer: RowBuffer, aborts: int) -> None:
         """Send gathered rows; a failure goes to their futures, and to the next flush."""
-        tracker, aborts = self._track(buffer.topic), self._aborts
+        tracker = self._track(buffer.topic, aborts)
         try:
-            parts = await self._enqueue(tracker, buffer.columns(), buffer.partition)
+            parts = await self._enqueue(tracker, buffer.columns(), buffer.partition, aborts)
         except BaseException as error:
             for future in buffer.tokens:
                 if not future.done():

@@ -80,6 +80,27 @@ async def test_what_is_still_being_encoded_at_an_abort_is_not_in_the_next_transa
         assert await committed_values(client, topic) == [b"kept"]
 
 
+async def test_rows_that_wait_behind_others_at_an_abort_are_not_in_the_next_transaction(cluster: Target):
+    async with cluster.client() as client:
+        topic = await new_topic(client, cluster.name())
+        async with transactional(client, cluster.name("txn"), batch_size=100) as writer:
+            await writer.init_transactions()
+            writer.begin()
+            await writer.send(topic, columns([b"aborted"]))
+            first = asyncio.ensure_future(writer.produce(topic, bytes(500_000)))  # Encoded in a thread.
+            behind = asyncio.ensure_future(writer.produce(topic, bytes(200), partition=0))
+            await asyncio.sleep(0)
+
+            await writer.abort()
+            writer.begin()
+            await writer.send(topic, columns([b"kept"]))
+            results = await asyncio.gather(await first, await behind, return_exceptions=True)
+            await writer.commit()
+
+        assert [type(result) for result in results] == [Retriable, Retriable]
+        assert await committed_values(client, topic) == [b"kept"]
+
+
 async def test_an_empty_transaction_commits(cluster: Target):
     async with cluster.client() as client, transactional(client, cluster.name("txn")) as writer:
         await writer.init_transactions()

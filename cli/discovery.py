@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..dsl.topology import Topology
 
 NAMES_SHOWN_MAX = 30
+PASSED_OVER_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,21 @@ def find_in_folder(folder: Path) -> Found:
             faults += error.faults
         except OSError as error:
             faults.append(f"{path}: cannot be read: {error.strerror}")
-    faults += _same_names(topologies)
+    faults += same_names(topologies)
     if not faults and not connectors.deployments and not topologies:
-        faults.append(
-            f"{folder} holds neither a connector config (*.json) nor a topology (*.py): see millstream up --help"
-        )
+        faults.append(f"{folder} holds neither a connector config (*.json) nor a topology (*.py){_passed_over(folder)}")
     if faults:
         raise ConfigError(faults)
     return replace(connectors, topologies=topologies)
+
+
+def _passed_over(folder: Path) -> str:
+    """What there is that might have been meant, and what it would have to hold."""
+    names = sorted(path.name for end in ("*.json", "*.properties", "*.py") for path in folder.glob(end))
+    if not names:
+        return ": see millstream up --help"
+    shown = ", ".join(names[:PASSED_OVER_MAX]) + (", ..." if len(names) > PASSED_OVER_MAX else "")
+    return f": no connector.class and no topology = ms.Topology(...) at its top level in {shown}"
 
 
 def load_topologies(path: Path) -> "list[Topology]":
@@ -122,8 +130,10 @@ def load_topologies(path: Path) -> "list[Topology]":
         for topology in found:
             _ = topology.plan
     except MillstreamError as error:
+        del sys.modules[name]
         raise ConfigError(f"{path}:{_line(error, path)}: {error}") from error
     except Exception as error:  # whatever a user's file raises is told with its line
+        del sys.modules[name]
         said = error.msg if isinstance(error, SyntaxError) else error
         raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {said}{_meant(error)}") from error
     finally:
@@ -154,7 +164,8 @@ def _line(error: BaseException, path: Path) -> int:
     return next((line for line in reversed(lines) if line), 1)
 
 
-def _same_names(topologies: "Sequence[Topology]") -> list[str]:
+def same_names(topologies: "Sequence[Topology]") -> list[str]:
+    """A fault for each name that several of them have."""
     names = [topology.name for topology in topologies]
     return [
         f"two topologies have the name {name!r}: rename one"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..core.broker.main import allow_many_open_files
 from ..core.errors import ConfigError
 from .console import errors_told, run_async, say, set_up_logging
-from .discovery import Found, find_connectors, find_in_folder, load_topologies
+from .discovery import Found, find_connectors, find_in_folder, load_topologies, same_names
 from .options import DEFAULT_SERVER, parse_setting
 from .pointers import pointers
 from .progress import shown
@@ -70,6 +70,8 @@ def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
         topologies = load_topologies(Path(app.file))
         if not topologies:
             raise ConfigError(f"{app.file} defines no topology at its top level: topology = ms.Topology(...)")
+        if faults := same_names(topologies):
+            raise ConfigError(faults)
         return Found((), topologies)
 
     _run(find, Where(server, DEFAULT_SERVER), to_end=to_end, verbose=verbose, settings=app.settings)

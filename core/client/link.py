@@ -45,6 +45,9 @@ STALE_METADATA_CODES = frozenset(
 COORDINATOR_CODES = frozenset(
     {ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS}
 )
+_REMEDIES = {
+    ErrorCode.INVALID_TOPIC_EXCEPTION: " is no name that Kafka takes: letters, digits, '.', '_' and '-', at most 249"
+}
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -142,7 +145,7 @@ class ClusterLink:
                 known = self.cluster.topics.get(topic)
                 if known is None or known.error != ErrorCode.NONE:
                     code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if known is None else known.error
-                    return ProtocolError(code, f"topic {topic!r}")
+                    return ProtocolError(code, f"topic {topic!r}{_REMEDIES.get(code, '')}")
                 leaderless = [index for index in known.partitions if self.cluster.leader(topic, index) is None]
                 if leaderless or not known.partitions:
                     return ProtocolError(ErrorCode.LEADER_NOT_AVAILABLE, f"topic {topic!r}, partitions {leaderless}")

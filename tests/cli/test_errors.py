@@ -104,6 +104,25 @@ def test_an_empty_folder_says_what_belongs_in_it(tmp_path: Path, millstream: Run
     refused(millstream("up", str(tmp_path / "none")), "is no folder")
 
 
+def test_files_that_hold_nothing_to_run_are_named(tmp_path: Path, millstream: Run) -> None:
+    """The folder was said to hold no *.json and no *.py, which it did."""
+    (tmp_path / "a.json").write_text('{"name": "x"}')
+    (tmp_path / "app.py").write_text("import millstream as ms\ndef make(): return ms.Topology('a')\n")
+
+    refused(millstream("up", str(tmp_path)), "no connector.class and no topology", "in a.json, app.py")
+
+
+def test_two_topologies_of_one_name_in_a_file_are_refused(tmp_path: Path, millstream: Run) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import millstream as ms\n"
+        "a, b = ms.Topology('t'), ms.Topology('t')\n"
+        "for one in (a, b):\n    one.stream('x', value=ms.text()).to('y')\n"
+    )
+
+    refused(millstream("run", str(app), "-b", "127.0.0.1:1"), "two topologies have the name 't': rename one")
+
+
 def test_a_port_in_use_is_named(folder: Path, millstream: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -170,6 +170,7 @@ async def test_a_topic_that_does_not_exist_is_made_or_missed(cluster: Target):
         with pytest.raises(ProtocolError) as caught:
             await writer.send("not a topic name!", columns([b"v"]))
         assert caught.value.code is ErrorCode.INVALID_TOPIC_EXCEPTION
+        assert "topic 'not a topic name!' is no name that Kafka takes: letters, digits, " in str(caught.value)
 
 
 async def test_a_partition_that_does_not_exist_is_refused(cluster: Target):

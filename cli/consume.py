@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..core.client.client import Client
 from ..core.client.config import consumer_config
 from ..core.client.consuming.offsets import TopicPartition
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ProtocolError
 from ..embedded import open_client
 from .console import run_async, say
 from .options import parse_time_ms
@@ -183,9 +183,21 @@ async def _show_all(
             if kept.num_rows and not shown.full:
                 read[key] = shown.show(kept)
         if reading.group and read:
-            await consumer.commit(read)
+            await _commit(consumer, read)
         if reading.to_end and await _at_end(consumer, ends):
             return
+
+
+async def _commit(consumer: "Consumer", read: dict[TopicPartition, int]) -> None:
+    """The group goes on there. While its partitions move nothing is committed: their next member shows them again."""
+    from ..core.client.consuming.consumer import NOT_OURS_CODES
+
+    try:
+        await consumer.commit(read)
+    except ProtocolError as error:
+        if error.code not in NOT_OURS_CODES:
+            raise
+        say("note: the partitions of the group are moving; what was shown just now may be shown again")
 
 
 async def _at_end(consumer: "Consumer", ends: dict[TopicPartition, int]) -> bool:

@@ -17,6 +17,7 @@ from hdfs_native import Client, WriteOptions
 from ..errors import ConfigError, Retriable, StorageError
 from .deadline import Deadline
 from .filesystem import FileInfo
+from .local import whole_path
 
 # Two rounds over the NameNodes take about three seconds; our own callers wait and try again.
 DEFAULT_OPTIONS = {"dfs.client.failover.max.attempts": "2"}
@@ -42,7 +43,7 @@ def open_hdfs(url: str, options: Mapping[str, str], *, timeout_s: float) -> tupl
     parts = urlsplit(url, allow_fragments=False)
     if not parts.netloc:
         raise ConfigError(f"store.url={url!r}: name the NameNode or the name service: hdfs://namenode:9000/lake")
-    path = posixpath.normpath(unquote(parts.path) or "/")
+    path = posixpath.normpath(unquote(whole_path(parts)) or "/")
     _check_name(path)
     root = f"{parts.scheme}://{parts.netloc}"
     try:

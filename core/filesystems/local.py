@@ -8,7 +8,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import ConfigError, Retriable, StorageError
 from .filesystem import FileInfo
@@ -34,7 +34,12 @@ def local_path(url: str) -> str:
     parts = urlsplit(url, allow_fragments=False)
     if parts.netloc not in ("", "localhost"):
         raise ConfigError(f"store.url={url!r}: a file URL has three slashes before an absolute path: file:///lake")
-    return os.path.abspath(unquote(parts.path))
+    return os.path.abspath(unquote(whole_path(parts)))
+
+
+def whole_path(parts: SplitResult) -> str:
+    """What stands behind the host: in a URL of files a question mark is part of a name."""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 @contextlib.contextmanager

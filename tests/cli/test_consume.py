@@ -1,15 +1,20 @@
 """`millstream consume`: from where, to where, which records, in which form."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
 from cli.conftest import START_MS, Cluster
 from services.millstream import MillstreamBroker
+
+from millstream.cli import consume
+from millstream.core.errors import ErrorCode, ProtocolError
 
 TIMEOUT_S = 30
 ALL = ("--from-beginning", "--to-end")
@@ -234,3 +239,20 @@ def test_a_field_that_no_record_has_is_told_with_the_one_that_may_be_meant(event
     assert "note: no record has the field 'statos'; did you mean status?" in misspelt.err.splitlines()
     assert "no record has" not in rare.err
     assert "note: no record has the field 'm'" in other.err.splitlines()
+
+
+async def commit_refused_with(code: ErrorCode) -> None:
+    class Moving:
+        async def commit(self, _: object) -> None:
+            raise ProtocolError(code, "refused")
+
+    await consume._commit(cast(Any, Moving()), {("logs", 0): 1})
+
+
+def test_a_reader_goes_on_while_the_partitions_of_its_group_move(capsys: pytest.CaptureFixture[str]) -> None:
+    """It ended when another member came between what it had shown and its commit."""
+    asyncio.run(commit_refused_with(ErrorCode.REBALANCE_IN_PROGRESS))
+
+    assert "the partitions of the group are moving" in capsys.readouterr().err
+    with pytest.raises(ProtocolError, match="refused"):
+        asyncio.run(commit_refused_with(ErrorCode.GROUP_AUTHORIZATION_FAILED))

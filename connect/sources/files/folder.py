@@ -17,7 +17,7 @@ from stat import S_ISREG
 
 from ....core.errors import Retriable
 from .content import OpenFile
-from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, fingerprint
+from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, fingerprint, printable
 from .look import Moved, Unreadable
 from .names import is_compressed
 from .spec import FilesConfig
@@ -152,7 +152,8 @@ class Folder:
         """All lives of a log stay with one task: tasks share the folders."""
         if self._config.task_count == 1:
             return True
-        folder = os.path.dirname(os.path.abspath(path)).encode()
+        # As offsets spell it: a name that is no UTF-8 is the same folder before a restart and after.
+        folder = os.path.dirname(os.path.abspath(printable(path))).encode()
         return zlib.crc32(folder) % self._config.task_count == self._config.task_index
 
     def is_away(self, known: Known) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from millstream.core.errors import Retriable
+from millstream.core.errors import Retriable, StorageError
 from millstream.core.filesystems.opening import open_filesystem
 
 
@@ -29,3 +29,10 @@ def test_opening_a_store_that_does_not_answer_has_the_deadline_of_a_call() -> No
             open_filesystem("hanging://lake", {}, timeout_s=0.2)
     finally:
         Hanging.released.set()
+
+
+def test_a_question_mark_in_a_url_of_files_is_part_of_the_name() -> None:
+    """What stood behind it was left out, and the files went elsewhere."""
+    assert open_filesystem("file:///lake?a=b/c")[1] == "/lake?a=b/c"
+    with pytest.raises(StorageError, match=r"'/lake\?a=b': the characters # \? ; and : cannot stand in it"):
+        open_filesystem("hdfs://namenode:9000/lake?a=b")

@@ -21,6 +21,7 @@ from demo_screen import Latest, Screen, report
 
 from millstream.cli.console import errors_told
 from millstream.cli.discovery import Found, find_in_folder
+from millstream.connect.worker.progress import TaskProgress
 from millstream.core.client.client import Client
 from millstream.core.client.config import consumer_config
 from millstream.core.client.tasks import TaskScope
@@ -116,7 +117,7 @@ class Demo:
                 yield
 
 
-def _tasks(pipelines: Pipelines, kind: str) -> list:  # type: ignore[type-arg]
+def _tasks(pipelines: Pipelines, kind: str) -> list[TaskProgress]:
     return [task for task in (pipelines.worker.tasks if pipelines.worker else ()) if task.kind == kind]
 
 
@@ -130,11 +131,14 @@ async def _follow(client: Client, latest: Latest, stop: asyncio.Event) -> None:
                 latest.add([json.loads(row.value) for row in records.rows() if row.value])
 
 
+def from_environment() -> Demo:
+    """The demo that DEMO_DIR, LOGS and DEMO_LINES ask for."""
+    lines = os.environ.get("DEMO_LINES", "1000000")
+    if not lines.isdecimal() or int(lines) < 1:
+        raise ConfigError(f"DEMO_LINES={lines!r} is no number of lines; write a whole one, such as DEMO_LINES=1000000")
+    return Demo(Path(os.environ.get("DEMO_DIR", "demo-data")).resolve(), os.environ.get("LOGS", ""), int(lines))
+
+
 if __name__ == "__main__":
-    demo = Demo(
-        Path(os.environ.get("DEMO_DIR", "demo-data")).resolve(),
-        os.environ.get("LOGS", ""),
-        int(os.environ.get("DEMO_LINES", "1000000")),
-    )
     with errors_told(), asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        runner.run(demo.run())
+        runner.run(from_environment().run())

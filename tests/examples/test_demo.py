@@ -55,13 +55,18 @@ def answers(query: str, files: list[str]) -> dict[tuple[int, int], Answer]:
     return found  # type: ignore[return-value]
 
 
-def run_demo(folder: Path, timeout_s: float = 90, **settings: str) -> str:
-    """Runs it as make does, in a folder of its own; returns what it printed."""
+def demo(folder: Path, timeout_s: float = 60, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Runs it as make does, in a folder of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "LOGS"} | settings
     command = [sys.executable, str(EXAMPLE / "demo.py")]
-    result = subprocess.run(
+    return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
     )
+
+
+def run_demo(folder: Path, timeout_s: float = 90, **settings: str) -> str:
+    """What it printed; it ends well."""
+    result = demo(folder, timeout_s, **settings)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return result.stdout
 
@@ -149,11 +154,7 @@ def test_two_log_files_of_the_same_days_lose_no_line_as_late(tmp_path: Path) -> 
 
 
 def test_logs_that_are_not_there_or_not_in_the_format_are_told_in_a_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLE / "demo.py")]
-    environment = os.environ | {"LOGS": "none/*.log"}
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    result = demo(tmp_path, LOGS="none/*.log")
     assert result.returncode == 1
     assert result.stderr.startswith("error: LOGS='none/*.log' matches no file")
     assert list(tmp_path.iterdir()) == []
@@ -166,12 +167,18 @@ def test_logs_that_are_not_there_or_not_in_the_format_are_told_in_a_sentence(tmp
 def test_a_folder_with_other_files_is_never_cleared(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    command = [sys.executable, str(EXAMPLE / "demo.py")]
-    environment = os.environ | {"DEMO_DIR": "mine"}
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+
+    result = demo(tmp_path, DEMO_DIR="mine")
 
     assert result.returncode == 1
     assert "holds other files" in result.stderr
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("lines", ["1e6", "0"])
+def test_a_number_of_lines_that_is_none_is_told_in_a_sentence(tmp_path: Path, lines: str) -> None:
+    result = demo(tmp_path, DEMO_LINES=lines)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: DEMO_LINES={lines!r} is no number of lines; write a whole one")
+    assert list(tmp_path.iterdir()) == []

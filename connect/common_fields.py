@@ -54,7 +54,10 @@ COMMON_FIELDS = (
         default="on-failure",
     ),
     Field(
-        "restart.max.attempts", at_least(-1), "Restarts in a row before a task stays failed; -1: no end.", default=10
+        "restart.max.attempts",
+        at_least(-1),
+        "Restarts in a row before a task stays failed; -1: no end, as for what is down.",
+        default=10,
     ),
     Field("restart.backoff.ms", at_least(1), "The first wait before a restart, in ms; it doubles.", default=1_000),
     Field("restart.backoff.max.ms", at_least(1), "The longest wait before a restart, in ms.", default=60_000),

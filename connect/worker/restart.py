@@ -27,9 +27,12 @@ class RestartPolicy:
             values["restart.backoff.max.ms"],
         )
 
-    def wait_ms(self, attempt: int) -> int | None:
-        """The wait before restart number `attempt`, from 1; None when the task stays failed."""
-        if 0 <= self.attempts_max < attempt:
+    def wait_ms(self, attempt: int, *, is_down: bool = False) -> int | None:
+        """The wait before restart number `attempt`, from 1; None when the task stays failed.
+
+        is_down: what it talks to was down, which is waited for without end, unless there are no restarts at all.
+        """
+        if self.attempts_max == 0 or (0 < self.attempts_max < attempt and not is_down):
             return None
         return backoff_ms(attempt, first_ms=self.backoff_ms, max_ms=self.backoff_max_ms)
 

@@ -12,6 +12,7 @@ from ...core.client.client import Client
 from ...core.client.tasks import TaskScope
 from ...core.errors import ConfigError, Fenced, MillstreamError, Retriable
 from ..api import SourceConnector
+from .committing import OutcomeUnknown
 from .config import WorkerConfig
 from .dead_letters import ConversionFailed
 from .deployment import Deployment, task_configs
@@ -110,7 +111,7 @@ class Standalone:
                 if _is_over(error, deployment, progress, stop):
                     return
                 attempt = policy.attempt_after(attempt, self._client.clock.monotonic_ms() - started_ms)
-                wait_ms = policy.wait_ms(attempt)
+                wait_ms = policy.wait_ms(attempt, is_down=isinstance(error, Retriable | OutcomeUnknown))
                 where = f"{deployment.name} task {progress.task}"
                 if wait_ms is None or stop.is_set():
                     log.error("%s failed: %s", where, progress.error)

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from connect.worlds import Destination, cluster, create, sink, until, write
+from connect.worlds import Destination, ListSink, cluster, create, sink, until, write
 
+from millstream.connect.api import SinkContext
 from millstream.connect.worker.progress import WorkerProgress
 from millstream.connect.worker.restart import span
 from millstream.connect.worker.standalone import Standalone, cause
-from millstream.core.errors import ConfigError
+from millstream.core.errors import ConfigError, Retriable
 
 
 async def test_a_failure_that_is_tried_again_is_one_line_with_the_next_try(
@@ -42,6 +44,27 @@ async def test_a_failure_that_is_tried_again_is_one_line_with_the_next_try(
     assert [record.exc_info for record in told] == [None, None]
     traced = [record.exc_info[0] for record in caplog.records if record.exc_info]
     assert traced == [KeyError, OSError]
+
+
+async def test_a_task_whose_other_side_is_down_when_it_starts_is_there_when_that_comes_back(tmp_path: Path) -> None:
+    """After ten restarts it stayed failed, as if it were wrong itself: ten minutes of an outage ended it for good."""
+    outages = [Retriable("the lake does not answer")] * 4
+
+    class Waking(ListSink):
+        async def start(self, context: SinkContext) -> None:
+            if outages:
+                raise outages.pop()
+            await super().start(context)
+
+    progress, destination = WorkerProgress(), Destination()
+    lake = sink("lake", destination, "lines", **{"restart.max.attempts": 2, "restart.backoff.ms": 1})
+    lake = replace(lake, connector=replace(lake.connector, make_task=lambda _: Waking(destination)))
+    async with cluster(tmp_path) as client:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"x")])
+        await Standalone(client, [lake], progress=progress, bounded=True).run(asyncio.Event())
+
+    assert (progress.tasks[0].state, progress.tasks[0].restarts, destination.count) == ("DONE", 4, 1)
 
 
 def test_a_cause_is_one_line_and_names_what_is_not_an_error_of_ours() -> None:

@@ -16,6 +16,11 @@ def test_without_a_limit_it_goes_on_and_never_overflows() -> None:
     assert RestartPolicy(-1, backoff_ms=1, backoff_max_ms=2**31).wait_ms(10_000) == 2**31
 
 
+def test_what_is_down_is_waited_for_beyond_the_last_attempt() -> None:
+    assert RestartPolicy(attempts_max=2, backoff_ms=100, backoff_max_ms=1_000).wait_ms(50, is_down=True) == 1_000
+    assert RestartPolicy(attempts_max=0, backoff_ms=100, backoff_max_ms=1_000).wait_ms(1, is_down=True) is None
+
+
 def test_never_is_no_restart() -> None:
     values = {
         "restart.policy": "never",

@@ -20,6 +20,7 @@ from ..context import RequestContext
 from ..failures import NO_ANSWER, answered
 from ..handlers import Handler, settle
 from .pieces import Levels, Piece, cut_of, join, pieces, take_apart
+from .produce_count import count_partitions
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -36,6 +37,10 @@ partitions."""
 LARGEST_BYTES = 16 * 1024 * 1024
 """Names and numbers take up to a hundred times the room that they take in a frame, and so do the answers to them."""
 
+MANY_PARTITIONS, MOST_PARTITIONS = 1_000, 200_000
+"""Of a Produce: what is handled at once, and what is handled at all. As many as a large cluster has; each takes half a
+kilobyte."""
+
 
 def decoded_unless_large(api_key: int, frame: memoryview | bytes) -> tuple[RequestHeader, Message | None]:
     """A request that can be handled at once; of another one the header. Raises WireError, also for one too large."""
@@ -44,7 +49,10 @@ def decoded_unless_large(api_key: int, frame: memoryview | bytes) -> tuple[Reque
             f"a request with API key {api_key} of {len(frame)} bytes; at most {LARGEST_BYTES} are read where there are "
             f"no records in it: ask for fewer things at a time"
         )
-    if len(frame) > LARGE_BYTES and len(frame) > LARGE_BYTES_OF.get(api_key, LARGE_BYTES):
+    if len(frame) > LARGE_BYTES and (
+        len(frame) > LARGE_BYTES_OF.get(api_key, LARGE_BYTES)
+        or (api_key == PRODUCE and count_partitions(frame, MANY_PARTITIONS) > MANY_PARTITIONS)
+    ):
         return decode_header(frame)[0], None
     return decode_request(frame)
 
@@ -140,6 +148,8 @@ class _Parts(NamedTuple):
 
 
 def _decode(frame: memoryview | bytes) -> tuple[Message, _Parts | None]:
+    if decode_header(frame)[0].api_key == PRODUCE and count_partitions(frame, MOST_PARTITIONS) > MOST_PARTITIONS:
+        raise WireError(f"a Produce to more than {MOST_PARTITIONS} partitions: send to fewer at a time")
     header, message = decode_request(frame)
     cut = cut_of(header.api_key, message)
     return message, None if cut is None else _Parts(cut.levels, list(pieces(message, cut)))

@@ -16,6 +16,8 @@ from ..errors import ConfigError
 DEFAULT_PORT = 9092
 ASSIGNORS = ("range", "roundrobin", "sticky", "cooperative-sticky")
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+LEVELS = {"gzip": (1, 9), "lz4": (1, 17), "zstd": (-131_072, 22)}
+"""The lowest and the highest level of each codec that has some, as Kafka bounds them."""
 ACKS = {"all": -1, "-1": -1, "0": 0, "1": 1}
 
 
@@ -261,6 +263,20 @@ def producer_config(values: Mapping[str, Any]) -> ProducerConfig:
             f"producer: acks={config.acks} cannot be with enable.idempotence=true, which needs acks=all; "
             f"set enable.idempotence=false as well"
         )
+    if config.compression_level is not None:
+        faults += _level_faults(config.compression_type, config.compression_level)
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _level_faults(codec: str, level: int) -> list[str]:
+    if codec not in LEVELS:
+        return [
+            f"producer: compression.level={level} means nothing to compression.type={codec}; take it out, or choose "
+            f"one of {', '.join(LEVELS)}"
+        ]
+    low, high = LEVELS[codec]
+    if low <= level <= high:
+        return []
+    return [f"producer: compression.level={level}: must be from {low} to {high} with compression.type={codec}"]

@@ -57,6 +57,23 @@ def test_explicit_acks_turn_idempotence_off_unless_it_is_explicit_too(acks: str)
         producer_config({"acks": acks, "enable.idempotence": "true"})
 
 
+@pytest.mark.parametrize(
+    ("codec", "level", "allowed"),
+    [
+        ("gzip", 9, True), ("gzip", 10, False), ("gzip", -1, False), ("lz4", 17, True), ("lz4", -5, False),
+        ("zstd", -131_072, True), ("zstd", 23, False), ("snappy", 1, False), ("none", 1, False),
+    ],  # fmt: skip
+)
+def test_levels_are_held_against_their_codec(codec: str, level: int, allowed: bool):
+    """They failed in the midst of the first send, or were not looked at."""
+    values = {"compression.type": codec, "compression.level": level}
+    if allowed:
+        assert producer_config(values).compression_level == level
+    else:
+        with pytest.raises(ConfigError, match=rf"producer: compression\.level={level}.* compression\.type={codec}"):
+            producer_config(values)
+
+
 def test_transactions_need_idempotence():
     with pytest.raises(ConfigError, match=r"transactional\.id"):
         producer_config({"transactional.id": "t", "enable.idempotence": "false"})

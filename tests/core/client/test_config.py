@@ -60,9 +60,16 @@ def test_explicit_acks_turn_idempotence_off_unless_it_is_explicit_too(acks: str)
 @pytest.mark.parametrize(
     ("codec", "level", "allowed"),
     [
-        ("gzip", 9, True), ("gzip", 10, False), ("gzip", -1, False), ("lz4", 17, True), ("lz4", -5, False),
-        ("zstd", -131_072, True), ("zstd", 23, False), ("snappy", 1, False), ("none", 1, False),
-    ],  # fmt: skip
+        ("gzip", 9, True),
+        ("gzip", 10, False),
+        ("gzip", -1, False),
+        ("lz4", 17, True),
+        ("lz4", -5, False),
+        ("zstd", -131_072, True),
+        ("zstd", 23, False),
+        ("snappy", 1, False),
+        ("none", 1, False),
+    ],
 )
 def test_levels_are_held_against_their_codec(codec: str, level: int, allowed: bool):
     """They failed in the midst of the first send, or were not looked at."""

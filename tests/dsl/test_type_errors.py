@@ -108,8 +108,8 @@ def message(build: Callable[[], Any]) -> str:
             ["partitioned_by='host' is no list; write ['host']"],
         ),
         (lambda: ms.json(["a"]), ["['a'] is no dict"]),
-        (lambda: ms.json({"a": {"b": int}}), ["column 'a'", "pa.list_("]),
-        (lambda: ms.json({"a": [str]}), ["column 'a'", "pa.list_("]),
+        (lambda: ms.json({"a": {"b": object}}), ["column 'a.b'", "'object'", "an object is {"]),
+        (lambda: ms.json({"a": (str,)}), ["column 'a'", "a list [\"string\"]"]),
         (lambda: ms.json({1: int}), ["1 is no name of a column"]),
         (lambda: ms.text(5), ["5 is no name of a column"]),  # type: ignore[arg-type]
         (lambda: ms.regex(5), ["5 is no pattern"]),  # type: ignore[arg-type]

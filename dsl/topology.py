@@ -8,18 +8,21 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pyarrow as pa
 
 from ..core.errors import PlanError
 from ..streams.describe import describe, mermaid
+from ..streams.expressions import check
 from ..streams.naming import Counter, choices
-from ..streams.plan import Aggregation, Node, Plan, Source, ValueFormat
+from ..streams.plan import Aggregation, Node, Plan, Source, ValueFormat, WithColumns
 from .names import APPLICATION_ID, check_format, check_topic
 
 if TYPE_CHECKING:
     from ..streams.progress import StreamProgress
     from .stream import Stream
 
+EVENT_TIME = "event time"
 PACKAGE = __name__.partition(".")[0] + "."
 
 
@@ -40,29 +43,30 @@ class Topology:
         *,
         value: ValueFormat,
         key: ValueFormat | None = None,
-        time: str | None = None,
+        time: str | pl.Expr | None = None,
         partitioned_by: "list[str] | tuple[str, ...]" = (),
     ) -> "Stream":
         """The records of a topic as rows.
 
         value, key: how to read them, such as ms.json({...}); a row that cannot be read goes to the dead letters. time:
-        the column that holds the event time (a timestamp, or ms since 1970 as int64); the record's timestamp without
-        it. partitioned_by: columns by which the topic is partitioned already, so that grouping by them moves no data.
+        the column that holds the event time (a timestamp, or ms since 1970 as int64), or an expression that gives it,
+        such as col("seconds") * 1000; the record's timestamp without it. partitioned_by: columns by which the topic is
+        partitioned already, so that grouping by them moves no data.
         """
         from .stream import Stream
 
         where = f"stream({topic!r})"
         check_topic(where, topic)
         schema = _source_schema(where, value, key)
-        _check_time(where, time, schema)
         if isinstance(partitioned_by, str):
             raise PlanError(f"{where}: partitioned_by={partitioned_by!r} is no list; write [{partitioned_by!r}]")
         for column in partitioned_by:
             if column not in schema.names:
                 raise PlanError(f"{where}: partitioned_by has no column {column!r}; {choices(column, schema.names)}")
         by = tuple(partitioned_by) or (() if key is None or not key.schema.names else tuple(key.schema.names))
+        timed = _event_time(where, time, schema)
         name = self.new_name("KSTREAM-SOURCE-")
-        self.add(Source(name, "", schema, topic, value, key, time, by))
+        self.add(Source(name, "", schema, topic, value, key, timed, by))
         return Stream(self, name, schema, by, tuple(key.schema.names) if key is not None else ())
 
     @property
@@ -134,11 +138,28 @@ def _source_schema(where: str, value: ValueFormat, key: ValueFormat | None) -> p
     return pa.schema([pa.field(field.name, field.type) for field in fields])
 
 
-def _check_time(where: str, time: str | None, schema: pa.Schema) -> None:
+def _event_time(where: str, time: str | pl.Expr | None, schema: pa.Schema) -> str | WithColumns | None:
+    """The column of the event time, or the step that adds it as the last one, under a name that no other has."""
     if time is None:
-        return
+        return None
+    if isinstance(time, pl.Expr):
+        where = f"{where}: time={time}"
+        name = EVENT_TIME
+        while name in schema.names:
+            name += "_"
+        expression = time.alias(name)
+        kind = check(where, [expression], schema, keep=False).field(name).type
+        _check_time(where, kind)
+        return WithColumns(name, "", schema.append(pa.field(name, kind)), (expression,))
     if time not in schema.names:
         raise PlanError(f"{where}: time={time!r} is no column; {choices(time, schema.names)}")
-    kind = schema.field(time).type
+    _check_time(f"{where}: time={time!r}", schema.field(time).type)
+    return time
+
+
+def _check_time(where: str, kind: pa.DataType) -> None:
     if not (pa.types.is_timestamp(kind) or pa.types.is_int64(kind)):
-        raise PlanError(f"{where}: time={time!r} is {kind}; it must be a timestamp, or int64 with ms since 1970")
+        raise PlanError(
+            f"{where} is {kind}; it must be a timestamp, or int64 with ms since 1970; an expression can make it one, "
+            f"such as time=(col('seconds') * 1000).cast(int) or col('at').str.to_datetime('%d.%m.%Y %H:%M')"
+        )

@@ -12,6 +12,7 @@ from ..core.records import Records
 from .ops.buffers import Int64s, integers, validity
 from .ops.slots import NULL_TIME
 from .plan import Source
+from .rows import RowProgram
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
@@ -58,10 +59,15 @@ def decode_source(source: Source, records: Records) -> tuple[Batch, list[Fault]]
         columns, rows, key_faults = _with_key(source, records, columns, rows)
         faults += key_faults
     if source.time is not None:
-        times = milliseconds(columns.column(source.time))
+        if isinstance(source.time, str):
+            times, cause = milliseconds(columns.column(source.time)), f"the time, {source.time}, is null"
+        else:
+            computed = RowProgram([source.time], None).run(columns)
+            faults += [Fault(int(rows[fault.row]), fault.exception, fault.message) for fault in computed.faults]
+            times, cause = milliseconds(computed.columns.column(source.time.name)), "the expression of time gives null"
+            columns, rows = computed.columns.select(source.schema.names), rows[computed.rows]
         if (times == NULL_TIME).any():
             timed = times != NULL_TIME
-            cause = f"the time, {source.time}, is null"
             faults += [Fault(int(row), "InvalidTimestamp", cause) for row in rows[~timed]]
             columns, rows, times = columns.filter(pa.array(timed)), rows[timed], times[timed]
     else:

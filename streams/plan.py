@@ -59,7 +59,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Source(Node):
-    """Reads a topic. time: the column with the event time, None: the record's timestamp.
+    """Reads a topic. time: the column with the event time, or the step that adds it; None: the record's timestamp.
 
     partitioned_by: columns by which the topic is partitioned already; () if unknown.
     """
@@ -67,7 +67,7 @@ class Source(Node):
     topic: str
     value: ValueFormat
     key: ValueFormat | None = None
-    time: str | None = None
+    time: "str | WithColumns | None" = None
     partitioned_by: tuple[str, ...] = ()
 
 

@@ -3,13 +3,16 @@
 import json
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from faults.access_lines import COMBINED, access_lines
 
 import millstream as ms
 from millstream import agg, col
+from millstream.core.errors import PlanError
 from millstream.streams.testing import TestRecord, TopologyDriver
 
 
@@ -133,3 +136,47 @@ def by_hand(lines: list[bytes]) -> tuple[dict[tuple[int, int], tuple[int, int]],
         counts[place] += 1
         sizes[place] += 0 if match[3] == b"-" else int(match[3])
     return {place: (count, sizes[place]) for place, count in counts.items()}, bad
+
+
+def test_the_time_may_be_made_by_an_expression() -> None:
+    """Unix seconds, as many logs have them. A row on which it fails or gives null is set aside; no column is added."""
+    topology = ms.Topology("app")
+    seconds = col("at").cast(pl.Float64) * 1000
+    source = topology.stream("in", value=ms.json({"at": "string", "n": "int64"}), time=seconds.cast(pl.Int64))
+    source.to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"at": "1772323200.25", "n": 1}', '{"at": "soon"}', '{"n": 2}', "x", '{"at": "5", "n": 3}'])
+
+    assert source.schema.names == ["at", "n"]
+    assert [(row.timestamp_ms, json.loads(row.value or b"")) for row in driver.read("out")] == [
+        (1772323200250, {"at": "1772323200.25", "n": 1}), (5000, {"at": "5", "n": 3}),
+    ]  # fmt: skip
+    letters = [{key: value for key, value in row.headers if value} for row in driver.read("app-dead-letters")]
+    assert [letter["__streams.errors.offset"] for letter in letters] == [b"1", b"2", b"3"]
+    assert letters[1]["__streams.errors.message"] == b"the expression of time gives null"
+
+
+def test_windows_go_by_the_time_that_an_expression_makes() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"at": "int64"}), time=col("at") * 1000)
+    rows.group_by("at").window(ms.tumbling("1m")).aggregate(n=agg.count()).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"at": 1772323259}'])
+
+    assert [json.loads(row.value or b"")["window_start"] for row in driver.read("out")] == [1772323200000]
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        (col("t") / 1000, r"time=.* is double; it must be a timestamp.*\.cast\(int\)"),
+        (col("tt") * 1000, r"stream\('in'\): time=.*'tt'; did you mean 't'"),
+        (col("t").max(), r"not row-wise"),
+        ("tt", r"time='tt' is no column; did you mean 't'"),
+    ],
+)
+def test_a_time_that_is_none_is_told_when_the_topology_is_built(time: Any, told: str) -> None:
+    with pytest.raises(PlanError, match=told):
+        ms.Topology("app").stream("in", value=ms.json({"t": "int64"}), time=time)

@@ -109,7 +109,7 @@ def message(build: Callable[[], Any]) -> str:
         ),
         (lambda: ms.json(["a"]), ["['a'] is no dict"]),
         (lambda: ms.json({"a": {"b": object}}), ["column 'a.b'", "'object'", "an object is {"]),
-        (lambda: ms.json({"a": (str,)}), ["column 'a'", "a list [\"string\"]"]),
+        (lambda: ms.json({"a": (str,)}), ["column 'a'", 'a list ["string"]']),
         (lambda: ms.json({1: int}), ["1 is no name of a column"]),
         (lambda: ms.text(5), ["5 is no name of a column"]),  # type: ignore[arg-type]
         (lambda: ms.regex(5), ["5 is no pattern"]),  # type: ignore[arg-type]

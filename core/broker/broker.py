@@ -88,12 +88,13 @@ class Broker:
             raise NotConnected(f"a request with API key {context.api_key} failed")
         return response
 
-    def partition(self, topic: str, partition: int) -> PartitionLog:
-        """The log of a partition, as clients may name it: the metadata's own is no topic's.
+    def find(self, topic: str, partition: int) -> PartitionLog | None:
+        """The log of a partition as clients may name it, None where there is none: the metadata's own is no topic's."""
+        return self.logs.get((topic, partition)) if topic != METADATA_TOPIC else None
 
-        Raises ProtocolError UNKNOWN_TOPIC_OR_PARTITION.
-        """
-        log = self.logs.get((topic, partition)) if topic != METADATA_TOPIC else None
+    def partition(self, topic: str, partition: int) -> PartitionLog:
+        """The log of a partition. Raises ProtocolError UNKNOWN_TOPIC_OR_PARTITION."""
+        log = self.find(topic, partition)
         if log is None:
             raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition}")
         return log

@@ -76,7 +76,7 @@ class _Fetch:
             part.topic = known.name if known is not None else None
         log = read.log
         if log is None or log.failure is not None:
-            log = broker.logs.get((part.topic, part.wanted.partition)) if part.topic is not None else None
+            log = broker.find(part.topic, part.wanted.partition) if part.topic is not None else None
         error = ErrorCode.NONE
         if part.topic is None:
             error = ErrorCode.UNKNOWN_TOPIC_ID

@@ -35,7 +35,7 @@ async def handle(
             log
             for topic in request.topics
             for wanted in topic.partitions
-            if (log := broker.logs.get((topic.name, wanted.partition_index))) is not None
+            if (log := broker.find(topic.name, wanted.partition_index)) is not None
         ]
     )
     if flushed is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from core.broker.running import ask, fetch, produce, produced, running_broker
+from core.broker.running import ask, fetch, partitions_of, produce, produced, running_broker
 from core.broker.running import batch_of as batch
 
 from millstream.core.errors import ErrorCode
@@ -72,10 +72,12 @@ async def test_the_metadata_log_is_no_topic_to_clients(tmp_path):
         written = await ask(broker, produce(name, batch(b"not a record of the metadata"), acks=-1), 9)
         deleted = await ask(broker, DeleteRecordsRequest(topics=[cut_off]), 2)
         marked = await ask(broker, WriteTxnMarkersRequest(markers=[marker]), 1)
+        (read,) = partitions_of(await ask(broker, fetch(name, 0), 12))
 
         assert produced(written) == [(unknown, -1)]
         assert deleted.topics[0].partitions[0].error_code == unknown
         assert marked.markers[0].topics[0].partitions[0].error_code == unknown
+        assert (read.error_code, read.records or b"") == (unknown, b"")
         log = broker.logs.get((name, 0))
         assert (log.log_start_offset, log.end_offset) == (0, end_offset)
     async with running_broker(tmp_path) as broker:

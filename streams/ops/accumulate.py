@@ -27,6 +27,7 @@ class Ordered(NamedTuple):
 
 @kernel
 def add_counts(rows: Int32s, slots: Int32s, weights: Weights, counts: Int64s) -> None:
+    """Adds the weight of each row to the count of its slot."""
     for index in range(rows.size):
         counts[slots[index]] += 1 if weights.size == 0 else weights[rows[index]]
 

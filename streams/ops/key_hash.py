@@ -8,12 +8,14 @@ import numpy as np
 
 from ...core.kernels.jit import kernel
 from .buffers import Bytes, Ends, Int32s, Int64s, UInt64s
+from .row_keys import FIXED_BYTES, LENGTH_BYTES
 
 U = np.uint64
 
 
 @kernel
 def load8(data: Bytes, at: np.uint64) -> np.uint64:
+    """Eight bytes, little-endian."""
     return (
         U(data[at])
         | U(data[at + U(1)]) << U(8)
@@ -28,11 +30,13 @@ def load8(data: Bytes, at: np.uint64) -> np.uint64:
 
 @kernel
 def load4(data: Bytes, at: np.uint64) -> np.uint64:
+    """Four bytes, little-endian."""
     return U(data[at]) | U(data[at + U(1)]) << U(8) | U(data[at + U(2)]) << U(16) | U(data[at + U(3)]) << U(24)
 
 
 @kernel
 def equal_bytes(left: Bytes, at: np.uint64, right: Bytes, start: np.uint64, length: np.uint64) -> bool:
+    """Whether `length` bytes from `at` and from `start` on are the same; reads no byte beyond them."""
     if length >= U(8):
         done = U(0)
         while done + U(8) < length:
@@ -152,9 +156,9 @@ def compare_text(offsets: Ends, data: Bytes, valid: Bytes, cursor: Int64s, arena
         if load4(arena, at + U(1)) != length:
             same[row] = 0
             continue
-        if not equal_bytes(arena, at + U(5), data, start, length):
+        if not equal_bytes(arena, at + U(LENGTH_BYTES), data, start, length):
             same[row] = 0
-        cursor[row] += np.int64(length) + 5
+        cursor[row] += np.int64(length) + LENGTH_BYTES
 
 
 @kernel
@@ -172,11 +176,12 @@ def compare_fixed(values: Int64s, valid: Bytes, cursor: Int64s, arena: Bytes, sa
         else:
             if load8(arena, at + U(1)) != U(values[row]):
                 same[row] = 0
-            cursor[row] += 9
+            cursor[row] += FIXED_BYTES
 
 
 @kernel
 def gather_keys(ids: Int32s, ends: Int64s, arena: Bytes, offsets: Int64s, out: Bytes) -> None:
+    """Copies the stored keys with these ids to offsets[i]:offsets[i + 1]."""
     for row in range(ids.size):
         start = U(ends[ids[row]])
         first = U(offsets[row])

@@ -112,7 +112,7 @@ def coarsen(sets: MultisetArrays, slot: int, kind: int, limit: int) -> None:
     counts = np.empty(size, np.int64)
     take_all(sets, slot, keys, counts)
     sets.coarse[slot] = 1
-    if kind == 0:
+    if kind == QUANTILE:
         for index in range(size):
             add_entry(sets, slot, as_int64(keys[index] >> COARSE_SHIFT), as_int64(counts[index]))
         return
@@ -140,12 +140,12 @@ def add_values(
         slot = as_int64(slots[index])
         key = as_int64(values[row])
         if sets.coarse[slot] == 1:
-            if kind == 0:
+            if kind == QUANTILE:
                 key = key >> COARSE_SHIFT
             elif key > sets.most[slot]:
                 continue
         add_entry(sets, slot, key, weight)
-        if sets.size[slot] > limit and (kind == 1 or sets.coarse[slot] == 0):
+        if sets.size[slot] > limit and (kind == DISTINCT or sets.coarse[slot] == 0):
             coarsen(sets, slot, kind, limit)
     sets.cursor[NEXT] = rows.size
 
@@ -170,12 +170,12 @@ def merge_entries(
         for at in range(ends[index], ends[index + 1]):
             key = as_int64(keys[at])
             if sets.coarse[slot] == 1:
-                if kind == 0:
+                if kind == QUANTILE:
                     key = key if coarse[index] == 1 else key >> COARSE_SHIFT
                 elif key > sets.most[slot]:
                     continue
             add_entry(sets, slot, key, as_int64(counts[at]))
-            if sets.size[slot] > limit and (kind == 1 or sets.coarse[slot] == 0):
+            if sets.size[slot] > limit and (kind == DISTINCT or sets.coarse[slot] == 0):
                 coarsen(sets, slot, kind, limit)
     sets.cursor[NEXT] = slots.size
 

@@ -25,18 +25,21 @@ from .buffers import (
     validity,
 )
 
+# With the tag before them: a value of 8 bytes, and the length of a text.
 FIXED_BYTES = 9
 LENGTH_BYTES = 5
 
 
 @kernel
 def add_fixed_lengths(valid: Bytes, lengths: Int64s) -> None:
+    """Adds to each row's length what a column of 8 bytes takes."""
     for row in range(lengths.size):
         lengths[row] += 1 if valid.size > 0 and valid[row] == 0 else FIXED_BYTES
 
 
 @kernel
 def add_text_lengths(offsets: Ends, valid: Bytes, lengths: Int64s) -> None:
+    """Adds to each row's length what a column of texts takes."""
     for row in range(lengths.size):
         if valid.size > 0 and valid[row] == 0:
             lengths[row] += 1
@@ -46,6 +49,7 @@ def add_text_lengths(offsets: Ends, valid: Bytes, lengths: Int64s) -> None:
 
 @kernel
 def write_fixed(values: Int64s, valid: Bytes, cursor: Int64s, out: Bytes) -> None:
+    """Writes one column of all rows at their cursors, and moves these past it."""
     for row in range(values.size):
         at = cursor[row]
         if valid.size > 0 and valid[row] == 0:
@@ -56,11 +60,12 @@ def write_fixed(values: Int64s, valid: Bytes, cursor: Int64s, out: Bytes) -> Non
         value = values[row]
         for shift in range(8):
             out[at + 1 + shift] = (value >> (8 * shift)) & 0xFF
-        cursor[row] = at + 9
+        cursor[row] = at + FIXED_BYTES
 
 
 @kernel
 def write_text(offsets: Ends, data: Bytes, valid: Bytes, cursor: Int64s, out: Bytes) -> None:
+    """As write_fixed, for texts."""
     for row in range(cursor.size):
         at = cursor[row]
         if valid.size > 0 and valid[row] == 0:
@@ -72,7 +77,7 @@ def write_text(offsets: Ends, data: Bytes, valid: Bytes, cursor: Int64s, out: By
         out[at] = 1
         for shift in range(4):
             out[at + 1 + shift] = (length >> (8 * shift)) & 0xFF
-        at += 5
+        at += LENGTH_BYTES
         for index in range(length):
             out[at + index] = data[start + index]
         cursor[row] = at + length
@@ -88,13 +93,13 @@ def read_fixed(ends: Int64s, data: Bytes, cursor: Int64s, values: Int64s, valid:
         valid[row] = data[at]
         cursor[row] = at + 1
         if data[at] == 1:
-            if at + 9 > ends[row + 1]:
+            if at + FIXED_BYTES > ends[row + 1]:
                 return row
             value = np.int64(0)
             for shift in range(8):
                 value |= np.int64(data[at + 1 + shift]) << np.int64(8 * shift)
             values[row] = value
-            cursor[row] = at + 9
+            cursor[row] = at + FIXED_BYTES
     return -1
 
 
@@ -108,20 +113,21 @@ def read_text_lengths(ends: Int64s, data: Bytes, cursor: Int64s, lengths: Int64s
         valid[row] = data[at]
         cursor[row] = at + 1
         if data[at] == 1:
-            if at + 5 > ends[row + 1]:
+            if at + LENGTH_BYTES > ends[row + 1]:
                 return row
             length = np.int64(0)
             for shift in range(4):
                 length |= np.int64(data[at + 1 + shift]) << np.int64(8 * shift)
-            if at + 5 + length > ends[row + 1]:
+            if at + LENGTH_BYTES + length > ends[row + 1]:
                 return row
             lengths[row] = length
-            cursor[row] = at + 5
+            cursor[row] = at + LENGTH_BYTES
     return -1
 
 
 @kernel
 def copy_text(data: Bytes, cursor: Int64s, offsets: Int64s, out: Bytes) -> None:
+    """Copies the bytes at each cursor to offsets[row]:offsets[row + 1], and moves the cursor past them."""
     for row in range(cursor.size):
         at = cursor[row]
         start = offsets[row]

@@ -13,12 +13,14 @@ from .slots import (
     EPOCH,
     FILLED,
     FREE,
+    GRACE,
     JUDGING,
     LATE,
     LATE_ROWS,
     NEXT_ROW,
     NULL_TIMES,
     SIZE,
+    SPAN,
     STORED,
     STREAM_TIME,
     TOUCHED,
@@ -83,7 +85,7 @@ class SlotTable:
         """
         if key_count > self._recent.size:
             self._recent = grown(self._recent, 2 * key_count)
-        room_for = max(min(PAIRS_AT_ONCE, keys.size * int(self._window[3])), int(self._window[3]))
+        room_for = max(min(PAIRS_AT_ONCE, keys.size * int(self._window[SPAN])), int(self._window[SPAN]))
         assigned = Assigned(
             np.empty(room_for, np.int32), np.empty(room_for, np.int32), np.empty(keys.size, np.int32),
             np.zeros(3, np.int64),
@@ -133,14 +135,14 @@ class SlotTable:
         if self.size_ms is None or not (self.clock[JUDGING] or finishing):
             return np.zeros(0, np.int32)
         starts = self.slots.start[: self.slots.counts[USED]]
-        limit = self.stream_time_ms - self.size_ms - int(self._window[2])
+        limit = self.stream_time_ms - self.size_ms - int(self._window[GRACE])
         return np.flatnonzero((starts != FREE) & (starts <= limit)).astype(np.int32)
 
     def late(self, starts: Int64s) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which windows are closed already, for partial aggregates that come after their time."""
         if self.size_ms is None or not self.clock[JUDGING]:
             return np.zeros(starts.size, np.bool_)
-        return np.asarray(starts + self.size_ms + int(self._window[2]) <= self.stream_time_ms)
+        return np.asarray(starts + self.size_ms + int(self._window[GRACE]) <= self.stream_time_ms)
 
     def remove(self, gone: Int32s) -> None:
         remove_slots(gone, self.slots)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ...config import host_and_port
 from ...errors import ConfigError
 
 PLAINTEXT = "PLAINTEXT"
@@ -16,9 +17,7 @@ PROTOCOLS = (PLAINTEXT, "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 DEFAULT_PROTOCOL_MAP = ",".join(f"{protocol}:{protocol}" for protocol in PROTOCOLS)
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 
-_LISTENER = re.compile(
-    r"^(?:(?P<name>[A-Za-z_][A-Za-z0-9_-]*)://)?(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:/]*)):(?P<port>\d{1,5})$"
-)
+_NAMED = re.compile(r"(?:(?P<name>[A-Za-z_][A-Za-z0-9_-]*)://)?(?P<address>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +92,18 @@ def _protocols(text: str, faults: list[str]) -> Mapping[str, str]:
 def _addresses(setting: str, text: str, faults: list[str]) -> dict[str, tuple[str, int]]:
     addresses: dict[str, tuple[str, int]] = {}
     for part in _parts(text):
-        match = _LISTENER.match(part)
-        if match is None or int(match["port"]) > 65_535:
+        named = _NAMED.fullmatch(part)
+        address = host_and_port(named["address"]) if named is not None else None
+        if named is None or address is None:
             faults.append(f"broker: {setting}={part!r}: must be HOST:PORT or NAME://HOST:PORT, such as 127.0.0.1:9092")
             continue
-        name = (match["name"] or PLAINTEXT).upper()
+        name = (named["name"] or PLAINTEXT).upper()
         if name in addresses:
             faults.append(
                 f"broker: {setting}={text!r}: {name} is there twice; give each a name of its own, such as "
                 f"PLAINTEXT://127.0.0.1:9092,INTERNAL://127.0.0.1:9093"
             )
-        addresses[name] = (match["v6"] or match["host"] or "", int(match["port"]))
+        addresses[name] = address
     if setting == "listeners" and not addresses and not faults:
         faults.append(f"broker: {setting}={text!r}: must be HOST:PORT, such as 127.0.0.1:9092")
     return addresses

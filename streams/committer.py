@@ -4,6 +4,7 @@ One commit at a time; while one is written the tasks may process on, so the next
 the session, which then starts over from the last commit. Tests: tests/streams/test_runtime.py, test_kills.py.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,9 +22,10 @@ JOINED_BYTES = 512 << 20
 
 
 async def write_commit(producer: Producer, consumer: Consumer, drained: Mapping[TopicPartition, Drained]) -> None:
-    """One transaction: outputs in order of topic and partition, offsets last."""
+    """One transaction: outputs in the order in which tasks gave them, offsets last."""
+    outputs = await asyncio.to_thread(joined, [output for each in drained.values() for output in each.outputs])
     producer.begin()
-    for output in joined([output for each in drained.values() for output in each.outputs]):
+    for output in outputs:
         await producer.send(output.topic, output.columns, output.partition)
     offsets = {place: CommittedOffset(each.offset, metadata=each.metadata) for place, each in drained.items()}
     await producer.send_offsets(offsets, consumer.group_metadata)

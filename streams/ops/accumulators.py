@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from ..aggregates import DISTINCT_EXACT_UP_TO, QUANTILE_EXACT_UP_TO, Aggregate, is_float
 from .accumulate import (
-    OVERFLOWN,
     Ordered,
     add_counts,
     add_floats,
@@ -369,6 +368,3 @@ def result_of(aggregate: Aggregate, accumulator: Any, slots: Int32s) -> pa.Array
     if aggregate.kind == "quantile":
         return accumulator.at(slots, aggregate.quantile)
     return accumulator.result(slots)
-
-
-__all__ = ["OVERFLOWN", "Accumulator", "RowInputs", "accumulator_for", "result_of", "shared_part"]

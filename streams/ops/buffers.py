@@ -20,6 +20,7 @@ Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Ends = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 Weights = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
 
+MOST_BYTES = 2**31 - 1
 ALL_VALID: Bytes = np.zeros(0, np.uint8)
 NO_BYTES: Bytes = np.zeros(0, np.uint8)
 
@@ -90,9 +91,14 @@ def floats(array: pa.Array) -> Float64s:
 
 
 def binary_array(offsets: Int64s, data: Bytes, kind: pa.DataType | None = None, valid: Bytes = ALL_VALID) -> pa.Array:
-    """A string or binary array over these buffers; `offsets` has one entry more than there are rows."""
+    """A string or binary array over these buffers; `offsets` has one entry more than there are rows.
+
+    Raises ValueError for more bytes than the offsets of `kind` (binary when None) can count.
+    """
     kind = pa.binary() if kind is None else kind
     large = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    if not large and offsets[-1] > MOST_BYTES:
+        raise ValueError(f"a column of {int(offsets[-1])} bytes: {kind} holds {MOST_BYTES}; commit more often")
     ends = offsets if large else offsets.astype(np.int32)
     count = offsets.size - 1
     bitmap, nulls = None, 0

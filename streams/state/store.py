@@ -24,7 +24,7 @@ SPARE_KEYS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Drained:
+class StoreChanges:
     """What a commit takes: results with their times, and the changes of state with the windows that are gone."""
 
     results: pa.RecordBatch
@@ -101,7 +101,7 @@ class AggregateStore:
         found = self.slots.find(keys, integers(gone.column(width)), adding=False)
         self._remove(found[found >= 0])
 
-    def drain(self, *, on_close: bool, finishing: bool = False) -> Drained:
+    def drain(self, *, on_close: bool, finishing: bool = False) -> StoreChanges:
         """Results and changes since the drain before.
 
         on_close: results are the windows that stream time has closed, in order of start and group; else each window
@@ -129,7 +129,7 @@ class AggregateStore:
         self._grouped = None, []
         self.slots.next_epoch()
         self._forget_keys()
-        return Drained(results, times, changes, gone)
+        return StoreChanges(results, times, changes, gone)
 
     def drain_partials(self) -> pa.RecordBatch:
         """All windows as partial aggregates, leaving the store empty; stream time stays."""

@@ -180,6 +180,11 @@ def test_closed_windows_leave_neither_slots_nor_keys_behind() -> None:
     assert all(after[0] >= before[0] for before, after in pairwise(sizes))
 
 
+def test_bytes_beyond_what_offsets_count_are_refused_instead_of_read_elsewhere() -> None:
+    with pytest.raises(ValueError, match=r"a column of 2147483648 bytes: binary holds 2147483647"):
+        binary_array(np.array([0, 2**31]), np.zeros(0, np.uint8))
+
+
 def changed_plan(**aggregates: Aggregate) -> TopologyDriver:
     topology = ms.Topology("app")
     rows = topology.stream("in", value=ms.json({"k": str, "v": int}), partitioned_by=["k"])

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
 from random import Random
 
@@ -53,6 +54,31 @@ def test_a_directory_whose_identity_cannot_be_read_is_refused(disk: FaultyDisk) 
 
     with pytest.raises(StorageError, match=r"meta.properties cannot be read"):
         opened(disk)
+
+
+def test_closing_waits_until_files_beside_the_logs_are_written(tmp_path: Path) -> None:
+    directory = LogDirectory.open(str(tmp_path), RealDisk(), FixedClock())
+    log = directory.create("a", 0, TOPIC_ID)
+    steps: list[str] = []
+
+    def close() -> None:
+        directory.close()
+        steps.append("closed")
+
+    closing = threading.Thread(target=close)
+    with directory.held_open() as disk:
+        closing.start()
+        while log.failure is None:  # Logs close before the directory does.
+            pass
+        with pytest.raises(DataDirectoryInUse):
+            RealDisk().lock(f"{tmp_path}/.lock", "another")
+        disk.open(f"{tmp_path}/a-0/file", create=True).close()
+        steps.append("written")
+    closing.join()
+
+    assert steps == ["written", "closed"]
+    with pytest.raises(StorageError, match="is closed"), directory.held_open():
+        pass
 
 
 def test_logs_are_made_found_and_deleted(disk: FaultyDisk) -> None:

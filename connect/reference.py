@@ -27,8 +27,9 @@ INTRODUCTION = """# Connectors
 
 A connector is one JSON object in a file: `millstream connect a.json b.json -b host:9092` runs those that are named,
 `millstream up DIR` all of a folder. Values may be texts, as in Kafka Connect (`"flush.size": "1000"`), or numbers and
-booleans; lists are JSON lists or texts with commas. Relative paths are relative to the file. Kafka Connect's two REST
-shapes are read as well: `{"name": ..., "config": {...}}` and the flat one.
+booleans; lists are JSON lists or texts with commas, objects JSON objects or their text, as in `.properties` files.
+Relative paths are relative to the file. Kafka Connect's two REST shapes are read as well: `{"name": ..., "config":
+{...}}` and the flat one.
 
 Everything is checked before anything starts: each wrong, missing or misspelt key is named with its value and the rule.
 `millstream plugins NAME` shows these tables, `millstream plugins NAME --json-schema` the JSON Schema behind them, for

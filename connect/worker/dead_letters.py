@@ -109,9 +109,9 @@ class DeadLetters:
         place = records.topic, records.partition
         if records.first_offset < self._resumed.get(place, 0):  # made anew, or cut: these are other rows
             self._dealt_with[place] = self._resumed[place] = 0
-        offsets = records.columns.column("offset")
+        offsets = records.columns.column("offset").to_numpy()
         begin = self._dealt_with.get(place, 0)
-        failures = [failure for failure in failures if offsets[failure.row].as_py() >= begin]
+        failures = [failure for failure in failures if offsets[failure.row] >= begin]
         if not failures:
             return
         if not self._tolerant:
@@ -123,7 +123,8 @@ class DeadLetters:
         end = records.last_offset + 1
         if self._producer is not None:
             note = CommittedOffset(durable, metadata=f"{NOTE}{end}")
-            await self._write(self._producer, self._letters(records, failures), {place: note}, group)
+            letters = await self._client.run_in_thread(self._letters, records, failures)
+            await self._write(self._producer, letters, {place: note}, group)
         self._dealt_with[place] = end
         self._progress.dead_letters += len(failures)
         self._progress.first_letter = self._progress.first_letter or _told(records, failures[0])

@@ -35,6 +35,7 @@ from ...log.partition_log import PartitionLog
 from ...ports import Clock
 from ..data_plane.waiting import Waiting
 from .group_log import GroupLog
+from .internal_topics import is_absent
 
 LOG = logging.getLogger(__name__)
 GROUPS_PER_SWEEP_STEP = 200
@@ -182,6 +183,7 @@ class GroupsShell:
         return shard
 
     def _run(self, shard: _Shard, command: Command, respond: Callable[[Any], Any], producer_epoch: int = -1) -> Any:
+        log = self._log.log(shard.partition)
         decision = shard.coordinator.decide(command, self._clock.now_ms())
         self._set_timers(shard.partition, decision.timers)
         if decision.records:
@@ -192,7 +194,6 @@ class GroupsShell:
                 self._log.append(shard.partition, shard.coordinator, decision.records, producer)
             except (ProtocolError, StorageError, WireError) as error:
                 return self._not_appended(shard, command, decision, error, respond)
-        log = self._log.log(shard.partition)
         durable = log.flushed_offset >= log.end_offset
         answers = self._released(shard, decision)
         outcome: Any
@@ -256,7 +257,8 @@ class GroupsShell:
             self._log.load(partition, coordinator)
         except (ProtocolError, StorageError, WireError, CorruptRecords) as error:
             LOG.error("__consumer_offsets-%d cannot be loaded: %s", partition, error)
-            return
+            if not is_absent(error):
+                return
         self._shards[partition] = _Shard(partition, coordinator)
         self._set_timers(partition, coordinator.loaded())
 

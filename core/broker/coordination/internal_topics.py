@@ -65,6 +65,11 @@ class InternalTopic:
             offset = read.next_offset
 
 
+def is_absent(error: Exception) -> bool:
+    """Whether a log is not there yet, as a full disk has kept it from being made: it will have nothing to be read."""
+    return isinstance(error, ProtocolError) and error.code is ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+
 def _behind_damage(log: PartitionLog, offset: int, error: CorruptRecords) -> int:
     """Where to read on. Raises StorageError when that is not known."""
     for damage in log.damaged:

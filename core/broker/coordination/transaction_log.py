@@ -15,7 +15,7 @@ from ...ports import Clock
 from ...wire.batches import SimpleRecord, build_batch
 from ..data_plane.journal import Journal
 from ..topics.cluster import ClusterShell
-from .internal_topics import TRANSACTIONS_TOPIC, InternalTopic
+from .internal_topics import TRANSACTIONS_TOPIC, InternalTopic, is_absent
 
 LOG = logging.getLogger(__name__)
 RECORDS_PER_BATCH = 1_000
@@ -45,7 +45,8 @@ class TransactionLog:
                 records = self._read(self._topic, partition)
             except (ProtocolError, StorageError, WireError, CorruptRecords) as error:
                 LOG.error("%s-%d cannot be loaded: %s", TRANSACTIONS_TOPIC, partition, error)
-                self._unreadable.add(partition)
+                if not is_absent(error):
+                    self._unreadable.add(partition)
                 continue
             for record in records:
                 coordinator.apply(record)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, running_broker
 
 from millstream.core.broker.broker import Broker
-from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
+from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
+from millstream.core.broker.topics import cluster
 from millstream.core.coordinators.group_commands import CommitOffsets, OffsetEntry, PartsReply
 from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.log.real_disk import RealDisk, RealFile
@@ -283,6 +285,32 @@ async def test_commits_of_a_group_whose_partition_cannot_be_read_are_told_to_ask
         assert codes == [ErrorCode.COORDINATOR_NOT_AVAILABLE] * 2
 
 
+async def test_coordinators_whose_logs_a_full_disk_kept_from_being_made_work_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stayed away until the next start."""
+    monkeypatch.setattr(cluster, "MAKE_AGAIN_S", 0.01)
+    disk = DiskWithoutRoomForCoordinators()
+    async with running_broker(tmp_path, AT_ONCE) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        await ask(broker, InitProducerIdRequest(transactional_id="x", transaction_timeout_ms=60_000), 4)
+    for name in (f"{OFFSETS_TOPIC}-0", f"{TRANSACTIONS_TOPIC}-0"):
+        shutil.rmtree(tmp_path / name)
+    async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
+        absent = await ask(broker, committing(1), 7), await ask(broker, joining(), 3)
+        disk.full = False
+        async with asyncio.timeout(20):
+            while broker.logs.get((OFFSETS_TOPIC, 0)) is None or broker.logs.get((TRANSACTIONS_TOPIC, 0)) is None:
+                await asyncio.sleep(0.01)
+        taken = await ask(broker, committing(2), 7)
+        begun = await ask(broker, InitProducerIdRequest(transactional_id="x", transaction_timeout_ms=60_000), 4)
+
+        codes = [absent[0].topics[0].partitions[0].error_code, absent[1].error_code]
+        assert codes == [ErrorCode.COORDINATOR_NOT_AVAILABLE] * 2
+        assert (taken.topics[0].partitions[0].error_code, begun.error_code) == (NONE, NONE)
+        assert await committed(broker) == {("t", 0): 2}
+
+
 async def test_closing_ends_the_joins_that_wait(tmp_path: Path) -> None:
     async with running_broker(tmp_path, {"group.initial.rebalance.delay.ms": 60_000}) as broker:
         waiting = asyncio.ensure_future(ask(broker, joining(), 3))
@@ -309,6 +337,17 @@ class FileThatLosesGroups(RealFile):
         if OFFSETS_TOPIC in self.path and threading.current_thread() is threading.main_thread():
             raise OSError(errno.EIO, "input/output error")
         return super().read_at(position, size)
+
+
+class DiskWithoutRoomForCoordinators(RealDisk):
+    """While `full`, no directory can be made for their topics."""
+
+    full = True
+
+    def make_directory(self, path: str) -> None:
+        if self.full and (OFFSETS_TOPIC in path or TRANSACTIONS_TOPIC in path):
+            raise OSError(errno.ENOSPC, "no space left on device")
+        super().make_directory(path)
 
 
 class SteppedClock:

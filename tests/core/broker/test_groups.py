@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 from core.broker.gated_disk import GatedDisk
-from core.broker.running import ask, running_broker
+from core.broker.running import ask, running_broker, until
 
 from millstream.core.broker.broker import Broker
 from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
@@ -299,9 +299,7 @@ async def test_coordinators_whose_logs_a_full_disk_kept_from_being_made_work_onc
     async with running_broker(tmp_path, AT_ONCE, disk=disk) as broker:
         absent = await ask(broker, committing(1), 7), await ask(broker, joining(), 3)
         disk.full = False
-        async with asyncio.timeout(20):
-            while broker.logs.get((OFFSETS_TOPIC, 0)) is None or broker.logs.get((TRANSACTIONS_TOPIC, 0)) is None:
-                await asyncio.sleep(0.01)
+        await until(lambda: all(broker.logs.get((name, 0)) for name in (OFFSETS_TOPIC, TRANSACTIONS_TOPIC)))
         taken = await ask(broker, committing(2), 7)
         begun = await ask(broker, InitProducerIdRequest(transactional_id="x", transaction_timeout_ms=60_000), 4)
 

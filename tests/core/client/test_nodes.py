@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from millstream.core.client.config import client_config
@@ -25,14 +27,19 @@ class FakeTransport:
         self.up = set(up)
         self.odd: dict[str, Exception] = {}
         self.attempts: list[str] = []
+        self.opened: list[FakeConnection] = []
+        self.gate: asyncio.Event | None = None
 
     async def connect(self, host: str, port: int) -> FakeConnection:
         self.attempts.append(host)
+        if self.gate is not None:
+            await self.gate.wait()
         if host in self.odd:
             raise self.odd[host]
         if host not in self.up:
             raise NotConnected(f"{host} is down")
-        return FakeConnection((host, port))
+        self.opened.append(FakeConnection((host, port)))
+        return self.opened[-1]
 
 
 def nodes(transport: FakeTransport) -> Nodes:
@@ -59,6 +66,21 @@ async def test_a_closed_connection_is_opened_anew():
     await first.close()
 
     assert await pool.connection(("a", 1)) is not first
+
+
+async def test_a_connection_that_is_there_only_after_the_client_was_closed_is_closed_too():
+    transport = FakeTransport("a")
+    pool = nodes(transport)
+    transport.gate = asyncio.Event()
+    opening = asyncio.ensure_future(pool.connection(("a", 1)))
+    await asyncio.sleep(0)
+
+    await pool.close()
+    transport.gate.set()
+
+    with pytest.raises(NotConnected, match="the client is closed"):
+        await opening
+    assert [connection.closed for connection in transport.opened] == [True]
 
 
 async def test_any_node_prefers_an_open_connection():

@@ -19,6 +19,7 @@ from .connection import Connection, Transport
 log = logging.getLogger(__name__)
 
 MAIN = "main"
+CLOSED = "the client is closed"
 
 Address = tuple[str, int]
 _UNUSABLE = (Retriable, WireError)  # Nobody there, no answer to the handshake, or one that is not Kafka's.
@@ -86,7 +87,7 @@ class Nodes:
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1000)
         if self._closed:
-            raise NotConnected("the client is closed")
+            raise NotConnected(CLOSED)
         try:
             connection = await self._transport.connect(*address)
         except _UNUSABLE as error:
@@ -101,6 +102,9 @@ class Nodes:
             )
             self._not_before_ms[address] = self._clock.monotonic_ms() + delay_ms
             raise
+        if self._closed:
+            await connection.close()
+            raise NotConnected(CLOSED)
         if self._failures.pop(address, 0) and address in self._was_reached:
             log.warning("%s:%d answers again", *address)
         self._was_reached.add(address)

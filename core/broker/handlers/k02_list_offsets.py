@@ -8,7 +8,9 @@ tests/core/broker/test_list_offsets.py and tests/interop/test_data_like_kafka.py
 
 import asyncio
 import logging
-from functools import partial
+import time
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
@@ -26,7 +28,8 @@ LEADER_EPOCHS_SINCE = 4
 READ_COMMITTED = 1
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LAST_TIERED, EARLIEST_PENDING_UPLOAD = -1, -2, -3, -4, -5, -6
 SINCE_VERSION = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LAST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
-NOTHING = (-1, -1)
+TURN_S = 0.05
+"""For how long times are looked up for one request before others have their turn."""
 PartitionResponse = ListOffsetsResponse.ListOffsetsPartitionResponse
 
 
@@ -45,50 +48,77 @@ async def handle(broker: "Broker", request: ListOffsetsRequest, context: Request
     if flushed is not None:
         await flushed
     response = ListOffsetsResponse()
+    look_ups: deque[_LookUp] = deque()
     for topic in request.topics:
-        answers = [await _answer(broker, topic.name, wanted, request, context) for wanted in topic.partitions]
+        answers = [_answer(broker, topic.name, wanted, request, context, look_ups) for wanted in topic.partitions]
         response.topics.append(ListOffsetsResponse.ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+    while look_ups:
+        # One at a time of all requests: a batch of some kilobytes may hold millions of records to be looked at.
+        async with broker.looking_up:
+            await asyncio.to_thread(_look_up_some, look_ups)
+    if context.api_version >= LEADER_EPOCHS_SINCE:
+        for answer in [one for topic in response.topics for one in topic.partitions]:
+            if answer.offset >= 0:
+                answer.leader_epoch = LEADER_EPOCH
     return response
 
 
-async def _answer(
+@dataclass(slots=True)
+class _LookUp:
+    """A time of one log, below `limit`."""
+
+    log: PartitionLog
+    timestamp_ms: int
+    limit: int
+    answer: PartitionResponse
+
+    def run(self) -> None:
+        """Fills the answer. Blocks; from any thread."""
+        log = self.log
+        try:
+            newest = self.timestamp_ms == MAX_TIMESTAMP
+            found = log.offset_of_max_timestamp() if newest else log.offset_for_timestamp(self.timestamp_ms)
+        except (CorruptRecords, StorageError) as error:
+            LOG.error("%s-%d at time %d: %s", log.topic, log.partition, self.timestamp_ms, error)
+            self.answer.error_code = int(ErrorCode.KAFKA_STORAGE_ERROR)
+        else:
+            if found is not None and found[0] < self.limit:
+                self.answer.offset, self.answer.timestamp = found
+
+
+def _look_up_some(look_ups: "deque[_LookUp]") -> None:
+    """At least one; those of other requests have their turn in between."""
+    until_s = time.monotonic() + TURN_S
+    while look_ups:
+        look_ups.popleft().run()
+        if time.monotonic() > until_s:
+            return
+
+
+def _answer(
     broker: "Broker",
     topic: str,
     wanted: ListOffsetsRequest.ListOffsetsPartition,
     request: ListOffsetsRequest,
     context: RequestContext,
+    look_ups: "deque[_LookUp]",
 ) -> PartitionResponse:
+    """What is known at once; the others are added to `look_ups`."""
+    timestamp_ms = wanted.timestamp
     answer = PartitionResponse(partition_index=wanted.partition_index, timestamp=-1, offset=-1, leader_epoch=-1)
     try:
         log = broker.online_partition(topic, wanted.partition_index)
         check_leader_epoch(wanted.current_leader_epoch)
-        if context.api_version < SINCE_VERSION.get(wanted.timestamp, 0) or wanted.timestamp < EARLIEST_PENDING_UPLOAD:
-            raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {wanted.timestamp}")
-        limit = log.last_stable_offset if request.isolation_level == READ_COMMITTED else log.high_watermark
-        answer.offset, answer.timestamp = await _find(broker, log, wanted.timestamp, limit)
-        if answer.offset >= 0 and context.api_version >= LEADER_EPOCHS_SINCE:
-            answer.leader_epoch = LEADER_EPOCH
+        if context.api_version < SINCE_VERSION.get(timestamp_ms, 0) or timestamp_ms < EARLIEST_PENDING_UPLOAD:
+            raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"timestamp {timestamp_ms}")
     except ProtocolError as error:
         answer.error_code = int(error.code)
-    except (CorruptRecords, StorageError) as error:
-        LOG.error("%s-%d at time %d: %s", topic, wanted.partition_index, wanted.timestamp, error)
-        answer.error_code = int(ErrorCode.KAFKA_STORAGE_ERROR)
-    return answer
-
-
-async def _find(broker: "Broker", log: PartitionLog, timestamp_ms: int, limit: int) -> tuple[int, int]:
-    """(offset, timestamp) of a special or a real timestamp, below `limit`.
-
-    In a thread, and one at a time: a batch of some kilobytes may hold millions of records that have to be looked at.
-    """
+        return answer
+    limit = log.last_stable_offset if request.isolation_level == READ_COMMITTED else log.high_watermark
     if timestamp_ms == LATEST:
-        return limit, -1
-    if timestamp_ms in (EARLIEST, EARLIEST_LOCAL):
-        return log.log_start_offset, -1
-    if timestamp_ms in (LAST_TIERED, EARLIEST_PENDING_UPLOAD):
-        return NOTHING
-    newest = timestamp_ms == MAX_TIMESTAMP
-    look_up = log.offset_of_max_timestamp if newest else partial(log.offset_for_timestamp, timestamp_ms)
-    async with broker.looking_up:
-        found = await asyncio.to_thread(look_up)
-    return found if found is not None and found[0] < limit else NOTHING
+        answer.offset = limit
+    elif timestamp_ms in (EARLIEST, EARLIEST_LOCAL):
+        answer.offset = log.log_start_offset
+    elif timestamp_ms not in (LAST_TIERED, EARLIEST_PENDING_UPLOAD):
+        look_ups.append(_LookUp(log, timestamp_ms, limit, answer))
+    return answer

@@ -39,6 +39,9 @@ from .group_records import GroupRecord, GroupRemoved, GroupStored, OffsetRemoved
 from .membership import Membership
 from .rebalance import Rebalance, Turn
 
+MAX_PROTOCOLS = 1_000
+"""Of one member: they are gone through at each rebalance. Clients name a handful."""
+
 
 class GroupCoordinator:
     """All groups of one partition. Commands of one group come one after the other; apply() follows each at once."""
@@ -161,6 +164,8 @@ class GroupCoordinator:
         shortest_ms = self._config.group_min_session_timeout_ms
         if not shortest_ms <= command.session_timeout_ms <= self._config.group_max_session_timeout_ms:
             return JoinReply(ErrorCode.INVALID_SESSION_TIMEOUT, command.member_id)
+        if len(command.protocols) > MAX_PROTOCOLS:
+            return JoinReply(ErrorCode.INVALID_REQUEST, command.member_id)
         group = self._group(command.group_id)
         if group is None:
             if command.member_id:

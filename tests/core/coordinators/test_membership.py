@@ -44,6 +44,16 @@ def test_a_member_whose_id_no_answer_could_hold_is_refused_and_the_others_go_on(
     assert [member.member_id for member in driver.answers[2].members] == ["c-2"]
 
 
+@pytest.mark.parametrize(
+    ("count", "error"), [(1_000, ErrorCode.MEMBER_ID_REQUIRED), (1_001, ErrorCode.INVALID_REQUEST)]
+)
+def test_a_member_that_names_very_many_protocols_is_refused(count: int, error: ErrorCode) -> None:
+    """A million of them held the broker up for seconds, again and again: they are gone through at each rebalance."""
+    protocols = tuple((f"p{number}", b"") for number in range(count))
+
+    assert Driver().do(join(1, must_know_member_id=True, protocols=protocols)).error is error
+
+
 def test_a_member_id_that_is_never_used_is_forgotten_with_its_group() -> None:
     driver = Driver()
     driver.do(join(1, must_know_member_id=True))

@@ -12,11 +12,14 @@ from millstream.connect.sources.files.task import FilesTask, make_task
 
 
 class ManualClock:
+    """set_on_ms: by how much the wall clock was set on, which the monotonic one never is."""
+
     def __init__(self) -> None:
         self.time_ms = 1_000_000
+        self.set_on_ms = 0
 
     def now_ms(self) -> int:
-        return self.time_ms
+        return self.time_ms + self.set_on_ms
 
     def monotonic_ms(self) -> int:
         return self.time_ms

@@ -24,7 +24,8 @@ HELD_OPEN_MS = 600_000
 class Reading:
     """A file that is read. limit: where a bounded run stops. at_end: at the last read there was nothing more.
 
-    unlisted_ms: since when no glob finds it any more; a writer may still hold it open after it was renamed.
+    unlisted_ms: since when, by the monotonic clock, no glob finds it any more; a writer may still hold it open after it
+    was renamed.
     """
 
     def __init__(self, known: Known, seen: Seen, limit: int | None) -> None:
@@ -66,12 +67,12 @@ class Readings(dict[FileKey, Reading]):
             if one is not None:
                 one.close()
 
-    def gone_unread(self, listed: Set[FileKey], now_ms: int) -> list[FileKey]:
+    def gone_unread(self, listed: Set[FileKey], steady_ms: int) -> list[FileKey]:
         """Those that are out of sight for the first time now and hold more than was read of them; to be read on."""
         found = []
         for key, one in self.items():
             if key not in listed and one.unlisted_ms is None:
-                one.unlisted_ms = now_ms
+                one.unlisted_ms = steady_ms
                 if one.file is not None and one.file.status().st_size > one.known.position:
                     one.at_end = False
                     found.append(key)

@@ -128,9 +128,9 @@ class FilesTask:
         Returns a batch without rows when positions must be kept of files that give no lines now, such as whole copies:
         what tells that they are copies is overwritten with the next lines of their original.
         """
-        now_ms = self._context.clock.now_ms()
+        now_ms, steady_ms = self._context.clock.now_ms(), self._context.clock.monotonic_ms()
         seen = self._folder.look(now_ms)
-        if not self._context.bounded and (gone := self._reading.gone_unread({file.key for file in seen}, now_ms)):
+        if not self._context.bounded and (gone := self._reading.gone_unread({file.key for file in seen}, steady_ms)):
             self._order = gone  # first: a packed copy of them is known by what was read of them
             return []
         seen, found = self._looked(seen, now_ms)
@@ -138,7 +138,7 @@ class FilesTask:
         if self._context.bounded:
             self._take_all(found, files)
         else:
-            self._let_go(found, files, now_ms)
+            self._let_go(found, files, steady_ms)
             for file in seen:
                 self._take(file, found)
             self._reading.hold_open(seen, self._tracker.known, now_ms)
@@ -229,14 +229,14 @@ class FilesTask:
                 self._reading[key] = Reading(now, files[key], limit)
         self._missing.clear()
 
-    def _let_go(self, found: Look, files: Mapping[FileKey, Seen], now_ms: int) -> None:
-        """Close files that go on in a copy, or that are out of sight and had time to end."""
+    def _let_go(self, found: Look, files: Mapping[FileKey, Seen], steady_ms: int) -> None:
+        """Close files that go on in a copy, or that are out of sight and had time to end. steady_ms: monotonic."""
         for key, one in list(self._reading.items()):
             if key in files:
                 continue
-            one.unlisted_ms = now_ms if one.unlisted_ms is None else one.unlisted_ms
+            one.unlisted_ms = steady_ms if one.unlisted_ms is None else one.unlisted_ms
             one.at_end = False
-            if key in found.continued or one.file is None or now_ms - one.unlisted_ms > UNLISTED_WAIT_MS:
+            if key in found.continued or one.file is None or steady_ms - one.unlisted_ms > UNLISTED_WAIT_MS:
                 self._reading.drop([key])
         for key in [key for key in self._read_to_end if key not in files]:
             del self._read_to_end[key]

@@ -99,6 +99,22 @@ async def test_a_file_renamed_out_of_sight_is_read_to_its_end(tmp_path: Path) ->
         assert not reader.task._reading
 
 
+async def test_a_clock_that_is_set_on_closes_no_file_before_its_writer_had_time_to_end(tmp_path: Path) -> None:
+    """What was still written to a log after its rename was lost when the clock was set in these seconds."""
+    async with Reader(tmp_path) as reader:
+        write(tmp_path / "a.log", *numbered(1))
+        await reader.start()
+        await reader.poll_to_end()
+        (tmp_path / "a.log").rename(tmp_path / "archived")
+        await reader.poll_to_end()
+        reader.clock.set_on_ms = 3_600_000
+        await reader.poll_to_end()
+        write(tmp_path / "archived", *numbered(2))
+        await reader.poll_to_end()
+
+        assert reader.lines == numbered(1, 2)
+
+
 async def test_copy_and_truncate_neither_loses_the_unread_tail_nor_repeats_the_copy(
     tmp_path: Path, between: Between
 ) -> None:

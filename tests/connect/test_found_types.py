@@ -101,6 +101,35 @@ def test_an_envelope_without_a_schema_holds_a_value_as_it_is() -> None:
     assert [(failure.row, failure.cause) for failure in result.failures] == [(1, "not a JSON object: [1]")]
 
 
+def test_envelopes_whose_schemas_widen_are_one_batch_and_those_that_contradict_are_set_aside() -> None:
+    def envelope(kind: str, payload: str) -> bytes:
+        schema = f'{{"type":"struct","fields":[{{"field":"a","type":"{kind}"}}]}}'
+        return f'{{"schema":{schema},"payload":{{"a":{payload}}}}}'.encode()
+
+    wide = decoded(envelope("int32", "1"), envelope("int64", "2"), envelope("int32", "3"))
+    torn = decoded(envelope("int32", "1"), envelope("string", '"x"'), envelope("int32", "3"))
+
+    assert wide.columns.schema == pa.schema([("a", pa.int64())])
+    assert (wide.columns.column("a").to_pylist(), wide.rows.tolist()) == ([1, 2, 3], [0, 1, 2])
+    assert (torn.columns.column("a").to_pylist(), torn.rows.tolist()) == ([1, 3], [0, 2])
+    assert [failure.row for failure in torn.failures] == [1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "cause"),
+    [
+        (b'{"type":"int32"}', "its type is int32, and a row is a struct"),
+        (b'{"type":"struct","fields":[{"field":"a","type":"map"}]}', "field a: type map cannot be a column yet"),
+        (b'{"type":"struct","fields":[]}', "the schema has no fields"),
+        (b"5", "schema not understood"),
+    ],
+)
+def test_an_envelope_s_schema_that_is_not_understood_is_told(schema: bytes, cause: str) -> None:
+    [failure] = decoded(b'{"schema":%b,"payload":{"a":1}}' % schema).failures
+
+    assert cause in failure.cause
+
+
 def test_where_no_payload_fits_its_schema_all_are_set_aside() -> None:
     schema = b'{"type":"struct","fields":[{"field":"a","type":"int32"}]}'
 

@@ -19,6 +19,7 @@ from millstream.connect.worker.standalone import Standalone
 from millstream.connect.worker.waiting import Stopped, unless_stopped
 from millstream.core.client.client import Client
 from millstream.core.client.config import producer_config
+from millstream.core.errors import BackOff, Retriable
 from millstream.embedded import open_client
 
 SOON_S = 10  # The transactions of these tests stay open for 60 s.
@@ -179,3 +180,26 @@ async def test_what_is_done_before_the_stop_has_its_result_and_a_failure_comes_o
     stop.set()
     with pytest.raises(Stopped, match="while it waited for the lake"):
         await unless_stopped(stop, asyncio.sleep(60), waiting_for="the lake")
+
+
+async def test_a_source_that_is_not_ready_is_asked_again_and_says_what_it_waits_for(tmp_path: Path) -> None:
+    outages: list[Retriable] = [BackOff("the source is asleep", 1), BackOff("the source yawns", 1)]
+    waited_for: list[str] = []
+    progress = WorkerProgress()
+
+    class Sleepy(ListSource):
+        async def poll(self) -> Sequence[SourceBatch]:
+            waited_for.append(progress.tasks[0].waiting_for)
+            if outages:
+                raise outages.pop(0)
+            return await super().poll()
+
+    deployment = source("src", [], "lines")
+    connector = replace(deployment.connector, make_task=lambda _: Sleepy(["a", "b"], "lines"))
+    async with cluster(tmp_path) as client:
+        worker = Standalone(client, [replace(deployment, connector=connector)], progress=progress, bounded=True)
+        await worker.run(asyncio.Event())
+
+    [task] = progress.tasks
+    assert (task.state, task.rows, task.restarts, task.waiting_for) == ("DONE", 2, 0, "")
+    assert waited_for[:3] == ["", "the source is asleep", "the source yawns"]

@@ -3,7 +3,7 @@
 A manifest is named by where the range before it ended. It is created only where no file of that name is, so of two
 tasks that go on from the same place just one commits: the other is a zombie and learns it. Files become visible after
 their manifest exists, and whoever opens the partition next finishes the newest manifest first.
-Tested in tests/connect/sinks/test_commit.py.
+Tested in tests/connect/sinks/test_manifest.py.
 """
 
 import msgspec
@@ -60,7 +60,7 @@ def decode(data: bytes, path: str) -> Manifest:
     """Raises StorageError for a file that is no manifest of a version known here."""
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StorageError(
             f"{path} is not a readable manifest ({error}); what it committed is unknown. Restore it from a copy, or "
             f"remove it and the files of its range, and reset the connector's offset to where that range starts"

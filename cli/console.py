@@ -129,9 +129,10 @@ def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
 
 
 def set_up_logging(*, verbose: bool) -> None:
+    """Which module says it is for those who look closer."""
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        format=f"%(asctime)s %(levelname)s {'%(name)s: ' if verbose else ''}%(message)s",
         stream=sys.stderr,
     )
 

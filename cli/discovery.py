@@ -120,7 +120,9 @@ def load_topologies(path: Path) -> "list[Topology]":
     name = f"millstream_app_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} is no Python file")
+        connectors = path.suffix in (".json", ".properties")
+        remedy = f": run it with millstream connect {path}" if connectors else ""
+        raise ConfigError(f"{path} is no Python file{remedy}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))

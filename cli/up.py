@@ -37,6 +37,9 @@ def run_connect(configs: Sequence[str], server: str, *, to_end: bool, verbose: b
             raise ConfigError(
                 [f"{path} is a folder: name files in it, or run all of it: millstream up {path}" for path in folders]
             )
+        programs = [path for path in paths if path.suffix == ".py"]
+        if programs:
+            raise ConfigError([f"{path} is a Python file: run its topologies with millstream run" for path in programs])
         found = find_connectors(paths, named=True)
         if not found.deployments:
             raise ConfigError(f"{', '.join(configs)}: no connector among them: name a file with connector.class in it")

@@ -89,7 +89,7 @@ def test_an_unreachable_lake_is_named_before_anything_starts(folder: Path, mills
 
         result = millstream("up", str(folder), "--to-end")
 
-    refused(result, f"store.url='{url}'", "running and writable")
+    refused(result, f"store.url='{url}': cannot create a file in it: Connection refused", "running and writable")
     assert not (folder / "data").exists()
 
 
@@ -121,6 +121,14 @@ def test_two_topologies_of_one_name_in_a_file_are_refused(tmp_path: Path, millst
     )
 
     refused(millstream("run", str(app), "-b", "127.0.0.1:1"), "two topologies have the name 't': rename one")
+
+
+def test_a_file_for_another_command_names_that_command(tmp_path: Path, millstream: Run) -> None:
+    (tmp_path / "app.py").write_text("import millstream as ms\n")
+    (tmp_path / "a.json").write_text("{}")
+
+    refused(millstream("connect", str(tmp_path / "app.py")), "is a Python file", "millstream run")
+    refused(millstream("run", str(tmp_path / "a.json")), "is no Python file", "millstream connect")
 
 
 def test_a_port_in_use_is_named(folder: Path, millstream: Run) -> None:

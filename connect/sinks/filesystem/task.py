@@ -5,6 +5,7 @@ Tested in tests/connect/sinks/test_task.py, and against kills in tests/faults.
 
 import asyncio
 import logging
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -285,8 +286,9 @@ def check(values: Mapping[str, Any]) -> None:
         filesystem.create_exclusive(probe, b"")
         filesystem.delete(probe)
     except (Retriable, StorageError, OSError) as error:
+        told = re.sub(rf"{re.escape(probe)}[.\w]*", "a file in it", str(error))
         raise ConfigError(
-            f"store.url={config.store_url!r}: {error}; check that it is right, running and writable"
+            f"store.url={config.store_url!r}: {told}; check that it is right, running and writable"
         ) from error
     finally:
         filesystem.close()

@@ -155,9 +155,16 @@ class _Fetch:
                 self._finish()
 
     def _finish(self) -> None:
-        if not self._done.done():
+        if self._done.done():
+            return
+        try:
             self._read_all()
-            self._done.set_result(self.response())
+            response = self.response()
+        except Exception as error:
+            # As an error in a handler that nobody waits for: the connection's own loop logs and answers it.
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(response)
 
     def response(self) -> FetchResponse:
         """What has been read; in a session, what of it the client does not know."""

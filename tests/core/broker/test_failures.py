@@ -1,11 +1,18 @@
 """What a client is told when its request fails as a whole."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
+from core.broker.running import fetch, running_server
+from core.broker.wire_client import WireClient
 
 from millstream.core.broker.context import RequestContext
 from millstream.core.broker.data_plane.leadership import check_leader_epoch
+from millstream.core.broker.data_plane.partition_read import PartitionRead
 from millstream.core.broker.failures import NO_ANSWER, answered, failure_response
 from millstream.core.errors import ErrorCode, ProtocolError, StorageError
+from millstream.core.wire.messages.k01_fetch import FetchResponse
 from millstream.core.wire.messages.k12_heartbeat import HeartbeatResponse
 from millstream.core.wire.messages.k60_describe_cluster import DescribeClusterResponse
 
@@ -66,3 +73,23 @@ def test_the_leader_epoch_that_a_client_believes_in_must_be_the_brokers() -> Non
         with pytest.raises(ProtocolError) as caught:
             check_leader_epoch(believed)
         assert caught.value.code is code
+
+
+async def test_a_fetch_that_fails_at_the_end_of_its_wait_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waited for ever."""
+    reads = [PartitionRead.read]
+
+    def read(self: PartitionRead, max_bytes: int, *, first: bool, news_only: bool) -> int:
+        return reads.pop()(self, max_bytes, first=first, news_only=news_only)
+
+    async with running_server(tmp_path) as server, asyncio.timeout(20):
+        await server.broker.cluster.create_topic("t", 1, {})
+        monkeypatch.setattr(PartitionRead, "read", read)
+        async with WireClient(server.address) as client:
+            answer = await client.ask(fetch("t", 0, max_wait_ms=50), 12)
+
+    assert isinstance(answer, FetchResponse)
+    assert answer.error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert "IndexError: pop from empty list" in caplog.text

@@ -53,6 +53,7 @@ CUTS: dict[int, tuple[Cut, ...]] = {
         Cut((TOPICS, ("partition_indexes", "partitions"))),
     ),
     10: (Cut((("coordinator_keys", "coordinators"),)),),
+    13: (Cut((("members", "members"),)),),
     15: (Cut((("groups", "groups"),), leaves=100, name=_itself),),
     21: (Cut((TOPICS, PARTITIONS)),),
     23: (Cut((TOPICS, PARTITIONS)),),
@@ -61,6 +62,7 @@ CUTS: dict[int, tuple[Cut, ...]] = {
     42: (Cut((("groups_names", "results"),), name=_itself),),
     43: (Cut((("topic_partitions", "replica_election_results"), ("partitions", "partition_result"))),),
     45: (Cut((("topics", "responses"), PARTITIONS)),),
+    47: (Cut((TOPICS, PARTITIONS)),),
     61: (Cut((TOPICS, ("partition_indexes", "partitions")), leaves=100),),
     65: (Cut((("transactional_ids", "transaction_states"),), leaves=100, name=_itself),),
 }

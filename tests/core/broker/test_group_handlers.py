@@ -53,6 +53,22 @@ def syncing(version: int, member_id: str, group_id: str = "g", **changes: Any) -
     return SyncGroupRequest(**(fields | named | changes))
 
 
+async def test_of_very_many_who_leave_each_is_answered_in_order(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(3_000)]
+    async with running_server(tmp_path, AT_ONCE) as server, WireClient(server.address) as client:
+        names[2_222] = (await join(client)).member_id
+        members = [LeaveGroupRequest.MemberIdentity(member_id=name) for name in names]
+
+        response = await client.ask(LeaveGroupRequest(group_id="g", members=members), 4)
+
+        assert isinstance(response, LeaveGroupResponse)
+        assert response.error_code == 0
+        found = {answer.member_id: answer.error_code for answer in response.members}
+        assert list(found) == names
+        assert [name for name, code in found.items() if code != UNKNOWN_MEMBER] == [names[2_222]]
+        assert server.broker.groups.coordinator_of("g").view("g").members == ()
+
+
 @pytest.mark.parametrize("version", range(10))
 async def test_a_member_joins_in_every_version(version: int, tmp_path: Path) -> None:
     async with running_server(tmp_path, AT_ONCE) as server, WireClient(server.address) as client:

@@ -1,6 +1,7 @@
 """Requests cut into pieces: the pieces hold what the request held, in order, and their answers join to one."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from millstream.core.broker.network.pieces import Cut, cut_of, join, pieces, take_apart
 from millstream.core.wire.messages.k03_metadata import MetadataRequest
 from millstream.core.wire.messages.k09_offset_fetch import OffsetFetchRequest, OffsetFetchResponse
+from millstream.core.wire.messages.k13_leave_group import LeaveGroupRequest
+from millstream.core.wire.messages.k47_offset_delete import OffsetDeleteRequest
 
 LEVELS = (("groups", "groups"), ("topics", "topics"), ("partition_indexes", "partitions"))
 Groups = list[tuple[str, list[tuple[str, list[int]]] | None]]
@@ -95,6 +98,27 @@ def test_what_is_named_again_is_left_out_of_a_request_about_very_many_things_onl
     assert [(len(piece.topics), depth) for piece, depth in found] == [(1_000, 0), (500, 1)]  # type: ignore[attr-defined]
     assert cut_of(3, few) is None
     assert [len(piece.topics) for piece, _ in pieces(few, cut)] == [3]  # type: ignore[attr-defined]
+
+
+def test_members_that_leave_and_offsets_that_are_deleted_are_cut() -> None:
+    """Half a million of them, in one request, held the broker up for 5 and 2 seconds."""
+    leaving = LeaveGroupRequest(members=[LeaveGroupRequest.MemberIdentity(member_id=f"m{n}") for n in range(1_500)])
+    partitions = [OffsetDeleteRequest.OffsetDeleteRequestPartition(partition_index=n) for n in range(1_500)]
+    deleting = OffsetDeleteRequest(
+        topics=[OffsetDeleteRequest.OffsetDeleteRequestTopic(name="t", partitions=partitions)]
+    )
+
+    sizes = []
+    for api_key, request in ((13, leaving), (47, deleting)):
+        cut = cut_of(api_key, request)
+        assert cut is not None
+        sizes.append([_size_of(piece, [field for field, _ in cut.levels]) for piece, _ in pieces(request, cut)])
+    assert sizes == [[1_000, 500], [1_000, 500]]
+
+
+def _size_of(message: Any, fields: Sequence[str]) -> int:
+    things = getattr(message, fields[0])
+    return len(things) if len(fields) == 1 else sum(_size_of(one, fields[1:]) for one in things)
 
 
 def test_a_request_that_is_changed_as_a_whole_or_asks_for_all_is_not_cut() -> None:

@@ -3,7 +3,9 @@
 Tested in tests/connect/sinks/test_encodings.py.
 """
 
+import base64
 from dataclasses import dataclass
+from typing import Any
 
 import cramjam
 import numpy as np
@@ -59,9 +61,31 @@ def _writable(kind: pa.DataType) -> pa.DataType:
 
 def _json(rows: pa.Table) -> bytes:
     """One object a line; bytes are base64, as Kafka Connect writes them. Polars panics at bytes."""
+    for number, field in enumerate(rows.schema):
+        kind = _without_bytes(field.type)
+        if pa.types.is_nested(field.type) and kind != field.type:
+            texts = pa.array([_as_base64(value) for value in rows.column(number).to_pylist()], kind)
+            rows = rows.set_column(number, field.name, texts)
     frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
     return frame.with_columns(selectors.binary().bin.encode("base64")).write_ndjson().encode()
+
+
+def _without_bytes(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _without_bytes(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(_without_bytes(kind.value_type))
+    return pa.string() if pa.types.is_binary(kind) else kind
+
+
+def _as_base64(value: Any) -> Any:
+    """A nested value with text in place of the bytes within it."""
+    if isinstance(value, dict):
+        return {name: _as_base64(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_as_base64(item) for item in value]
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def _text(rows: pa.Table) -> memoryview:

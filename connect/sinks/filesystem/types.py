@@ -81,6 +81,10 @@ def _cast(array: pa.Array, to: pa.DataType) -> pa.Array:
         lengths = pc.fill_null(pc.list_value_length(array), 0)
         offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
         return pa.ListArray.from_arrays(offsets, values, mask=array.is_null())
+    if pa.types.is_string(to) and pa.types.is_binary(array.type):  # bytes that are no UTF-8 are written as \xff
+        return pa.array(
+            [None if row is None else row.decode(errors="backslashreplace") for row in array.to_pylist()], to
+        )
     return pc.cast(array, to, safe=not pa.types.is_floating(to))  # large whole numbers lose digits, never the row
 
 

@@ -37,11 +37,13 @@ def test_objects_without_fields_are_null_in_parquet_and_objects_in_json() -> Non
 
 def test_bytes_are_base64_in_json() -> None:
     """They ended the whole process: what Polars raised at them was no Exception."""
-    rows = pa.table({"key": pa.array([b"\xff\x00", None], pa.binary()), "n": pa.array([1, 2])})
+    kind = pa.struct([("b", pa.binary()), ("l", pa.list_(pa.binary())), ("t", pa.timestamp("ms", tz="UTC"))])
+    nested = pa.array([{"b": b"\xff", "l": [b"", None], "t": 5}, None], kind)
+    rows = pa.table({"key": pa.array([b"\xff\x00", None], pa.binary()), "n": pa.array([1, 2]), "s": nested})
 
     assert [json.loads(line) for line in encoded("json", rows).splitlines()] == [
-        {"key": "/wA=", "n": 1},
-        {"key": None, "n": 2},
+        {"key": "/wA=", "n": 1, "s": {"b": "/w==", "l": ["", None], "t": "1970-01-01T00:00:00.005+00:00"}},
+        {"key": None, "n": 2, "s": None},
     ]
 
 

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from millstream.connect.sinks.filesystem.types import conformed, decode_schema, encode_schema, widened
+from millstream.connect.sinks.filesystem.types import as_text, conformed, decode_schema, encode_schema, widened
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,11 @@ def test_what_fits_nowhere_else_becomes_text_and_nested_values_become_json() -> 
     rows = conformed(first, schema).to_pylist() + conformed(pa.RecordBatch.from_pylist([{"x": 7}]), schema).to_pylist()
 
     assert [json.loads(row["x"]) for row in rows] == [{"a": [1]}, 7]
+
+
+def test_bytes_become_text_whatever_they_are() -> None:
+    """A folder named by bytes, or bytes where text was kept, ended the task at the first that was no UTF-8."""
+    assert as_text(pa.array([b"\xff-\xc3\xa4", None, b""], pa.binary())).to_pylist() == ["\\xff-\u00e4", None, ""]
 
 
 def test_a_schema_is_kept_readable_and_exact() -> None:

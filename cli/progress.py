@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 10.0
 WAITING = "WAITING"
+AT_REST = frozenset({WAITING, "UNASSIGNED", "DONE", "FINISHED", "STOPPED", "FAILED"})
 # How states of a run that goes on are called once it is over.
 OVER = {
     WAITING: "not run",
@@ -149,5 +150,11 @@ async def _show_lines(pipelines: "Pipelines") -> None:
     while True:
         await asyncio.sleep(LINE_EVERY_S)
         for row in snapshot(pipelines, rates):
-            parts = [counted(row.rows, "row"), f"{row.rate:,.0f} rows/s", row.outcome, row.cause]
-            say(f"{row.state.lower():>8}  {row.kind} {row.name}: {', '.join(part for part in parts if part)}")
+            say(line(row))
+
+
+def line(row: Row) -> str:
+    """How far a part is, with a rate where it runs."""
+    rate = f"{row.rate:,.0f} rows/s" if row.state not in AT_REST else ""
+    parts = [counted(row.rows, "row"), rate, row.outcome, row.cause]
+    return f"{row.state.lower():>8}  {row.kind} {row.name}: {', '.join(part for part in parts if part)}"

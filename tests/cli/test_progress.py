@@ -41,3 +41,14 @@ def test_the_first_rate_counts_from_the_start(monkeypatch: pytest.MonkeyPatch) -
     now = 112.0
 
     assert (first, rates.rate("files-0", 10_500)) == (1000.0, 250.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("RUNNING", " running  source files-0: 10,000 rows, 0 rows/s, 1 dead letter"),
+        ("DONE", "    done  source files-0: 10,000 rows, 1 dead letter"),
+    ],
+)
+def test_a_part_that_is_through_has_no_rate(state: str, told: str) -> None:
+    assert progress.line(progress.Row("files-0", "source", state, 10_000, 0.0, "1 dead letter")) == told

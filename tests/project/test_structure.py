@@ -30,6 +30,7 @@ IMPURE_MODULES = {"asyncio", "socket", "ssl", "threading", "time", "random", "os
 MAY_IMPORT = {
     "core.errors": set(),
     "core.ports": {"core.errors"},
+    "core.flow_control": {"core.ports"},
     "core.stopping": set(),
     "core.tasks": set(),
     "core.config": {"core.errors"},
@@ -42,9 +43,9 @@ MAY_IMPORT = {
     "core.log": {"core.errors", "core.config", "core.ports", "core.wire"},
     "core.coordinators": {"core.errors", "core.config", "core.wire"},
     "core.broker": {"core.errors", "core.config", "core.ports", "core.wire", "core.log", "core.coordinators"}
-    | {"core.tasks"},
+    | {"core.tasks", "core.flow_control"},
     "core.client": {"core.errors", "core.config", "core.ports", "core.wire", "core.records", "core.kernels"}
-    | {"core.tasks"},
+    | {"core.tasks", "core.flow_control"},
     "connect": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
     | {"core.filesystems", "core.kernels", "core.properties"},
     "streams": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}

@@ -285,7 +285,17 @@ class SinkRunner:
                 self._begun[partition] = max(position, known.offset if known is not None else 0)
             if partition in resume and (known is None or known.offset < position):
                 self._consumer.seek(partition, position)
+                if known is None and position:
+                    self._tell_of_another_life(partition, position)
             self._letters.opened(partition, known, max(position, known.offset if known is not None else 0))
+
+    def _tell_of_another_life(self, partition: TopicPartition, position: int) -> None:
+        """Rows of a topic that was made anew would be missed without a word."""
+        log.warning(
+            "%s: its destination holds %s-%d up to offset %d and its group has committed nothing: rows before that are "
+            "not written again. If the topic was made anew, empty the destination or choose another one",
+            *(self._deployment.name, *partition, position),
+        )
 
     async def _until_open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Within a rebalance, so that the group cannot be polled meanwhile."""

@@ -104,6 +104,29 @@ async def test_a_topic_that_nobody_wrote_is_told_once_and_read_when_it_comes(
     assert told == [f"lake: {missing}; waiting"]
 
 
+@pytest.mark.parametrize(("position", "told"), [(2, True), (0, False)])
+async def test_rows_that_a_destination_of_another_life_has_are_told_of(
+    position: int, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The data directory was removed and the lake was not: the first rows of the new topic were missed silently."""
+    destination = Destination(position={("lines", 0): position})
+    caplog.set_level(logging.WARNING)
+    async with cluster(tmp_path) as client:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"%d" % row) for row in range(3)])
+        deployment = sink("lake", destination, "lines")
+        await Standalone(client, [deployment], progress=WorkerProgress(), bounded=True).run(asyncio.Event())
+        again = sink("lake", destination, "lines")
+        await Standalone(client, [again], progress=WorkerProgress(), bounded=True).run(asyncio.Event())
+
+    assert destination.rows == {("lines", 0): [0, 1, 2][position:]}
+    words = (
+        "lake: its destination holds lines-0 up to offset 2 and its group has committed nothing: rows before that are "
+        "not written again. If the topic was made anew, empty the destination or choose another one"
+    )
+    assert caplog.messages == ([words] if told else [])
+
+
 async def test_a_pattern_that_matches_no_topic_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "LOOK_AFTER_MS", 0)
     stop, progress = asyncio.Event(), WorkerProgress()

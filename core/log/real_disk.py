@@ -34,7 +34,7 @@ class RealFile:
     @property
     def is_one_too_many(self) -> bool:
         """The system gives the lowest number that is free: a high one tells that all below it are taken."""
-        return self._descriptor > KEPT_OPEN * resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return 0 < KEPT_OPEN * resource.getrlimit(resource.RLIMIT_NOFILE)[0] < self._descriptor  # Below 0: no limit.
 
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         if len(buffers) <= BUFFERS_PER_CALL:

@@ -1,6 +1,7 @@
 """JSON without declared types: every value arrives as it was, or as text of the same JSON; a bad row stands alone."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -25,14 +26,17 @@ def decoded(*values: bytes | None) -> DecodedColumns:
     return JsonConverter(None).decode(pa.array(list(values), pa.binary()))
 
 
-def is_same(given_value: Any, found: Any) -> bool:
-    """Whether a value of a document is what was found for it."""
+def is_same(given_value: Any, found: Any, *, empty_is_null: bool = False) -> bool:
+    """Whether a value of a document is what was found for it. empty_is_null: objects without members may be null."""
+    inner = partial(is_same, empty_is_null=empty_is_null)
+    if empty_is_null and given_value == {} and found is None:
+        return True
     if isinstance(found, str) and not isinstance(given_value, str):
-        return is_same(given_value, json.loads(found))
+        return inner(given_value, json.loads(found))
     if isinstance(given_value, dict) and isinstance(found, dict):
-        return all(is_same(given_value.get(name), found.get(name)) for name in {*given_value, *found})
+        return all(inner(given_value.get(name), found.get(name)) for name in {*given_value, *found})
     if isinstance(given_value, list) and isinstance(found, list):
-        return len(given_value) == len(found) and all(map(is_same, given_value, found))
+        return len(given_value) == len(found) and all(map(inner, given_value, found))
     if isinstance(given_value, int | float) and isinstance(found, int | float):
         return isinstance(given_value, bool) == isinstance(found, bool) and float(given_value) == float(found)
     return bool(given_value == found)

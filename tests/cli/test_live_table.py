@@ -130,7 +130,7 @@ def test_lines_stay_whole_above_the_table_and_nothing_of_it_is_left_behind(width
     left = "".join(line.ljust(width) if len(line) == width else f"{line}\n" for line in screen.lines)
     lines = [re.sub(r"^\S+ \S+ (?=WARNING|ERROR)", "", line.rstrip()) for line in left.splitlines() if line.strip()]
     assert lines[:LINES] == [f"WARNING {LOGGED.format(number)}" for number in range(LINES)]
-    assert lines[LINES : LINES + 2] == ["ERROR files: with a traceback", "Traceback (most recent call last):"]
+    assert lines[LINES : LINES + 2] == ["ERROR with a traceback", "Traceback (most recent call last):"]
     assert lines[-3:] == ["KeyError: 'in a step'", "printed by a topology", "the end"]
 
 

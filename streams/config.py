@@ -19,6 +19,10 @@ from ..core.client.config import (
 from ..core.config import ConfigDef, setting
 from ..core.errors import ConfigError
 
+# State is restored within a poll: with Kafka's 5 minutes a process with a large one would lose its place in the group
+# before it is done, and begin again for ever. A process that is dead is found out by its heartbeats.
+LONGEST_RESTORE_MS = 30 * 60_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamsConfig:
@@ -66,6 +70,7 @@ class StreamsConfig:
                 "isolation.level": "read_committed",
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 1_000,
+                "max.poll.interval.ms": LONGEST_RESTORE_MS,
                 "max.partition.fetch.bytes": 8 << 20,
                 **self.consumer,
             }

@@ -5,11 +5,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from services.hdfs import Hdfs
 from services.kafka import Kafka
 from services.millstream import MillstreamBroker
 from services.needed import needed
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # A busy machine is no fault.
+hypothesis.settings.load_profile("untimed")
 
 NO_RETENTION = f"log.retention.check.interval.ms={24 * 3_600_000}\nlog.initial.task.delay.ms={24 * 3_600_000}\n"
 """The shared Kafka does not look for old records: many tests write such, which a look in the midst would delete."""

@@ -35,7 +35,7 @@ def test_declared_columns_have_their_types_and_bad_rows_are_set_aside() -> None:
 
 
 # The first batch of a process takes a second or two on a busy machine.
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(

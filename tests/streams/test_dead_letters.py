@@ -83,7 +83,7 @@ def test_only_the_rows_on_which_an_expression_fails_are_left_out() -> None:
     assert {names(row.headers)["exception"] for row in letters} == {"InvalidOperationError"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["7", "8", "seven"]), max_size=70))
 def test_rows_go_on_or_are_set_aside_each_by_itself_however_many_fail(words: list[str]) -> None:
     topology = ms.Topology("app")

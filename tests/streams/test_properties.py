@@ -87,7 +87,7 @@ def drive(
                 driver.pipe("in", [record(event) for event in part], partition)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batches, windows(), st.sets(st.integers(0, 7)))
 def test_on_close_gives_each_closed_window_once_and_in_order(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int]
@@ -108,7 +108,7 @@ def test_on_close_gives_each_closed_window_once_and_in_order(
         assert (metrics["null_time"], set_aside + metrics["unusable_time"]) == (0, oracle.dropped)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(batches, windows(), st.sets(st.integers(0, 7)))
 def test_on_update_ends_with_the_value_of_every_window(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int]
@@ -122,7 +122,7 @@ def test_on_update_ends_with_the_value_of_every_window(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(batches, windows(), st.sets(st.integers(0, 7)), st.sampled_from(["on_close", "on_update"]))
 def test_after_a_repartition_each_partition_keeps_its_own_time(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int], emit: str
@@ -140,7 +140,7 @@ def test_after_a_repartition_each_partition_keeps_its_own_time(
         assert len(found) == len(wanted)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(batches, windows(), st.sets(st.integers(0, 7)), st.sampled_from([1, 3]))
 def test_in_a_bounded_run_nothing_is_late_and_every_window_comes_once(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int], partitions: int

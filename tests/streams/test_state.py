@@ -29,7 +29,7 @@ texts = st.lists(st.one_of(st.none(), st.text(max_size=40)), min_size=1, max_siz
 KINDS = [pa.string(), pa.large_string(), pa.int64(), pa.int16(), pa.bool_(), pa.timestamp("us", "UTC"), pa.date32()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts, st.randoms(use_true_random=False))
 def test_row_keys_come_back_as_they_were(words: list[str | None], choice: random.Random) -> None:
     numbers = [choice.choice([None, choice.randint(-100, 100)]) for _ in words]
@@ -48,7 +48,7 @@ def test_every_type_that_groups_comes_back(kind: pa.DataType) -> None:
     assert table.columns(table.intern([column], 3)) == [column]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts, st.integers(1, 10))
 def test_ids_count_up_in_the_order_of_first_appearance_whatever_the_batches(words: list[str | None], cut: int) -> None:
     table = KeyTable([pa.string()], seed=9)
@@ -78,7 +78,7 @@ def test_damaged_keys_are_refused() -> None:
             decode_rows(np.array([0, end]), data[:end], [pa.string(), pa.int64()])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 60), max_size=120), st.integers(1, 40), st.sampled_from([QUANTILE, DISTINCT]))
 def test_a_multiset_depends_on_its_values_only(values: list[int], cut: int, kind: int) -> None:
     """In one go, and in pieces that are merged in another order."""

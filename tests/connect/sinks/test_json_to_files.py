@@ -14,7 +14,7 @@ from millstream.connect.sinks.filesystem.types import conformed, widened
 
 
 # The first batch of a process takes a second or two on a busy machine.
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(st.lists(st.lists(OBJECTS, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_every_value_stands_in_the_file_whatever_came_before(batches: list[list[dict[str, Any]]]) -> None:
     """Objects after which only nulls came, and lists whose items differ, ended the task or became text.

@@ -263,7 +263,7 @@ class ModelBroker:
 FATES = st.sampled_from(["fine", "lost", "answer lost", "too large"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(FATES, max_size=30), st.lists(st.booleans(), max_size=20))
 def test_whatever_gets_lost_nothing_is_repeated_or_reordered_and_only_failures_are_missing(
     fates: list[str], hurry: list[bool]

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.client.consuming.offsets import TopicPartition
@@ -103,7 +103,6 @@ def test_cooperative_gives_nobody_a_partition_that_its_owner_still_reads():
 
 
 @pytest.mark.parametrize("name", ["range", "roundrobin", "sticky"])
-@settings(deadline=None)
 @given(groups())
 def test_every_partition_that_someone_reads_is_given_to_one_who_reads_it(
     name: str, group: tuple[list[Member], dict[str, int]]
@@ -118,7 +117,6 @@ def test_every_partition_that_someone_reads_is_given_to_one_who_reads_it(
         assert {topic for topic, _ in assignment[one.member_id]} <= set(one.topics)
 
 
-@settings(deadline=None)
 @given(groups())
 def test_sticky_leaves_no_move_that_would_even_out_two_members(group: tuple[list[Member], dict[str, int]]):
     members, counts = group
@@ -132,7 +130,6 @@ def test_sticky_leaves_no_move_that_would_even_out_two_members(group: tuple[list
             assert all(len(partitions) - len(assignment[other]) <= 1 for other in readers), name
 
 
-@settings(deadline=None)
 @given(groups())
 def test_a_balanced_sticky_assignment_stays_as_it_is(group: tuple[list[Member], dict[str, int]]):
     members, counts = group
@@ -143,7 +140,6 @@ def test_a_balanced_sticky_assignment_stays_as_it_is(group: tuple[list[Member], 
     assert assign_cooperative_sticky(again, counts) == first
 
 
-@settings(deadline=None)
 @given(groups())
 def test_cooperative_rebalancing_ends_balanced_and_never_gives_a_partition_twice(
     group: tuple[list[Member], dict[str, int]],

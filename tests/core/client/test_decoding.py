@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.client.consuming.decoding import DecodeOptions, decode_blob
@@ -49,7 +49,6 @@ def test_batches_before_a_rotten_one_are_kept(rotten: int):
     assert f"{2 * rotten}" in str(damage)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.integers(0, 3))
 def test_split_batches_cover_the_blob(counts: list[int], cut: int):
     batches, first = [], 0

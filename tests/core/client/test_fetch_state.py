@@ -1,6 +1,6 @@
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.client.consuming.fetch_state import Blob, FetchBuffer, Ready, whole_batches
@@ -28,7 +28,6 @@ def filled(*items: Ready) -> FetchBuffer:
     return buffer
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2), st.integers(0, 200))
 def test_whole_batches_are_counted_and_the_cut_one_left_out(whole: int, cut: int):
     batches = [batch(0, 3), batch(3, 2)][:whole]
@@ -46,7 +45,6 @@ def test_batches_may_come_in_several_buffers():
     assert whole_batches(parts) == (sum(map(len, parts)), 5)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_walked_to_an_end(data: bytes):
     size, _ = whole_batches([data])

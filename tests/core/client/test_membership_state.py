@@ -2,7 +2,7 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.client.membership.assignors import ASSIGNORS
@@ -28,13 +28,11 @@ def state(*names: str) -> MemberState:
     return MemberState([ASSIGNORS[name] for name in names], None)
 
 
-@settings(deadline=None)
 @given(PARTITIONS)
 def test_an_assignment_comes_back_as_it_was(partitions: list[tuple[str, int]]):
     assert sorted(decode_assignment(encode_assignment(partitions))) == sorted(partitions)
 
 
-@settings(deadline=None)
 @given(PARTITIONS, st.integers(-1, 99), st.sampled_from(["sticky", "cooperative-sticky"]))
 def test_the_leader_learns_what_a_sticky_member_has(partitions: list[tuple[str, int]], generation: int, name: str):
     member = state(name)
@@ -54,7 +52,6 @@ def test_an_eager_member_says_nothing_of_what_it_had():
     assert decode_subscription("m", None, data, ASSIGNORS["range"]).owned == ()
 
 
-@settings(deadline=None)
 @given(PARTITIONS, st.integers(-1, 2**31 - 1))
 def test_sticky_user_data_comes_back_as_it_was(partitions: list[tuple[str, int]], generation: int):
     owned, found = decode_sticky_user_data(encode_sticky_user_data(partitions, generation))
@@ -62,7 +59,6 @@ def test_sticky_user_data_comes_back_as_it_was(partitions: list[tuple[str, int]]
     assert (sorted(owned), found) == (sorted(partitions), generation)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_arbitrary_user_data_is_read_or_refused(data: bytes):
     with contextlib.suppress(WireError):

@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.client.producing.partitioning import split
@@ -24,7 +24,6 @@ def test_a_batch_without_a_key_column_goes_together():
     assert part.partition == 2
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=6)), min_size=1, max_size=60), st.integers(1, 5))
 def test_each_row_goes_to_one_partition_in_order_and_equal_keys_to_the_same(keys: list[bytes | None], count: int):
     parts = split(columns(keys), None, partition_count=count, keyless_partition=count - 1)

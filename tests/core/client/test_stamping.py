@@ -1,11 +1,10 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from millstream.core.client.producing.stamping import SEQUENCE_MODULUS, next_sequence, stamp, writable
 from millstream.core.wire.batches import SimpleRecord, build_batch, check_batch
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**15 - 1), st.integers(0, SEQUENCE_MODULUS - 1), st.booleans())
 def test_a_stamped_batch_has_the_identity_and_a_right_checksum(
     producer_id: int, epoch: int, sequence: int, transactional: bool

@@ -238,4 +238,4 @@ class Replay(RuleBasedStateMachine):
 
 
 TestReplay = Replay.TestCase
-TestReplay.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestReplay.settings = settings(max_examples=40, stateful_step_count=25)

@@ -122,7 +122,7 @@ def objects(draw: st.DrawFn) -> bytes:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(objects(), max_size=5))
 def test_valid_rows_give_what_pythons_json_gives(rows: list[bytes]) -> None:
     got = got_rows(rows)

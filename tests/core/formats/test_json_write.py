@@ -45,7 +45,7 @@ def columns_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(rows, max_size=6), st.integers(0, 2))
 def test_rows_are_what_pythons_json_reads_back(given_rows: list[dict[str, Any]], skipped: int) -> None:
     columns = columns_of(given_rows).slice(skipped)

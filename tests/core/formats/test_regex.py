@@ -40,7 +40,7 @@ def test_named_groups_become_typed_columns() -> None:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.none()

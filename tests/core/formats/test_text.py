@@ -23,7 +23,7 @@ def decodable(value: bytes | None) -> str | None:
         return None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.none() | st.binary(max_size=6) | st.text().map(str.encode)), st.integers(0, 3))
 def test_text_is_every_value_that_is_utf8(values: list[bytes | None], skipped: int) -> None:
     result = TextFormat().decode(pa.array(values, pa.binary()).slice(skipped))

@@ -29,7 +29,7 @@ def rows_of(data: bytes, **options: object) -> list[Row]:
     return list(decoded(data, **options).records.rows())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(rows(min_size=1), st.integers(0, 4), st.booleans()), max_size=4), st.booleans())
 def test_what_goes_in_comes_out_of_any_run_of_batches(
     batches: list[tuple[list[Row], int, bool]], as_list: bool

@@ -38,7 +38,7 @@ def header_of(data: bytes) -> dict[str, int]:
     return dict(zip(names.split(), struct.unpack_from(">qiibIhiqqqhii", data), strict=True))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows(), st.sampled_from(CODECS), st.sampled_from([1, 150, 1000, 10**6]), st.integers(0, 5))
 def test_batches_hold_the_rows_in_order(batch: list[Row], codec: str, max_batch_bytes: int, skipped: int) -> None:
     columns = columns_of(batch).slice(skipped)
@@ -51,7 +51,7 @@ def test_batches_hold_the_rows_in_order(batch: list[Row], codec: str, max_batch_
     assert [part.first_row for part in encoded] == starts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows(min_size=1))
 def test_an_uncompressed_batch_is_byte_for_byte_the_twins(batch: list[Row]) -> None:
     numbered = [row._replace(offset=index) for index, row in enumerate(batch)]
@@ -61,7 +61,7 @@ def test_an_uncompressed_batch_is_byte_for_byte_the_twins(batch: list[Row]) -> N
     assert bytes(encoded.data) == batch_bytes(numbered, leader_epoch=-1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows(min_size=1), st.sampled_from(CODECS))
 def test_decode_reads_what_encode_writes(batch: list[Row], codec: str) -> None:
     [encoded] = encode(columns_of(batch), codec=codec, now_ms=NOW_MS)
@@ -155,7 +155,6 @@ def test_an_unknown_codec_is_refused() -> None:
         encode(columns_of([]), now_ms=1, codec="brotli")
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.binary(max_size=30), max_size=50), st.integers(1, 1000), st.integers(0, 3))
 def test_keys_go_where_kafkas_partitioner_sends_them(keys: list[bytes | None], partitions: int, skipped: int) -> None:
     got = murmur2_partitions(pa.array(keys, pa.binary()).slice(skipped), partitions)

@@ -49,7 +49,7 @@ def test_every_truncation_is_refused(cls: type[Message]) -> None:
 
 
 @pytest.mark.parametrize("cls", all_messages(), ids=lambda cls: cls.__name__)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**64))
 def test_mutated_bytes_are_decoded_or_refused(cls: type[Message], seed: int) -> None:
     source = random.Random(seed)

@@ -18,7 +18,7 @@ from millstream.core.wire.messages.k18_api_versions import ApiVersionsRequest
 
 
 @pytest.mark.parametrize("cls", all_messages(), ids=lambda cls: cls.__name__)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**64), before=st.binary(max_size=3), after=st.binary(max_size=3), data=st.data())
 def test_a_message_is_decoded_to_what_was_encoded(
     cls: type[Message], seed: int, before: bytes, after: bytes, data: st.DataObject

@@ -18,23 +18,22 @@ from ..ports import Buffer
 BUFFERS_PER_CALL = 1024  # IOV_MAX on Linux and macOS
 KEPT_OPEN = 0.5
 """Of the descriptors that the process may have, those below this part of them may stay with logs; connections, and what
-is open for a moment, have the others."""
+is open for a moment, have the others. A limit below 0 is none."""
 OTHER_PROGRAM = "another program, such as Apache Kafka"
 
 
 class RealFile:
-    """An open file descriptor. It closes itself when the last reader lets go of it."""
+    """An open file descriptor. It closes itself when the last reader lets go of it.
 
-    __slots__ = ("_descriptor", "path")
+    The system gives the lowest number that is free: a high one tells that all below it are taken.
+    """
+
+    __slots__ = ("_descriptor", "is_one_too_many", "path")
 
     def __init__(self, path: str, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
-
-    @property
-    def is_one_too_many(self) -> bool:
-        """The system gives the lowest number that is free: a high one tells that all below it are taken."""
-        return 0 < KEPT_OPEN * resource.getrlimit(resource.RLIMIT_NOFILE)[0] < self._descriptor  # Below 0: no limit.
+        self.is_one_too_many = 0 < KEPT_OPEN * resource.getrlimit(resource.RLIMIT_NOFILE)[0] < descriptor
 
     def write_at(self, buffers: Sequence[Buffer], position: int) -> None:
         if len(buffers) <= BUFFERS_PER_CALL:

@@ -13,6 +13,8 @@ SET, DELETE, APPEND, SUBTRACT = range(4)
 ONE, ALL = "1", ""
 WRAPPED = ("Invalid value org.apache.kafka.common.config.ConfigException: ", " for configuration Invalid dynamic ")
 LOOKS = 50
+EDITED = {APPEND: "delete,compact", SUBTRACT: "compact"}
+"""What the one list that is edited becomes."""
 Change = tuple[str, int, str | None]
 
 
@@ -68,7 +70,7 @@ async def about_broker_settings(talk: Conversation) -> None:
         talk.note("broker", shown, " ".join(f"{key}={value}" for key, _, value in wanted), name(code), message)
         for key, operation, value in wanted:
             if name(code) == "NONE":
-                await _told(talk, resource, key, value if operation in (SET, DELETE) else ...)
+                await _told(talk, resource, key, EDITED.get(operation, value), edited=operation in EDITED)
                 talk.note(" ", *await _sources(talk, ONE, key))
 
 
@@ -85,13 +87,13 @@ async def _alter(talk: Conversation, resource: str, wanted: list[Change]) -> tup
     return answer.error_code, text.partition("]")[0]
 
 
-async def _told(talk: Conversation, resource: str, key: str, value: object) -> None:
-    """Ends when the change is seen; a list that was edited is seen when its source is."""
+async def _told(talk: Conversation, resource: str, key: str, value: str | None, *, edited: bool) -> None:
+    """Ends when the change is seen; of an edited list when it is in force too, which comes later."""
     source = 3 if resource == ALL else 2
     for _ in range(LOOKS):
-        _, _, _, found = await _sources(talk, ONE, key)
+        in_force, _, _, found = await _sources(talk, ONE, key)
         held = [text for _, text, kind in found if kind == source]
-        if held == ([] if value is None else [value]) or (value is ... and held):
+        if held == ([] if value is None else [value]) and (not edited or in_force == value):
             return
         await asyncio.sleep(PAUSE_S)
     raise AssertionError(f"{key} is not seen to be {value}")

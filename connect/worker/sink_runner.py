@@ -294,7 +294,9 @@ class SinkRunner:
         log.warning(
             "%s: its destination holds %s-%d up to offset %d and its group has committed nothing: rows before that are "
             "not written again. If the topic was made anew, empty the destination or choose another one",
-            *(self._deployment.name, *partition, position),
+            self._deployment.name,
+            *partition,
+            position,
         )
 
     async def _until_open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
@@ -354,7 +356,8 @@ class SinkRunner:
         except (Retriable, TimeoutError) as error:
             log.warning(
                 "%s: ended before everything was written; it is read again next time: %s",
-                *(self._deployment.name, str(error) or f"it took longer than {self._grace_ms} ms"),
+                self._deployment.name,
+                str(error) or f"it took longer than {self._grace_ms} ms",
             )
 
 

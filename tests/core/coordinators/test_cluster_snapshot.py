@@ -32,26 +32,21 @@ from millstream.core.wire.message import Message
 
 SETTINGS = DynamicSettings(BrokerConfig(log_dirs="/data"))
 NAMES = st.sampled_from(["a", "b", "a.b", "c", "__consumer_offsets"])
-CHANGES = st.lists(
-    st.builds(
+
+
+def changes(names: list[str], max_size: int) -> st.SearchStrategy[list[ConfigChange]]:
+    """Of one resource: each setting once."""
+    change = st.builds(
         ConfigChange,
-        st.sampled_from(["retention.ms", "segment.ms", "max.message.bytes"]),
+        st.sampled_from(names),
         st.sampled_from([ConfigOperation.SET, ConfigOperation.DELETE]),
         st.sampled_from(["1000", "2000"]),
-    ),
-    max_size=3,
-    unique_by=lambda change: change.name,
-)
-BROKER_CHANGES = st.lists(
-    st.builds(
-        ConfigChange,
-        st.sampled_from(["log.retention.ms", "log.cleaner.backoff.ms"]),
-        st.sampled_from([ConfigOperation.SET, ConfigOperation.DELETE]),
-        st.sampled_from(["1000", "2000"]),
-    ),
-    max_size=2,
-    unique_by=lambda change: change.name,
-)
+    )
+    return st.lists(change, max_size=max_size, unique_by=lambda one: one.name)
+
+
+CHANGES = changes(["retention.ms", "segment.ms", "max.message.bytes"], 3)
+BROKER_CHANGES = changes(["log.retention.ms", "log.cleaner.backoff.ms"], 2)
 COMMANDS = st.lists(
     st.one_of(
         st.builds(

@@ -3,6 +3,7 @@
 Tested in tests/cli/test_broker_config.py.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .options import parse_setting
 if TYPE_CHECKING:
     from ..core.broker.settings.config import BrokerConfig
 
+LOG = logging.getLogger(__name__)
 DEFAULT_DATA_DIR = "millstream-data"
 
 
@@ -39,6 +41,8 @@ def run_broker(options: BrokerOptions, *, verbose: bool) -> None:
         config = read_config(options)
         for note in config.notes:
             say(f"note: {note}")
+        for warning in config.warnings:
+            LOG.warning("without effect: %s", warning)
         from ..core.broker.main import run
 
         run(config)

@@ -32,7 +32,7 @@ def test_flags_hold_over_the_environment_and_that_over_the_file(
     assert (config.log_dirs, config.num_partitions, config.group_max_size) == ("/file", 3, 22)
     assert config.listeners == "127.0.0.1:0"
     assert config.metrics_address == ("127.0.0.1", 9308)
-    assert config.notes == ("not used: my.plugin (neither Kafka nor Millstream has it)",)
+    assert config.warnings == ("broker: my.plugin is not a setting; `millstream broker --settings` lists all",)
 
 
 def test_the_flag_for_the_directory_holds_over_an_older_name_in_the_file(tmp_path: Path) -> None:
@@ -62,3 +62,18 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str | None, fault: s
 def test_an_unknown_flag_is_refused_though_an_unknown_line_of_a_file_is_not() -> None:
     with pytest.raises(ConfigError, match=r"my\.plugin is not a setting"):
         read_config(options("", "my.plugin=1"))
+
+
+def test_a_misspelt_line_of_a_file_or_variable_is_warned_of_and_a_misspelt_flag_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "server.properties"
+    file.write_text("num.partition=3\n")
+    monkeypatch.setenv("KAFKA_GROUP_MAX_SIZES", "22")
+
+    assert read_config(options(str(file))).warnings == (
+        "broker: num.partition is not a setting; did you mean num.partitions?",
+        "broker: group.max.sizes is not a setting; did you mean group.max.size?",
+    )
+    with pytest.raises(ConfigError, match=r"num\.partition is not a setting; did you mean num\.partitions\?"):
+        read_config(options(str(file), "num.partition=3"))

@@ -243,6 +243,8 @@ class BrokerConfig(SnapshotSettings):
     """The settings as they were given, for DescribeConfigs."""
     notes: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     """What was given and is not used, one line for each reason."""
+    warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    """What was given and is no setting of Kafka's either."""
 
     @property
     def bound_listeners(self) -> tuple[Listener, ...]:
@@ -306,9 +308,9 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
     """The settings of a broker from Kafka's names. Raises ConfigError with all faults.
 
     `log.dir` is taken for `log.dirs`, and `broker.id` for `node.id`. What Kafka has and this broker has no use for is
-    noted in `notes`. loose: names among which unknown ones are noted too, rather than refused.
+    noted in `notes`. loose: names among which unknown ones are warned of in `warnings`, rather than refused.
     """
-    own, unused, faults = _sorted_out(values, loose)
+    own, unused, unknown, faults = _sorted_out(values, loose)
     topic_values: dict[str, Any] = {}
     for name, (topic_name, unit) in TOPIC_DEFAULTS.items():
         if name in values:
@@ -339,6 +341,7 @@ def parse_broker_config(values: Mapping[str, Any], *, loose: Collection[str] = (
             if is_setting(name) or name in IDLE_SETTINGS
         },
         notes=tuple(f"not used: {', '.join(names)} ({why})" for why, names in unused.items()),
+        warnings=tuple(unknown),
     )
 
 
@@ -355,10 +358,11 @@ def near_setting(name: str, likeness: float = NEAR_MISS) -> str | None:
 
 def _sorted_out(
     values: Mapping[str, Any], loose: Collection[str]
-) -> tuple[dict[str, Any], dict[str, list[str]], list[str]]:
-    """The broker's own settings, those that are not used by reason, and faults."""
+) -> tuple[dict[str, Any], dict[str, list[str]], list[str], list[str]]:
+    """The broker's own settings, those that are not used by reason, warnings of unknown ones, and faults."""
     own: dict[str, Any] = {}
     unused: dict[str, list[str]] = {}
+    unknown: list[str] = []
     faults = list(_directory_faults(values))
     for name, value in values.items():
         if is_setting(name):
@@ -368,13 +372,11 @@ def _sorted_out(
             faults.append(f"broker: {name}={str(value)!r}: {remedy}")
         elif (why := why_without_meaning(name)) is not None:
             unused.setdefault(why, []).append(name)
-        elif near := near_setting(name):
-            faults.append(f"broker: {name} is not a setting; did you mean {near}?")
-        elif name in loose:
-            unused.setdefault("neither Kafka nor Millstream has it", []).append(name)
         else:
-            faults.append(f"broker: {name} is not a setting; `millstream broker --settings` lists all")
-    return own, unused, faults
+            near = near_setting(name)
+            remedy = f"did you mean {near}?" if near else "`millstream broker --settings` lists all"
+            (unknown if name in loose else faults).append(f"broker: {name} is not a setting; {remedy}")
+    return own, unused, unknown, faults
 
 
 def _address_faults(own: Mapping[str, Any]) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Sources:
         return values
 
     def loose(self) -> frozenset[str]:
-        """Names that may be those of other programs: unknown ones are passed over with a note, as Kafka does."""
+        """Names that may be those of other programs or of plug-ins: unknown ones are warned of only, as Kafka does."""
         return frozenset(_with_own_names(self.file) | _with_own_names(self.environment)) - frozenset(self.flags)
 
 

@@ -102,11 +102,25 @@ def test_addresses_are_checked_also_where_something_else_is_wrong() -> None:
 def test_an_unknown_setting_is_refused_unless_it_may_be_that_of_another_program() -> None:
     given = {"log.dirs": "/data", "my.plugin.key": "1"}
 
-    assert parse_broker_config(given, loose=given).notes == (
-        "not used: my.plugin.key (neither Kafka nor Millstream has it)",
+    assert parse_broker_config(given, loose=given).warnings == (
+        "broker: my.plugin.key is not a setting; `millstream broker --settings` lists all",
     )
     with pytest.raises(ConfigError, match=r"my.plugin.key is not a setting; `millstream broker --settings` lists all"):
         parse_broker_config(given)
+
+
+def test_a_name_almost_like_that_of_a_setting_does_not_stop_a_start_that_kafka_would_not_stop() -> None:
+    """It was refused. Wrong values still are."""
+    given = {"log.dirs": "/data", "num.partition": "3", "log.cleaner.io.buffer.sizes": "1"}
+
+    config = parse_broker_config(given, loose=given)
+
+    assert config.num_partitions == 1
+    assert config.notes == ("not used: log.cleaner.io.buffer.sizes (compaction has settings of its own)",)
+    assert config.warnings == ("broker: num.partition is not a setting; did you mean num.partitions?",)
+    with pytest.raises(ConfigError) as caught:
+        parse_broker_config(given | {"node.id": "x"}, loose=[*given, "node.id"])
+    assert [fault.split("=")[0] for fault in caught.value.faults] == ["broker: node.id"]
 
 
 @pytest.mark.parametrize(

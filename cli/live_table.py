@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from .progress import Row
+from .snapshot import Row
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -6,7 +6,7 @@ Tests: tests/dsl/test_topology.py, test_type_errors.py.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -30,17 +30,15 @@ from ..streams.plan import (
 )
 from ..streams.state.spec import WINDOW_END, WINDOW_START, StoreSpec
 from ..streams.windows import Window
+from .builder import PlanBuilder
 from .names import check_format, check_topic
-
-if TYPE_CHECKING:
-    from .topology import Topology
 
 
 class Stream:
     """Rows with a schema. Every method returns a new stream and leaves this one as it is."""
 
     def __init__(
-        self, topology: "Topology", node: str, schema: pa.Schema, partitioned_by: tuple[str, ...],
+        self, builder: PlanBuilder, node: str, schema: pa.Schema, partitioned_by: tuple[str, ...],
         key: tuple[str, ...], *, keyed: bool = False, grouped: bool = False,
     ) -> None:  # fmt: skip
         """For the steps themselves; users begin with Topology.stream().
@@ -48,7 +46,7 @@ class Stream:
         key: the columns of the record key. keyed: they were made the key here, else it is the key that came in.
         grouped: the rows are results of an aggregate.
         """
-        self._topology = topology
+        self._builder = builder
         self._node = node
         self._schema = schema
         self._partitioned_by = partitioned_by
@@ -70,7 +68,7 @@ class Stream:
             if not isinstance(predicate, pl.Expr):
                 raise PlanError(f"{name}: filter({predicate!r}) is no expression; write filter(col('status') >= 500)")
             check_predicate(name, predicate, self._schema)
-        self._topology.add(Filter(name, self._parent(), self._schema, predicates))
+        self._builder.add(Filter(name, self._parent(), self._schema, predicates))
         return self._next(name, self._schema)
 
     def with_columns(self, *expressions: pl.Expr, **named: Any) -> "Stream":
@@ -81,7 +79,7 @@ class Stream:
         held = {field.name: field for field in self._schema}
         changed = {output for expression in parsed for output in _outputs(expression, schema)}
         schema = pa.schema([field if field.name in changed else held[field.name] for field in schema])
-        self._topology.add(WithColumns(name, self._parent(), schema, parsed))
+        self._builder.add(WithColumns(name, self._parent(), schema, parsed))
         return self._next(name, schema, changed=changed)
 
     def select(self, *expressions: "str | pl.Expr", **named: Any) -> "Stream":
@@ -96,7 +94,7 @@ class Stream:
         held = {field.name: field for field in self._schema}
         kept = {output for output in plain if output in held}
         schema = pa.schema([held[field.name] if field.name in kept else field for field in schema])
-        self._topology.add(Select(name, self._parent(), schema, parsed))
+        self._builder.add(Select(name, self._parent(), schema, parsed))
         return self._next(name, schema, changed={field for field in self._schema.names if field not in kept})
 
     def key_by(self, *columns: str) -> "Stream":
@@ -105,8 +103,8 @@ class Stream:
         _check_columns(f"{name}: key_by", columns, self._schema)
         if self._grouped:
             raise PlanError(f"{name}: results are keyed by their group already; key_by() belongs before group_by()")
-        self._topology.add(KeyBy(name, self._parent(), self._schema, columns))
-        return Stream(self._topology, name, self._schema, self._partitioned_by, columns, keyed=True)
+        self._builder.add(KeyBy(name, self._parent(), self._schema, columns))
+        return Stream(self._builder, name, self._schema, self._partitioned_by, columns, keyed=True)
 
     def group_by(self, *columns: str) -> "GroupedStream":
         """Groups rows by columns; null is a group of its own. Aggregate next, with or without a window."""
@@ -119,7 +117,7 @@ class Stream:
         parent = self._parent()
         where = "group_by"
         if not same:
-            where = self._topology.new_name("KSTREAM-KEY-SELECT-")
+            where = self._builder.new_name("KSTREAM-KEY-SELECT-")
         _check_columns(f"{where}: group_by", columns, self._schema)
         for column in columns:
             kind = self._schema.field(column).type
@@ -128,10 +126,10 @@ class Stream:
                     f"{where}: group_by({column!r}): {kind} makes no groups; cast it to a string or an integer first"
                 )
         if not same:
-            self._topology.add(KeyBy(where, parent, self._schema, columns))
+            self._builder.add(KeyBy(where, parent, self._schema, columns))
             parent = where
         moved = not self._partitioned_by or not set(self._partitioned_by) <= set(columns)
-        return GroupedStream(self._topology, parent, self._schema, columns, moved)
+        return GroupedStream(self._builder, parent, self._schema, columns, moved)
 
     def to(self, topic: str, *, value: ValueFormat | None = None, partitions: int | None = None) -> None:
         """Writes the rows to a topic, as JSON unless told otherwise; the record time is the event time.
@@ -142,7 +140,7 @@ class Stream:
         from .serdes import json
 
         parent = self._parent()
-        name = self._topology.new_name("KSTREAM-SINK-")
+        name = self._builder.new_name("KSTREAM-SINK-")
         check_topic(f"{name}: to", topic)
         if partitions is not None and not (is_whole_number(partitions) and partitions >= 1):
             raise PlanError(f"{name}: to({topic!r}): partitions={partitions!r} must be a whole number, at least 1")
@@ -160,11 +158,11 @@ class Stream:
         _check_writable(f"{name}: to({topic!r})", value, schema)
         if key:
             _check_writable(f"{name}: key of {topic!r}", json(), pa.schema([self._schema.field(each) for each in key]))
-        self._topology.add(Sink(name, parent, schema, topic, value, key, json(), partitions))
+        self._builder.add(Sink(name, parent, schema, topic, value, key, json(), partitions))
 
     def _named(self, prefix: str) -> str:
         self._parent()
-        return self._topology.new_name(prefix)
+        return self._builder.new_name(prefix)
 
     def _parent(self) -> str:
         return self._node
@@ -172,18 +170,18 @@ class Stream:
     def _next(self, node: str, schema: pa.Schema, *, changed: "set[str] | frozenset[str]" = frozenset()) -> "Stream":
         by = () if changed & set(self._partitioned_by) else self._partitioned_by
         key = () if not self._keyed and changed & set(self._key) else self._key
-        return Stream(self._topology, node, schema, by, key, keyed=self._keyed, grouped=self._grouped)
+        return Stream(self._builder, node, schema, by, key, keyed=self._keyed, grouped=self._grouped)
 
 
 class GroupedStream:
     """Rows in groups, waiting for a window and aggregates."""
 
     def __init__(
-        self, topology: "Topology", parent: str, schema: pa.Schema, columns: tuple[str, ...], moved: bool,
+        self, builder: PlanBuilder, parent: str, schema: pa.Schema, columns: tuple[str, ...], moved: bool,
         window: Window | None = None, late_topic: str | None = None,
     ) -> None:  # fmt: skip
         """For group_by()."""
-        self._topology = topology
+        self._builder = builder
         self._parent = parent
         self._schema = schema
         self._columns = columns
@@ -206,7 +204,7 @@ class GroupedStream:
         for name in (WINDOW_START, WINDOW_END):
             if name in self._columns:
                 raise PlanError(f"window: group column {name!r} has the name of a result column; rename it first")
-        return GroupedStream(self._topology, self._parent, self._schema, self._columns, self._moved, window, late_to)
+        return GroupedStream(self._builder, self._parent, self._schema, self._columns, self._moved, window, late_to)
 
     def aggregate(self, *, store: "str | Aggregate | None" = None, **aggregates: Aggregate) -> "Aggregated":
         """One result a group and window: aggregate(requests=agg.count(), bytes=agg.sum("bytes")).
@@ -215,22 +213,22 @@ class GroupedStream:
         """
         if isinstance(store, Aggregate):
             aggregates, store = {**aggregates, "store": store}, None
-        named = store if store is not None else self._topology.new_name("KSTREAM-AGGREGATE-STATE-STORE-")
-        name = self._topology.new_name("KSTREAM-AGGREGATE-")
+        named = store if store is not None else self._builder.new_name("KSTREAM-AGGREGATE-STATE-STORE-")
+        name = self._builder.new_name("KSTREAM-AGGREGATE-")
         self._check(name, named, aggregates)
         repartition = None
         if self._moved:
             generated = store is None
-            sink, kept, source = (self._topology.new_name(f"KSTREAM-{kind}-") for kind in ("SINK", "FILTER", "SOURCE"))
+            sink, kept, source = (self._builder.new_name(f"KSTREAM-{kind}-") for kind in ("SINK", "FILTER", "SOURCE"))
             if not generated:
                 sink, kept, source = (f"{named}-repartition-{part}" for part in ("sink", "filter", "source"))
             repartition = Repartition(named, sink, kept, source)
         spec = StoreSpec(self._schema, self._columns, self._window, tuple(aggregates.items()))
         schema = spec.result_schema(name)
-        self._topology.add(
+        self._builder.add(
             Aggregation(name, self._parent, schema, named, spec, ON_UPDATE, self._late_topic, repartition)
         )
-        return Aggregated(self._topology, name, schema, self._columns)
+        return Aggregated(self._builder, name, schema, self._columns)
 
     def _check(self, name: str, store: str, aggregates: dict[str, Aggregate]) -> None:
         if not aggregates:
@@ -239,8 +237,8 @@ class GroupedStream:
             raise PlanError(
                 f"{name}: store={store!r} is no name; use letters, digits, '.', '_' and '-', or leave it out"
             )
-        check_topic(f"{name}: store={store!r}", changelog_topic(self._topology.name, store))
-        if store in self._topology.store_names():
+        check_topic(f"{name}: store={store!r}", changelog_topic(self._builder.name, store))
+        if store in self._builder.store_names():
             raise PlanError(f"{name}: there is a store {store!r} already; give this one another name")
         taken = {*self._columns, *((WINDOW_START, WINDOW_END) if self._window is not None else ())}
         for result, aggregate in aggregates.items():
@@ -255,9 +253,9 @@ class GroupedStream:
 class Aggregated(Stream):
     """Results of an aggregate, as a stream: group columns, window_start, window_end (ms), aggregates."""
 
-    def __init__(self, topology: "Topology", node: str, schema: pa.Schema, group: tuple[str, ...]) -> None:
+    def __init__(self, builder: PlanBuilder, node: str, schema: pa.Schema, group: tuple[str, ...]) -> None:
         """For aggregate()."""
-        super().__init__(topology, node, schema, (), group, keyed=True, grouped=True)
+        super().__init__(builder, node, schema, (), group, keyed=True, grouped=True)
         self._aggregation = node
         self._stream: str | None = None
 
@@ -265,7 +263,7 @@ class Aggregated(Stream):
         """on_update: a result for every change, the latest counts (the default). on_close: one, when its window
         closes.
         """
-        node = self._topology.node(self._aggregation)
+        node = self._builder.node(self._aggregation)
         assert isinstance(node, Aggregation)
         if when not in (ON_UPDATE, ON_CLOSE):
             raise PlanError(f"{node.name}: emit({when!r}): {choices(str(when), (ON_UPDATE, ON_CLOSE))}")
@@ -275,14 +273,14 @@ class Aggregated(Stream):
             )
         if self._stream is not None:
             raise PlanError(f"{node.name}: emit() must come before the results are used")
-        self._topology.add(replace(node, emit=when))
+        self._builder.add(replace(node, emit=when))
         return self
 
     def _parent(self) -> str:
         """The node that makes results a stream, which Kafka Streams counts too."""
         if self._stream is None:
-            self._stream = self._topology.new_name("KTABLE-TOSTREAM-")
-            self._topology.add(ToStream(self._stream, self._aggregation, self._schema))
+            self._stream = self._builder.new_name("KTABLE-TOSTREAM-")
+            self._builder.add(ToStream(self._stream, self._aggregation, self._schema))
         return self._stream
 
 

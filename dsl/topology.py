@@ -4,7 +4,6 @@ Every step is checked when it is written: PlanError names the step, the column a
 named as Kafka Streams names them, in the order in which the steps are written. Tests: tests/dsl.
 """
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,16 @@ import pyarrow as pa
 from ..core.errors import PlanError
 from ..streams.describe import describe, mermaid
 from ..streams.expressions import check
-from ..streams.naming import Counter, choices
-from ..streams.plan import Aggregation, Node, Plan, Source, ValueFormat, WithColumns
+from ..streams.naming import choices
+from ..streams.plan import Plan, Source, ValueFormat, WithColumns
+from .builder import PlanBuilder
 from .names import APPLICATION_ID, check_format, check_topic
+from .stream import Stream
 
 if TYPE_CHECKING:
     from ..streams.progress import StreamProgress
-    from .stream import Stream
 
 EVENT_TIME = "event time"
-PACKAGE = __name__.partition(".")[0] + "."
 
 
 class Topology:
@@ -33,9 +32,7 @@ class Topology:
         if not isinstance(name, str) or not APPLICATION_ID.fullmatch(name):
             raise PlanError(f"topology name {name!r}: use letters, digits, '.', '_' and '-', at most 200 characters")
         self.name = name
-        self._counter = Counter()
-        self._nodes: dict[str, Node] = {}
-        self._made_at: dict[str, tuple[str, int]] = {}
+        self._builder = PlanBuilder(name)
 
     def stream(
         self,
@@ -45,7 +42,7 @@ class Topology:
         key: ValueFormat | None = None,
         time: str | pl.Expr | None = None,
         partitioned_by: "list[str] | tuple[str, ...]" = (),
-    ) -> "Stream":
+    ) -> Stream:
         """The records of a topic as rows.
 
         value, key: how to read them, such as ms.json({...}); a row that cannot be read goes to the dead letters. time:
@@ -53,8 +50,6 @@ class Topology:
         such as col("seconds") * 1000; the record's timestamp without it. partitioned_by: columns by which the topic is
         partitioned already, so that grouping by them moves no data.
         """
-        from .stream import Stream
-
         where = f"stream({topic!r})"
         check_topic(where, topic)
         schema = _source_schema(where, value, key)
@@ -65,18 +60,14 @@ class Topology:
                 raise PlanError(f"{where}: partitioned_by has no column {column!r}; {choices(column, schema.names)}")
         by = tuple(partitioned_by) or (() if key is None or not key.schema.names else tuple(key.schema.names))
         timed = _event_time(where, time, schema)
-        name = self.new_name("KSTREAM-SOURCE-")
-        self.add(Source(name, "", schema, topic, value, key, timed, by))
-        return Stream(self, name, schema, by, tuple(key.schema.names) if key is not None else ())
+        name = self._builder.new_name("KSTREAM-SOURCE-")
+        self._builder.add(Source(name, "", schema, topic, value, key, timed, by))
+        return Stream(self._builder, name, schema, by, tuple(key.schema.names) if key is not None else ())
 
     @property
     def plan(self) -> Plan:
         """The finished plan. Raises PlanError when a stream leads nowhere."""
-        try:
-            return Plan(self.name, tuple(self._nodes.values()))
-        except PlanError as error:
-            error.made_at = self._made_at.get(error.node)
-            raise
+        return self._builder.plan()
 
     def describe(self) -> str:
         """The topology in the format of Kafka Streams."""
@@ -97,31 +88,6 @@ class Topology:
         from .running import run_topology
 
         return run_topology(self.plan, bootstrap_servers=bootstrap_servers, to_end=to_end, config=config or {})
-
-    def new_name(self, prefix: str) -> str:
-        """The next name with this prefix; for the steps of streams."""
-        return self._counter.name(prefix)
-
-    def add(self, node: Node) -> None:
-        """Adds a node, or replaces the one of its name; for the steps of streams."""
-        self._nodes[node.name] = node
-        self._made_at.setdefault(node.name, _users_line())
-
-    def node(self, name: str) -> Node:
-        """A node by its name; for the steps of streams."""
-        return self._nodes[name]
-
-    def store_names(self) -> set[str]:
-        """The stores so far; for the steps of streams."""
-        return {node.store for node in self._nodes.values() if isinstance(node, Aggregation)}
-
-
-def _users_line() -> tuple[str, int]:
-    """The file and line outside this package that is being run; it is what a user wrote."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(PACKAGE):
-        frame = frame.f_back
-    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("", 0)
 
 
 def _source_schema(where: str, value: ValueFormat, key: ValueFormat | None) -> pa.Schema:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from millstream.cli.live_table import table
-from millstream.cli.progress import Row
+from millstream.cli.snapshot import Row
 
 LINES = 12
 LOGGED = "'/some/folder/logs/access.log*' matches no file: the folder does not exist; waiting for one, look {:02}"
@@ -23,7 +23,7 @@ SCRIPT = f"""
 import asyncio, logging, sys
 from millstream.cli import live_table
 from millstream.cli.console import say, set_up_logging
-from millstream.cli.progress import Row
+from millstream.cli.snapshot import Row
 
 live_table.REFRESH_S = 0.01
 set_up_logging(verbose=False)

@@ -7,7 +7,8 @@ import pytest
 
 import millstream as ms
 from millstream.cli.pointers import pointers
-from millstream.cli.progress import Rates, snapshot, summary
+from millstream.cli.progress import summary
+from millstream.cli.snapshot import Rates, snapshot
 from millstream.connect.worker.deployment import Deployment, deploy
 from millstream.connect.worker.progress import WorkerProgress
 from millstream.embedded import Pipelines

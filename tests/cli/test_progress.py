@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from millstream.cli import progress
+from millstream.cli import progress, snapshot
 from millstream.embedded import Pipelines
 
 
@@ -33,8 +33,8 @@ def test_a_failure_while_showing_is_raised(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_first_rate_counts_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that was through before the first line said `10,000 rows, 0 rows/s`."""
     now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    rates = progress.Rates()
+    monkeypatch.setattr(snapshot.time, "monotonic", lambda: now)
+    rates = snapshot.Rates()
 
     now = 110.0
     first = rates.rate("files-0", 10_000)
@@ -51,4 +51,4 @@ def test_the_first_rate_counts_from_the_start(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_a_part_that_is_through_has_no_rate(state: str, told: str) -> None:
-    assert progress.line(progress.Row("files-0", "source", state, 10_000, 0.0, "1 dead letter")) == told
+    assert progress.line(snapshot.Row("files-0", "source", state, 10_000, 0.0, "1 dead letter")) == told

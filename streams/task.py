@@ -5,15 +5,13 @@ next transaction holds; after it the task may go on with further records while t
 tests/streams/test_goldens.py.
 """
 
-import json
 from dataclasses import dataclass
-
-import msgspec
 
 from ..core.records import Records
 from .batch import Batch, decode_source
 from .dead_letters import dead_letters
 from .flow import compile_branches, run_branches
+from .noted_times import note, read_note
 from .outputs import Output
 from .plan import Aggregation, Plan, Source
 from .stage import Stage
@@ -118,24 +116,22 @@ class SourceTask:
 
     def _metadata(self) -> str:
         """Stream times of partial stages, which have no changelog; Kafka Streams too keeps partition time there."""
-        times = {
-            stage.node.store: stage.store.slots.stream_time_ms
-            for stage in self.stages.values()
-            if stage.role == "partial"
-        }
-        return json.dumps({"stream_time_ms": times}) if times else ""
+        return note({stage.node.store: stage.store.slots.stream_time_ms for stage in self._partial_stages()})
 
     def resume(self, metadata: str) -> None:
         """Continue from what was noted beside the committed offset."""
-        if not metadata:
-            return
-        try:
-            noted = msgspec.json.decode(metadata.encode(), type=dict[str, dict[str, int]])
-        except msgspec.DecodeError:
-            return  # Another program has set the offset, as tools that reset offsets do; time begins anew there.
-        for stage in self.stages.values():
-            if stage.role == "partial" and stage.node.store in noted.get("stream_time_ms", {}):
-                stage.resume_time(noted["stream_time_ms"][stage.node.store])
+        noted = read_note(metadata, [stage.node.store for stage in self._partial_stages()])
+        for stage in self._partial_stages():
+            if stage.node.store in noted:
+                stage.resume_time(noted[stage.node.store])
+
+    def unnoted(self, metadata: str) -> list[Stage]:
+        """The stages of which neither a changelog nor this note tells how far they are."""
+        noted = read_note(metadata, [stage.node.store for stage in self._partial_stages()])
+        return [stage for stage in self._partial_stages() if stage.node.store not in noted]
+
+    def _partial_stages(self) -> list[Stage]:
+        return [stage for stage in self.stages.values() if stage.role == "partial"]
 
 
 class MergeTask:
@@ -187,6 +183,10 @@ class MergeTask:
 
     def resume(self, metadata: str) -> None:
         """Nothing is noted beside the offsets of repartition topics."""
+
+    def unnoted(self, _metadata: str, /) -> list[Stage]:
+        """None: the one stage has a changelog."""
+        return []
 
 
 Task = SourceTask | MergeTask

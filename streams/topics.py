@@ -12,6 +12,7 @@ from ..core.client.administration.admin_values import NewTopic
 from ..core.client.client import Client
 from ..core.errors import ErrorCode, PlanError, ProtocolError
 from .config import StreamsConfig
+from .noted_times import MOST_NOTED
 from .plan import Plan, Sink
 from .progress import StreamProgress
 from .task_options import TaskOptions
@@ -92,6 +93,7 @@ async def ensure_topics(
         if node.repartition is not None:
             counts[plan.repartition_topic(node)] = sources[plan.source_of(node).topic]
     options = TaskOptions(counts, dead_letter_topic(plan, config), bounded, seed)
+    check_notes(plan, options)
     wanted: dict[str, NewTopic] = {}
 
     def want(name: str, partitions: int, configs: Mapping[str, str]) -> None:
@@ -111,6 +113,18 @@ async def ensure_topics(
     await _create_missing(client, wanted)
     _check_counts(client, plan, options)
     return options
+
+
+def check_notes(plan: Plan, options: TaskOptions) -> None:
+    """Raises PlanError where what is to be noted beside an offset may become longer than Kafka takes."""
+    for source in plan.sources():
+        count = sum(not options.is_whole(plan, node) for node in plan.aggregations(source.name))
+        if count > MOST_NOTED:
+            raise PlanError(
+                f"{plan.application_id}: {source.topic!r} feeds {count} aggregates whose groups are spread over "
+                f"partitions, and their times are noted beside its offsets, where there is room for at most "
+                f"{MOST_NOTED}; make it two topologies, or say partitioned_by=[...] in stream() if the topic is"
+            )
 
 
 async def _create_missing(client: Client, wanted: Mapping[str, NewTopic]) -> None:

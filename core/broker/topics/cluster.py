@@ -279,13 +279,11 @@ class ClusterShell:
             self._maker.make(topics, partial(self._made, change, decision))
 
     def _made(self, change: _Change, decision: ClusterDecision, failure: StorageError | None) -> None:
-        """The change holds, whatever failed."""
+        """The change holds, and who asked for it is told so, as by Kafka: a log that cannot be made comes later."""
         self._store.apply(decision.records)
         if failure is not None:
             LOG.error("logs are missing, and are made once there is room: %s", failure)
-            self._end(change, failure)
             self._make_missing_later()
-            return
         try:
             if isinstance(change.command, AlterConfigs):
                 self._reconfigure(change.command)
@@ -324,7 +322,6 @@ class ClusterShell:
             self._make_again = self._loop.call_later(MAKE_AGAIN_S, self._make_missing)
 
     def _delete(self, change: _Change, decision: ClusterDecision) -> None:
-        outcome: Sequence[Answer] | StorageError = decision.answers
         self._store.apply(decision.records)
         try:
             for topic in decision.answers:
@@ -334,11 +331,10 @@ class ClusterShell:
                         self._topic_logs.remove(topic)
                     except StorageError as error:
                         LOG.error("directories are left until the next start: %s", error)
-                        outcome = error
                     for callback in self.deleted:
                         callback(topic, logs)
         finally:  # As above.
-            self._end(change, outcome)
+            self._end(change, decision.answers)
 
     def _end(self, change: _Change, outcome: Sequence[Answer] | Exception) -> None:
         self._on_its_way = None

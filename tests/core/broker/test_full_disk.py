@@ -133,16 +133,47 @@ async def test_records_whose_deletion_cannot_be_written_down_are_not_said_to_be_
     assert [(one.error_code, one.low_watermark) for one in done.topics[0].partitions] == [(0, 1), (unknown, -1)]
 
 
-async def test_the_logs_of_a_new_topic_are_made_once_there_is_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize("refusal", [errno.ENOSPC, errno.EMFILE])
+async def test_a_topic_whose_logs_cannot_be_made_yet_is_there_as_its_client_is_told(
+    tmp_path: Path, refusal: int
+) -> None:
+    """The client was told of an error, and the topic was there all the same, also after a restart."""
     disk = FailingDisk("u-1")
+    disk.refusal = refusal
     async with running_broker(tmp_path, disk=disk) as broker:
         disk.full = True
         created = await ask(broker, create("u"), 5)
+        again = await ask(broker, create("u"), 5)
+        wanted = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name="u")])
+        (known,) = (await ask(broker, wanted, 9)).topics
+        refused = produced(await ask(broker, produce("u", batch_of(b"a"), batch_of(b"b"), acks=-1), 9))
         disk.full = False
         await until(lambda: broker.logs.get(("u", 1)) is not None)
+        taken = produced(await ask(broker, produce("u", None, batch_of(b"b"), acks=-1), 9))
 
-        assert [one.error_code for one in created.topics] == [FULL]
-        assert produced(await ask(broker, produce("u", batch_of(b"a"), batch_of(b"b"), acks=-1), 9)) == [(0, 0)] * 2
+    assert [one.error_code for one in (*created.topics, *again.topics)] == [0, ErrorCode.TOPIC_ALREADY_EXISTS]
+    assert (known.error_code, len(known.partitions)) == (0, 2)
+    assert refused == [(0, 0), (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1)], "clients try that again"
+    assert taken[-1] == (0, 0)
+
+
+async def test_new_partitions_and_settings_hold_though_a_log_cannot_be_made_yet(tmp_path: Path) -> None:
+    disk = FailingDisk("t-1")
+    config = IncrementalAlterConfigsRequest.AlterableConfig(name="retention.ms", value="7")
+    resource = IncrementalAlterConfigsRequest.AlterConfigsResource(resource_type=2, resource_name="t", configs=[config])
+    more = CreatePartitionsRequest.CreatePartitionsTopic(name="t", count=2, assignments=None)
+    absent = CreatePartitionsRequest.CreatePartitionsTopic(name="no-such-topic", count=2, assignments=None)
+    async with running_broker(tmp_path, disk=disk) as broker:
+        await broker.cluster.create_topic("t", 1, {})
+        disk.full = True
+        grown = await ask(broker, CreatePartitionsRequest(topics=[more, absent]), 3)
+        altered = await ask(broker, IncrementalAlterConfigsRequest(resources=[resource]), 1)
+        retention_ms = broker.partition("t", 0).config.retention_ms
+        disk.full = False
+
+    assert [one.error_code for one in grown.results] == [0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
+    assert [one.error_code for one in altered.responses] == [0]
+    assert retention_ms == 7
 
 
 async def test_a_broker_starts_on_a_full_disk_and_serves_what_is_there(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from .snapshot import Row
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
 
 REFRESH_S = 0.5
 COLUMNS = ("name", "kind", "state", "rows", "rows/s", "")
@@ -42,59 +43,95 @@ async def show_table(rows: Callable[[], Sequence[Row]]) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(highlight=False)
-    live = Live(table(rows()), console=console, refresh_per_second=4, transient=True, redirect_stderr=False)
-    with _printed_above(console), live:
+    console = Console(file=sys.stdout, highlight=False)
+    live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+    turn = threading.RLock()
+    with _printed_above(console, turn), _drawn(live, turn):
         while True:
+            shown = table(rows())
+            with turn:
+                live.update(shown, refresh=True)
             await asyncio.sleep(REFRESH_S)
-            live.update(table(rows()))
 
 
 @contextmanager
-def _printed_above(console: "Console") -> Iterator[None]:
-    """Sends what is written to the error output, and what is logged there, through the console that draws the table.
-
-    Elsewhere than to a terminal it goes where it always goes.
-    """
-    errors = sys.stderr
-    if not errors.isatty():
+def _drawn(live: "Live", turn: threading.RLock) -> Iterator[None]:
+    with turn:
+        live.start()
+    try:
         yield
-        return
-    above = cast(TextIO, _LinesAbove(console))
+    finally:
+        with turn:
+            live.update("", refresh=True)  # else its end draws all of a table that is taller than the terminal
+            live.stop()
+
+
+@contextmanager
+def _printed_above(console: "Console", turn: threading.RLock) -> Iterator[None]:
+    """Sends what is printed, and what is logged, through the console that draws the table, where it goes to a terminal.
+
+    turn: held by who writes to the terminal. The console does not see to it: of two threads, each would take away as
+    many lines as the table of the other has, and with them lines above it.
+    """
+    with ExitStack() as stack:
+        for stream, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
+            if stream.isatty():
+                lines = _LinesAbove(console, stream, turn)
+                stack.callback(lines.end)
+                above = cast(TextIO, lines)
+                stack.enter_context(_logged_to(stream, above))
+                stack.enter_context(redirect(above))
+        yield
+
+
+@contextmanager
+def _logged_to(stream: TextIO, instead: TextIO) -> Iterator[None]:
+    """Handlers that log to a stream log elsewhere instead."""
     handlers = [
         one
         for one in logging.getLogger().handlers
-        if isinstance(one, logging.StreamHandler) and cast(Any, one).stream is errors
+        if isinstance(one, logging.StreamHandler) and cast(Any, one).stream is stream
     ]
     for handler in handlers:
-        handler.setStream(above)
+        handler.setStream(instead)
     try:
-        with redirect_stderr(above):
-            yield
+        yield
     finally:
         for handler in handlers:
-            handler.setStream(errors)
+            handler.setStream(stream)
 
 
 class _LinesAbove:
-    """A text stream whose whole lines are printed above the table, unbroken. Any thread writes to it."""
+    """In the place of a text stream: whole lines are printed above the table, unbroken. Any thread writes to it."""
 
-    def __init__(self, console: "Console") -> None:
+    def __init__(self, console: "Console", stream: TextIO, turn: threading.RLock) -> None:
         self._console = console
-        self._begun = ""
-        self._lock = threading.Lock()
+        self._stream = stream
+        self._turn = turn
+        self._begun: dict[int, str] = {}  # by thread: print() writes a line and its end apart
 
     def write(self, text: str) -> int:
-        from rich.text import Text
+        from rich.ansi import AnsiDecoder
+        from rich.segment import Segments
 
-        with self._lock:
-            *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            self._console.print(Text(line), soft_wrap=True)
+        thread = threading.get_ident()
+        with self._turn:
+            *lines, begun = (self._begun.pop(thread, "") + text).split("\n")
+            if begun:
+                self._begun[thread] = begun
+            for line in lines:
+                written = AnsiDecoder().decode_line(line.rstrip("\r")).render(self._console, end="\n")
+                self._console.print(Segments(written), crop=False)
         return len(text)
 
     def flush(self) -> None:
         """Lines are printed as they end."""
 
-    def isatty(self) -> bool:
-        return True
+    def end(self) -> None:
+        """What is left without an end of its line goes where it would have gone."""
+        with self._turn:
+            self._stream.write("".join(self._begun.values()))
+            self._begun.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -46,11 +46,59 @@ async def main():
 
 asyncio.run(main())
 """
+MANY = """
+import asyncio, itertools, logging, sys, threading
+from millstream.cli import live_table
+from millstream.cli.console import say, set_up_logging
+from millstream.cli.snapshot import Row
+
+live_table.REFRESH_S = 0.001
+sys.setswitchinterval(1e-6)
+set_up_logging(verbose=False)
+lengths = itertools.cycle([0, 100, 300])
+
+def rows():
+    return [Row("files-0", "source", "RUNNING", cause="c" * next(lengths))]
+
+def write(thread):
+    for number in range(20):
+        logging.getLogger("files").warning(f"thread {thread} logs {number}")
+        print(f"thread {thread} prints {number}")
+
+async def main():
+    showing = asyncio.create_task(live_table.show_table(rows))
+    await asyncio.sleep(0)
+    await asyncio.gather(*(asyncio.to_thread(write, thread) for thread in range(4)))
+    print("no end of a line", end="")
+    showing.cancel()
+    await asyncio.wait([showing])
+    say(", then the end")
+
+asyncio.run(main())
+"""
+TALL = f"""
+import asyncio, sys
+from millstream.cli import live_table
+from millstream.cli.snapshot import Row
+
+rows = [Row(f"files-{{number}}", "source", "DONE") for number in range(60)]
+
+async def main():
+    showing = asyncio.create_task(live_table.show_table(lambda: rows))
+    await asyncio.sleep(0)
+    for number in range({LINES}):
+        print("line", number)
+    showing.cancel()
+    await asyncio.wait([showing])
+
+asyncio.run(main())
+"""
+HEIGHT = 40
 CONTROL = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
 
 
 class Screen:
-    """A terminal without a lower edge: text that runs over the right edge goes on in the next line."""
+    """A terminal and what was scrolled off it: text that runs over the right edge goes on in the next line."""
 
     def __init__(self, width: int) -> None:
         self.width, self.row, self.column = width, 0, 0
@@ -69,7 +117,7 @@ class Screen:
 
     def _control(self, value: str, kind: str) -> None:
         if kind == "A":
-            self.row -= int(value or 1)
+            self.row = max(self.row - int(value or 1), len(self.lines) - HEIGHT, 0)
         elif kind == "K":
             self.lines[self.row] = ""
         elif value == "?25":
@@ -99,7 +147,7 @@ class Screen:
 def on_a_terminal(command: list[str], width: int) -> str:
     """Everything that the command wrote to a terminal of this width."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, width, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": "xterm"})
     os.close(theirs)
@@ -132,6 +180,25 @@ def test_lines_stay_whole_above_the_table_and_nothing_of_it_is_left_behind(width
     assert lines[:LINES] == [f"WARNING {LOGGED.format(number)}" for number in range(LINES)]
     assert lines[LINES : LINES + 2] == ["ERROR with a traceback", "Traceback (most recent call last):"]
     assert lines[-3:] == ["KeyError: 'in a step'", "printed by a topology", "the end"]
+
+
+def test_lines_of_many_threads_stay_while_the_table_grows_and_shrinks() -> None:
+    """One that drew while another was about to took away as many lines as the other's table had: too many."""
+    screen = Screen(80)
+    screen.feed(on_a_terminal([sys.executable, "-c", MANY], 80))
+
+    lines = [re.sub(r"^\S+ \S+ WARNING ", "", line.rstrip()) for line in screen.lines if line.strip()]
+    assert lines[-1] == "no end of a line, then the end"
+    assert sorted(lines[:-1]) == sorted(
+        f"thread {thread} {does} {number}" for thread in range(4) for does in ("logs", "prints") for number in range(20)
+    )
+
+
+def test_a_table_taller_than_the_terminal_leaves_nothing_behind() -> None:
+    screen = Screen(80)
+    screen.feed(on_a_terminal([sys.executable, "-c", TALL], 80))
+
+    assert [line.rstrip() for line in screen.lines if line.strip()] == [f"line {number}" for number in range(LINES)]
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -14,7 +14,7 @@ from typing import Self
 from ..core.client.client import Client
 from ..core.client.consuming.offsets import TopicPartition
 from ..core.client.tasks import TaskScope
-from ..core.errors import ErrorCode, ProtocolError, Retriable
+from ..core.errors import ErrorCode, PlanError, ProtocolError, Retriable
 from ..core.records import Records
 from .committer import write_commit
 from .config import StreamsConfig
@@ -72,6 +72,9 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, PlanError):
+            # It will not join again before something is changed, such as the offsets of a group without members.
+            self.consumer.gives_up_place = True
         await self._stack.__aexit__(kind, error, trace)
 
     # -- reading and processing

@@ -23,7 +23,7 @@ from .plan import ON_CLOSE, Aggregation, Plan
 from .state.changelog import Announcement, ChangelogCodec, Progress, encode_announcement, encode_progress
 from .state.store import AggregateStore
 from .task_options import TaskOptions
-from .watermark import Watermark
+from .watermark import NO_OFFSET, PartitionTime, Watermark, partition_time
 
 Role = Literal["whole", "partial", "merging"]
 Content = TypeVar("Content")
@@ -73,7 +73,9 @@ class Stage:
         partials = self._decoded(self._codec.decode_partials, records)
         self.late_partials += self.store.merge(partials.rows)
         for announced in partials.announcements:
-            self._watermark.advance(announced.partition, announced.stream_time_ms, idle=announced.idle)
+            self._watermark.advance(
+                announced.partition, announced.stream_time_ms, idle=announced.idle, offset=announced.offset
+            )
         self.store.slots.stream_time_ms = max(self._watermark.time_ms, self.store.slots.stream_time_ms)
 
     def waits_for_quiet(self, elapsed_ms: int, idle_after_ms: int) -> bool:
@@ -102,7 +104,7 @@ class Stage:
         outputs, self._outputs = self._outputs, []
         self.held_bytes = 0
         if self.role == "partial":
-            return outputs + self._drain_partials(partitions)
+            return outputs + self._drain_partials(partitions, offset)
         drained = self.store.drain(on_close=self.node.emit == ON_CLOSE, finishing=finishing)
         topic = self._plan.changelog_topic(self.node)
         changes = self._codec.encode(drained.changes, drained.gone)
@@ -123,7 +125,7 @@ class Stage:
                 self.first_letter = self.first_letter or f"a result of {topic}-{self._partition}: {faults[0].message}"
         return outputs
 
-    def _drain_partials(self, partitions: int) -> list[Output]:
+    def _drain_partials(self, partitions: int, offset: int) -> list[Output]:
         topic = self._plan.repartition_topic(self.node)
         partials = self.store.drain_partials()
         outputs = []
@@ -131,7 +133,7 @@ class Stage:
             records = self._codec.encode(partials)
             groups = binary_array(*encode_rows(partials.columns[: len(self.node.spec.group)], partials.num_rows))
             outputs.append(Output(topic, records, murmur2_partitions(groups, partitions)))
-        announcement = Announcement(self._partition, self.store.slots.stream_time_ms, self.idle)
+        announcement = Announcement(self._partition, self.store.slots.stream_time_ms, self.idle, offset)
         if partials.num_rows or announcement != self._announced:
             record = encode_announcement(announcement)
             outputs += [Output(topic, record, partition) for partition in range(partitions)]
@@ -147,6 +149,23 @@ class Stage:
         self.store.load(content.changes)
         self._restored = content.progress or self._restored
 
+    def recall_sent(self, records: Records) -> None:
+        """For a partial stage that nothing else tells where it stands: records of its repartition topic."""
+        for announced in self._decoded(self._codec.decode_partials, records).announcements:
+            if announced.partition == self._partition:
+                self._recall(PartitionTime(announced.stream_time_ms, announced.idle, announced.offset))
+
+    def recall_merged(self, records: Records) -> None:
+        """And then of the changelog of what was merged: announcements that are in it may be deleted by now."""
+        progress = self._decoded(self._codec.decode_changes, records).progress
+        if progress is not None and str(self._partition) in progress.watermark:
+            self._recall(partition_time(progress.watermark[str(self._partition)]))
+
+    def _recall(self, reached: PartitionTime) -> None:
+        before = self._restored.offset if self._restored is not None else NO_OFFSET
+        if reached != PartitionTime(idle=reached.idle) and reached.offset >= before:
+            self._restored = Progress(self._plan.fingerprint(self.node), reached.offset, reached.stream_time_ms)
+
     def _decoded(self, decode: Callable[[pa.Array, pa.Array], Content], records: Records) -> Content:
         """What the codec makes of records. Raises PlanError for those that it did not write."""
         try:
@@ -158,7 +177,9 @@ class Stage:
         return f"{self.node.name}: cannot continue from topic {topic!r}: {why}; {self._plan.build_anew(self.node)}"
 
     def resume(self) -> int | None:
-        """Ends restoring: the input offset that the state stands at, None if there was no state."""
+        """Ends restoring: the input offset that the state stands at, None if there was no state, -1 if that is not
+        known: a version before has sent partial aggregates on without saying it.
+        """
         if self._restored is None:
             return None
         self.resume_time(self._restored.stream_time_ms)

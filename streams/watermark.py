@@ -4,17 +4,21 @@ A partition that is idle (its end reached and nothing new for a while) is left o
 that any has reached stands. The watermark never goes back. Tests: tests/streams/test_time.py.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-NO_TIME = -1
+NO_TIME = NO_OFFSET = -1
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionTime:
-    """What one source partition has reached: its largest event time, -1 before the first row."""
+    """What one source partition has reached: its largest event time, -1 before the first row, and the offset after what
+    its aggregates here hold, -1 where that was not announced.
+    """
 
     stream_time_ms: int = NO_TIME
     idle: bool = False
+    offset: int = NO_OFFSET
 
 
 class Watermark:
@@ -28,10 +32,10 @@ class Watermark:
     def time_ms(self) -> int:
         return self._time_ms
 
-    def advance(self, partition: int, stream_time_ms: int, *, idle: bool) -> None:
+    def advance(self, partition: int, stream_time_ms: int, *, idle: bool, offset: int = NO_OFFSET) -> None:
         """What a partition has announced; its time never goes back."""
         before = self._times.get(partition, PartitionTime())
-        self._times[partition] = PartitionTime(max(before.stream_time_ms, stream_time_ms), idle)
+        self._times[partition] = PartitionTime(max(before.stream_time_ms, stream_time_ms), idle, offset)
         self._time_ms = max(self._time_ms, self._slowest())
 
     def _slowest(self) -> int:
@@ -39,10 +43,16 @@ class Watermark:
         return min(busy) if busy else max(time.stream_time_ms for time in self._times.values())
 
     def state(self) -> dict[str, list[int]]:
-        """For the changelog: {partition: [time, idle]}."""
-        return {str(key): [time.stream_time_ms, int(time.idle)] for key, time in sorted(self._times.items())}
+        """For the changelog: {partition: [time, idle, offset]}."""
+        return {str(key): [time.stream_time_ms, int(time.idle), time.offset]
+                for key, time in sorted(self._times.items())}  # fmt: skip
 
-    def restore(self, state: dict[str, list[int]], time_ms: int) -> None:
-        for key, (stream_time_ms, idle) in state.items():
-            self._times[int(key)] = PartitionTime(stream_time_ms, bool(idle))
+    def restore(self, state: Mapping[str, Sequence[int]], time_ms: int) -> None:
+        self._times |= {int(key): partition_time(kept) for key, kept in state.items()}
         self._time_ms = max(self._time_ms, time_ms)
+
+
+def partition_time(kept: Sequence[int]) -> PartitionTime:
+    """What state() kept of a partition; versions before kept no offset."""
+    stream_time_ms, idle, offset = (*kept, NO_OFFSET)[:3]
+    return PartitionTime(stream_time_ms, bool(idle), offset)

@@ -33,11 +33,15 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """What a source partition has reached, sent to every partition of a repartition topic."""
+    """What a source partition has reached, sent to every partition of a repartition topic.
+
+    offset: after the rows that are in the partials up to here; -1 from versions before, which did not say it.
+    """
 
     partition: int
     stream_time_ms: int
     idle: bool
+    offset: int = -1
     format: int = FORMAT
 
 

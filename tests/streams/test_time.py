@@ -129,6 +129,16 @@ def test_the_watermark_is_the_slowest_partition_and_never_goes_back() -> None:
     assert watermark.time_ms == 100
 
 
+def test_a_watermark_of_a_version_that_kept_no_offsets_is_understood() -> None:
+    watermark = Watermark(2)
+    watermark.restore({"0": [100, 0], "1": [40, 1]}, 100)
+
+    watermark.advance(1, 50, idle=False, offset=7)
+
+    assert watermark.time_ms == 100
+    assert watermark.state() == {"0": [100, 0, -1], "1": [50, 0, 7]}
+
+
 def test_a_watermark_survives_its_state() -> None:
     watermark, restored = Watermark(2), Watermark(2)
     watermark.advance(0, 100, idle=False)

@@ -1,10 +1,14 @@
 """The aggregates that users name: `agg.count()`, `agg.sum("bytes")`. Pure.
 
 Nulls are passed over by all but count() without a column; of no values, count and distinct are 0 and the others null.
-What each keeps and its stated error: streams/aggregates.py. Tests: tests/dsl/test_topology.py.
+What each keeps and its stated error: streams/aggregates.py. Tests: tests/dsl/test_topology.py,
+test_mistakes.py.
 """
 
-from ..streams.aggregates import Aggregate
+from typing import TYPE_CHECKING, Any
+
+from ..streams.aggregates import KINDS, Aggregate
+from .missing_steps import missing_step
 
 
 def count(column: str | None = None) -> Aggregate:
@@ -52,3 +56,9 @@ def distinct(column: str, *, exact_up_to: int | None = None) -> Aggregate:
 def quantile(column: str, q: float, *, exact_up_to: int | None = None) -> Aggregate:
     """The value of rank ceil(q * count), a float: exact up to 1,024 different values, beyond it within 0.4 %."""
     return Aggregate("quantile", column, quantile=q, exact_up_to=exact_up_to)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise missing_step("agg", name, KINDS)

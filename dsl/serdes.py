@@ -43,6 +43,8 @@ def schema_of(where: str, schema: SchemaLike) -> pa.Schema:
 def _name(where: str, name: object) -> str:
     if not isinstance(name, str):
         raise PlanError(f"{where}: {name!r} is no name of a column; write it as text")
+    if not name.isascii() and name != name.encode(errors="replace").decode():
+        raise PlanError(f"{where}: {name!r} is no name of a column: it holds half of a character")
     return name
 
 
@@ -104,6 +106,14 @@ def regex(
 
     if not isinstance(pattern, str):
         raise PlanError(f"regex: {pattern!r} is no pattern; write it as text, such as r'(?P<host>\\S+) (?P<size>\\d+)'")
+    if time_formats is not None and not (
+        isinstance(time_formats, Mapping) and all(isinstance(one, str) for one in time_formats.values())
+    ):
+        raise PlanError(
+            f'regex: time_formats={time_formats!r} is no dict of formats; write {{"time": "%d/%b/%Y:%H:%M:%S %z"}}'
+        )
+    if null_text is not None and not isinstance(null_text, str):
+        raise PlanError(f"regex: null_text={null_text!r} is no text; write it as text, such as '-'")
     types = None if schema is None else schema_of("regex", schema)
     return RegexFormat(pattern, types, time_formats=time_formats, null_text=null_text)
 

@@ -1,12 +1,12 @@
 """The steps that users chain: Stream, then GroupedStream, then Aggregated, which is a Stream of results.
 
 Each step adds a node to the topology and returns what comes next; a Stream may be used more than once, which forks it.
-Tests: tests/dsl/test_topology.py, test_type_errors.py.
+Tests: tests/dsl/test_topology.py, test_type_errors.py, test_mistakes.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
@@ -31,6 +31,7 @@ from ..streams.plan import (
 from ..streams.state.spec import WINDOW_END, WINDOW_START, StoreSpec
 from ..streams.windows import Window
 from .builder import PlanBuilder
+from .missing_steps import missing_step
 from .names import check_format, check_topic
 
 
@@ -59,14 +60,24 @@ class Stream:
         """The columns of the rows and their types."""
         return self._schema
 
-    def filter(self, *predicates: pl.Expr) -> "Stream":
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_step(type(self).__name__, name, dir(type(self)))
+
+    def filter(self, *predicates: pl.Expr, **named: object) -> "Stream":
         """Keeps the rows for which every predicate is true."""
         name = self._named("KSTREAM-FILTER-")
+        if named:
+            given = ", ".join(f"col({column!r}) == {value!r}" for column, value in named.items())
+            raise PlanError(f"{name}: filter() takes expressions and no names; write filter({given})")
         if not predicates:
             raise PlanError(f"{name}: filter() needs an expression; write filter(col('status') >= 500)")
         for predicate in predicates:
             if not isinstance(predicate, pl.Expr):
-                raise PlanError(f"{name}: filter({predicate!r}) is no expression; write filter(col('status') >= 500)")
+                raise PlanError(
+                    f"{name}: filter({_shown(predicate)}) is no expression; write filter(col('status') >= 500)"
+                )
             check_predicate(name, predicate, self._schema)
         self._builder.add(Filter(name, self._parent(), self._schema, predicates))
         return self._next(name, self._schema)
@@ -131,7 +142,7 @@ class Stream:
         moved = not self._partitioned_by or not set(self._partitioned_by) <= set(columns)
         return GroupedStream(self._builder, parent, self._schema, columns, moved)
 
-    def to(self, topic: str, *, value: ValueFormat | None = None, partitions: int | None = None) -> None:
+    def to(self, topic: str, value: ValueFormat | None = None, *, partitions: int | None = None) -> None:
         """Writes the rows to a topic, as JSON unless told otherwise; the record time is the event time.
 
         Results are keyed by their group columns as JSON; other rows keep their key, or have that of key_by().
@@ -189,6 +200,11 @@ class GroupedStream:
         self._window = window
         self._late_topic = late_topic
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_step(type(self).__name__, name, dir(type(self)))
+
     def window(self, window: Window, *, late_to: str | None = None) -> "GroupedStream":
         """Aggregate per window: ms.tumbling("1m", grace="10s") or ms.hopping("5m", "1m").
 
@@ -206,11 +222,15 @@ class GroupedStream:
                 raise PlanError(f"window: group column {name!r} has the name of a result column; rename it first")
         return GroupedStream(self._builder, self._parent, self._schema, self._columns, self._moved, window, late_to)
 
-    def aggregate(self, *, store: "str | Aggregate | None" = None, **aggregates: Aggregate) -> "Aggregated":
+    def aggregate(
+        self, *unnamed: object, store: "str | Aggregate | None" = None, **aggregates: Aggregate
+    ) -> "Aggregated":
         """One result a group and window: aggregate(requests=agg.count(), bytes=agg.sum("bytes")).
 
         store: the name of the state store, and so of its changelog topic; made up without it.
         """
+        if unnamed:
+            raise PlanError(f"aggregate({', '.join(map(str, unnamed))}): {_named_as(unnamed[0])}")
         if isinstance(store, Aggregate):
             aggregates, store = {**aggregates, "store": store}, None
         named = store if store is not None else self._builder.new_name("KSTREAM-AGGREGATE-STATE-STORE-")
@@ -288,6 +308,8 @@ def _expressions(where: str, expressions: Sequence[Any], named: dict[str, Any]) 
     parsed = []
     for expression in expressions:
         if not isinstance(expression, pl.Expr):
+            if isinstance(expression, list | tuple):
+                raise PlanError(f"{where}: {_shown(expression)} is no expression; give them one after the other")
             raise PlanError(f"{where}: {expression!r} is no expression; write name=col('column') + 1")
         parsed.append(expression)
     for name, value in named.items():
@@ -321,12 +343,40 @@ def _check_writable(where: str, value: ValueFormat, schema: pa.Schema) -> None:
         raise PlanError(f"{where}: {error}") from error
 
 
+def _shown(given: object) -> str:
+    """What was given, expressions in polars' words; a list says that it is one, as what is meant are its members."""
+    if isinstance(given, pl.Expr):
+        return str(given)
+    if isinstance(given, list | tuple):
+        return f"the {type(given).__name__} [{', '.join(map(_shown, given))}]"
+    return repr(given)
+
+
+def _as_names(given: object) -> str:
+    """What to write where the names of columns belong."""
+    if isinstance(given, list | tuple) and given and all(isinstance(one, str) for one in given):
+        return f"write the names one after the other: {', '.join(map(repr, given))}"
+    if isinstance(given, pl.Expr) and _is_plain(given):
+        return f"write {given.meta.output_name()!r}"
+    return "compute it in with_columns() first" if isinstance(given, pl.Expr) else "write names such as 'host'"
+
+
+def _named_as(given: object) -> str:
+    """What to write where an aggregate has no name."""
+    if isinstance(given, Mapping):
+        return "write the names as arguments, aggregate(requests=agg.count()), or aggregate(**{...})"
+    if not isinstance(given, Aggregate):
+        return "each aggregate is given by its name: aggregate(requests=agg.count(), bytes=agg.sum('bytes'))"
+    name = given.kind if given.column is None else f"{given.column}_{given.kind}"
+    return f"the result needs a name; write aggregate({name}=agg.{given})"
+
+
 def _check_columns(where: str, columns: Sequence[str], schema: pa.Schema) -> None:
     if not columns:
         raise PlanError(f"{where} needs at least one column")
     for column in columns:
         if not isinstance(column, str):
-            raise PlanError(f"{where}: {column!r} is no column name; compute it in with_columns() first")
+            raise PlanError(f"{where}: {_shown(column)} is no column name; {_as_names(column)}")
         if column not in schema.names:
             raise PlanError(f"{where}: there is no column {column!r}; {choices(column, schema.names)}")
     if len(set(columns)) < len(columns):

@@ -37,8 +37,8 @@ class Topology:
     def stream(
         self,
         topic: str,
+        value: ValueFormat | None = None,
         *,
-        value: ValueFormat,
         key: ValueFormat | None = None,
         time: str | pl.Expr | None = None,
         partitioned_by: "list[str] | tuple[str, ...]" = (),
@@ -52,9 +52,12 @@ class Topology:
         """
         where = f"stream({topic!r})"
         check_topic(where, topic)
+        if value is None:
+            raise PlanError(f'{where}: say how its values are read, such as value=ms.json({{"host": str}})')
         schema = _source_schema(where, value, key)
-        if isinstance(partitioned_by, str):
-            raise PlanError(f"{where}: partitioned_by={partitioned_by!r} is no list; write [{partitioned_by!r}]")
+        if not isinstance(partitioned_by, list | tuple) or not all(isinstance(one, str) for one in partitioned_by):
+            names = [partitioned_by] if isinstance(partitioned_by, str) else ["host"]
+            raise PlanError(f"{where}: partitioned_by={partitioned_by!r} is no list; write {names}")
         for column in partitioned_by:
             if column not in schema.names:
                 raise PlanError(f"{where}: partitioned_by has no column {column!r}; {choices(column, schema.names)}")
@@ -85,6 +88,13 @@ class Topology:
         bootstrap_servers: "host:port" of any Kafka, or "embedded:DIR" for a broker inside this process. config:
         settings of Kafka Streams, such as {"commit.interval.ms": 1000}.
         """
+        if not isinstance(bootstrap_servers, str):
+            raise PlanError(
+                f"run: bootstrap_servers={bootstrap_servers!r} is no text; write 'host:9092,other:9092' or "
+                f"'embedded:./data'"
+            )
+        if not isinstance(config or {}, Mapping) or not all(isinstance(name, str) for name in config or ()):
+            raise PlanError(f"run: config={config!r} is no dict of settings; write {{'commit.interval.ms': 1000}}")
         from .running import run_topology
 
         return run_topology(self.plan, bootstrap_servers=bootstrap_servers, to_end=to_end, config=config or {})

@@ -59,6 +59,11 @@ def result_type(name: str, aggregate: Aggregate, schema: pa.Schema, where: str) 
         return pa.int64()
     if aggregate.column is None:
         raise PlanError(f"{spoken} needs the name of a column")
+    if not isinstance(aggregate.column, str):
+        raise PlanError(
+            f"{where}: {name}: {aggregate.kind} takes the name of a column, and there is no column {aggregate.column}; "
+            f"{choices(aggregate.column, schema.names)}; what is to be computed belongs in with_columns()"
+        )
     if aggregate.column not in schema.names:
         raise PlanError(f"{spoken}: there is no column {aggregate.column!r}; {choices(aggregate.column, schema.names)}")
     _check_parameters(spoken, aggregate)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ..core.errors import PlanError
 from ..core.records import HEADER_TYPE, RECORDS_SCHEMA, Records, Row
 from .outputs import Output
 from .plan import Plan
@@ -38,6 +39,8 @@ class TopologyDriver:
     def __init__(
         self, plan: Plan, *, partitions: Mapping[str, int] | None = None, bounded: bool = False, seed: int = 0
     ) -> None:
+        if not isinstance(plan, Plan):
+            raise PlanError(f"TopologyDriver({plan!r}): give it the plan, TopologyDriver(topology.plan)")
         self.plan = plan
         counts = {source.topic: (partitions or {}).get(source.topic, 1) for source in plan.sources()}
         for node in plan.aggregations():
@@ -53,7 +56,18 @@ class TopologyDriver:
 
     def pipe(self, topic: str, records: Sequence[TestRecord | str | bytes], partition: int = 0) -> None:
         """One batch of a partition, then a commit of every task."""
+        if (topic, partition) not in self._tasks:
+            read = [f"{name!r} with {count} partitions" for name, count in self._options.partitions.items()
+                    if name in self.plan.source_topics]  # fmt: skip
+            raise PlanError(f"pipe: the topology reads no partition {partition} of {topic!r}; it reads {read[0]}"
+                            f"{''.join(f', {one}' for one in read[1:])}")  # fmt: skip
+        if isinstance(records, str | bytes):
+            raise PlanError(f"pipe: {records!r:.60} is no list of records; write pipe({topic!r}, [value])")
         rows = [record if isinstance(record, TestRecord) else TestRecord(record) for record in records]
+        for row in rows:
+            if not isinstance(row.value, str | bytes | None):
+                raise PlanError(f"pipe: the value {row.value!r:.60} is no text and no bytes; write it as the topic has "
+                                f"it, such as '{{\"host\": \"a\"}}'")  # fmt: skip
         offset = self._tasks[topic, partition].position
         self.pipe_records(Records(topic, partition, 0, _columns(rows, offset)))
 

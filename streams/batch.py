@@ -4,6 +4,7 @@ Tests: tests/dsl/test_topology.py.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +31,7 @@ class Batch:
     records: Records | None
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A record that could not be processed, by its row in the records."""
 
     row: int

@@ -59,12 +59,10 @@ class SourceTask:
         faults += more
         if faults:
             faults.sort(key=lambda fault: fault.row)
-            causes = [(fault.exception, fault.message) for fault in faults]
-            rows = [fault.row for fault in faults]
             if not self._first_letter:
-                offset = records.columns.column("offset")[rows[0]].as_py()
+                offset = records.columns.column("offset")[faults[0].row].as_py()
                 self._first_letter = f"{self.topic}-{self.partition} offset {offset}: {faults[0].message}"
-            outputs.append(dead_letters(self._options.dead_letter_topic, records, rows, causes))
+            outputs.append(dead_letters(self._options.dead_letter_topic, records, faults))
             self._row_letters += len(faults)
         self._outputs += outputs
         self._held_bytes += sum(output.columns.nbytes for output in outputs)

@@ -23,7 +23,8 @@ from ...core.client.consuming.offsets import CommittedOffset, GroupMetadata
 from ...core.client.producing.producer import Producer
 from ...core.errors import BackOff, MillstreamError, ProtocolError
 from ...core.formats.api import RowFailure
-from ...core.records import HEADER_TYPE, Records
+from ...core.records import Records
+from ...core.records.added_headers import with_headers
 from ..api import TopicPartition
 from .committing import commit_until_known
 from .deployment import Deployment
@@ -159,30 +160,27 @@ class DeadLetters:
     def _letters(self, records: Records, failures: Sequence[RowFailure]) -> pa.RecordBatch:
         """The records as they were read, times and headers included, with Kafka Connect's headers after their own."""
         rows = records.columns.take(pa.array([failure.row for failure in failures], pa.int64()))
-        headers = [
-            [*(own or ()), *self._context(records, offset, failure)]
-            for own, offset, failure in zip(
-                rows.column("headers").to_pylist(), rows.column("offset").to_pylist(), failures, strict=True
-            )
-        ]
+        causes = pa.array([failure.cause for failure in failures], pa.string())
+        context = self._context(records, rows.column("offset"), causes)
         columns = {name: rows.column(name) for name in ("timestamp", "key", "value")}
-        return pa.RecordBatch.from_pydict(columns | {"headers": pa.array(headers, pa.list_(HEADER_TYPE))})
+        return pa.RecordBatch.from_pydict(columns | {"headers": with_headers(rows.column("headers"), context)})
 
-    def _context(self, records: Records, offset: int, failure: RowFailure) -> list[dict[str, str | bytes]]:
+    def _context(self, records: Records, offsets: pa.Array, causes: pa.Array) -> list[tuple[str, pa.Array | str]]:
+        """The headers that tell where a row was and why it failed."""
         if not self._values["errors.deadletterqueue.context.headers.enable"]:
             return []
         context = {
             "topic": records.topic,
-            "partition": records.partition,
-            "offset": offset,
+            "partition": str(records.partition),
+            "offset": offsets.cast(pa.string()),
             "connector.name": self._name,
-            "task.id": self._progress.task,
+            "task.id": str(self._progress.task),
             "stage": "VALUE_CONVERTER",
             "class.name": self._values["value.converter"] or "json",
             "exception.class.name": "ConversionFailed",
-            "exception.message": failure.cause,
+            "exception.message": causes,
         }
-        return [{"key": f"__connect.errors.{name}", "value": str(value).encode()} for name, value in context.items()]
+        return [(f"__connect.errors.{name}", value) for name, value in context.items()]
 
     def _log(self, records: Records, failures: Sequence[RowFailure]) -> None:
         for failure in failures:

@@ -4,9 +4,10 @@ A JoinGroup or SyncGroup may have to wait for other members: its command carries
 which a later decision releases it. Source: the group APIs of Kafka 4.3.1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..errors import ErrorCode
 from .group_records import NO_PRODUCER_ID, NO_TOPIC_ID, GroupRecord
@@ -57,9 +58,21 @@ class JoinGroup:
     """Version 9 and newer: a static leader that comes back may be told to leave the assignment as it is."""
 
 
+class Assigned(Protocol):
+    """What the leader gives to a member."""
+
+    @property
+    def member_id(self) -> str: ...
+    @property
+    def assignment(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SyncGroup:
-    """The leader's one brings the assignments; protocol_type and protocol are checked where they are given."""
+    """The leader's one brings the assignments; protocol_type and protocol are checked where they are given.
+
+    assignments: looked at while the command is decided, and not kept; there may be a million, most for nobody.
+    """
 
     group_id: str
     generation: int
@@ -67,7 +80,7 @@ class SyncGroup:
     instance_id: str | None
     protocol_type: str | None
     protocol: str | None
-    assignments: tuple[tuple[str, bytes], ...]
+    assignments: Sequence[Assigned]
     waiter: int
 
 

@@ -4,12 +4,14 @@ Source: KIP-62, KIP-345 (static members), KIP-394 (member id first), KIP-559, KI
 Tested in tests/core/coordinators/test_membership.py and test_static_members.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import ErrorCode
 from ..wire.primitives import MAX_STRING_BYTES
 from .classic_group import ClassicGroup, Member, Phase
 from .group_commands import (
+    Assigned,
     Heartbeat,
     JoinGroup,
     JoinReply,
@@ -167,11 +169,15 @@ class Membership:
             self._turn.release(member.syncing, SyncReply(ErrorCode.REBALANCE_IN_PROGRESS))
         member.syncing = command.waiter
         if group.leader == member.member_id:
-            self._hand_out(dict(command.assignments))
+            self._hand_out(command.assignments)
         return None
 
-    def _hand_out(self, assignments: dict[str, bytes]) -> None:
+    def _hand_out(self, assigned: Sequence[Assigned]) -> None:
         group = self._group
+        assignments = {}
+        for one in assigned:
+            if one.member_id in group.members:
+                assignments[one.member_id] = one.assignment
         self._turn.store(group.record(self._turn.now_ms, assignments))
         for member in group.members.values():
             if member.syncing is not None:

@@ -3,9 +3,9 @@
 The log is the bytes that a broker would write, so that a restart reads what a broker would read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from millstream.core.coordinators.deadlines import Deadlines
 from millstream.core.coordinators.group_codec import decode_record, encode_record
@@ -139,7 +139,16 @@ def join(waiter: int, member_id: str = "", **changes: Any) -> JoinGroup:
     return JoinGroup(**(fields | changes))
 
 
-def sync(waiter: int, member_id: str, generation: int, **changes: Any) -> SyncGroup:
+class Part(NamedTuple):
+    """What the leader gives to a member."""
+
+    member_id: str
+    assignment: bytes
+
+
+def sync(
+    waiter: int, member_id: str, generation: int, assignments: Iterable[tuple[str, bytes]] = (), **changes: Any
+) -> SyncGroup:
     fields: dict[str, Any] = {
         "group_id": "g",
         "generation": generation,
@@ -147,7 +156,7 @@ def sync(waiter: int, member_id: str, generation: int, **changes: Any) -> SyncGr
         "instance_id": None,
         "protocol_type": None,
         "protocol": None,
-        "assignments": (),
+        "assignments": [Part(*given) for given in assignments],
         "waiter": waiter,
     }
     return SyncGroup(**(fields | changes))

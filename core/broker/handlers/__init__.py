@@ -3,7 +3,9 @@ first asked.
 
 A handler's module exports `VERSIONS`, the (lowest, highest) version that it answers, equal to the table's, and
 `async def handle(broker, request, context)`. A module on the hot path may export `start` instead, which works without a
-task: it returns the response, or None for none, or a future of either when it has to wait.
+task: it returns the response, or None for none, or a future of either when it has to wait. For requests that
+name very many things a module may export `async def prepare(broker, request)`: it takes out what does not matter, a
+little at a time.
 Tested in tests/core/broker/test_handlers.py.
 """
 
@@ -29,11 +31,12 @@ class Route:
 
 @dataclass(slots=True)
 class Handler:
-    """One of the two functions of a handler's module; the other is None."""
+    """The functions of a handler's module: one of `handle` and `start`, the other is None."""
 
     versions: tuple[int, int]
     handle: Callable[[Any, Any, Any], Awaitable[Any]] | None
     start: Callable[[Any, Any, Any], Outcome] | None
+    prepare: Callable[[Any, Any], Awaitable[None]] | None = None
 
 
 ROUTES: dict[int, Route] = {
@@ -101,7 +104,8 @@ def handler(api_key: int) -> Handler | None:
 def _load(route: Route) -> Handler:
     module = import_module(f".{route.module}", __name__)
     start = getattr(module, "start", None)
-    return Handler(route.versions, None if start is not None else module.handle, start)
+    handle = None if start is not None else module.handle
+    return Handler(route.versions, handle, start, getattr(module, "prepare", None))
 
 
 async def settle(start: Callable[[Any, Any, Any], Outcome], broker: Any, request: Any, context: Any) -> Any:

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...coordinators.group_commands import SyncGroup, SyncReply
-from ...errors import ErrorCode
+from ...errors import ErrorCode, ProtocolError
 from ...wire.messages.k14_sync_group import SyncGroupRequest, SyncGroupResponse
 from ..context import RequestContext
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 VERSIONS = (0, 5)
 PROTOCOL_SINCE = 5
+BETWEEN_TURNS = 10_000
+"""Assignments that are looked at before others get their turn."""
 
 
 def start(
@@ -34,10 +36,31 @@ def start(
         instance_id=request.group_instance_id,
         protocol_type=request.protocol_type,
         protocol=request.protocol_name,
-        assignments=tuple((part.member_id, part.assignment) for part in request.assignments),
+        assignments=request.assignments,
         waiter=broker.groups.next_waiter(),
     )
     return broker.groups.ask(command, request.group_id, _response)
+
+
+async def prepare(broker: "Broker", request: SyncGroupRequest) -> None:
+    """Leaves the assignments that are for members of the group: those hold for as long as its generation stands."""
+    member_ids = _member_ids(broker, request.group_id)
+    found: dict[str, SyncGroupRequest.SyncGroupRequestAssignment] = {}
+    while request.assignments:
+        for part in reversed(request.assignments[-BETWEEN_TURNS:]):
+            if part.member_id in member_ids:
+                found.setdefault(part.member_id, part)  # The last one of a name holds.
+        del request.assignments[-BETWEEN_TURNS:]
+        await asyncio.sleep(0)
+    request.assignments = list(found.values())
+
+
+def _member_ids(broker: "Broker", group_id: str) -> frozenset[str]:
+    try:
+        group = broker.groups.coordinator_of(group_id).view(group_id)
+    except ProtocolError:  # The client is told by start().
+        group = None
+    return frozenset() if group is None else frozenset(member.member_id for member in group.members)
 
 
 def _response(reply: SyncReply) -> SyncGroupResponse:

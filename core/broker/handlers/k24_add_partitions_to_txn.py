@@ -6,7 +6,9 @@ whoever asks. Source: KafkaApis.handleAddPartitionsToTxnRequest of Kafka 4.3.1. 
 tests/interop/test_answers_like_kafka.py and test_transactions_like_kafka.py.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...coordinators.transaction_commands import AddPartitions
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
 VERSIONS = (0, 5)
 FENCED_SINCE = 2
 MANY_SINCE = 4
+BETWEEN_TURNS = 1_000
+"""Partitions that are looked at before others get their turn."""
 Topic = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic
 Transaction = AddPartitionsToTxnRequest.AddPartitionsToTxnTransaction
 TopicResult = AddPartitionsToTxnResponse.AddPartitionsToTxnTopicResult
 PartitionResult = AddPartitionsToTxnResponse.AddPartitionsToTxnPartitionResult
+CodeOf = Callable[[Partition], ErrorCode]
 
 
 async def handle(
@@ -36,54 +41,78 @@ async def handle(
         return AddPartitionsToTxnResponse(
             results_by_transaction=[await _one_of_many(broker, one) for one in request.transactions]
         )
-    wanted = _partitions(request.v3_and_below_topics)
-    codes = _refused(broker, wanted)
-    if codes is None:
+    topics = request.v3_and_below_topics
+
+    async def add() -> CodeOf:
         reply = await broker.transactions.ask(
             AddPartitions(
                 request.v3_and_below_transactional_id,
                 request.v3_and_below_producer_id,
                 request.v3_and_below_producer_epoch,
-                frozenset(wanted),
+                await _partitions(topics),
             )
         )
-        codes = dict.fromkeys(wanted, for_version(reply.code, context.api_version, FENCED_SINCE))
-    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_results(request.v3_and_below_topics, codes))
+        code = for_version(reply.code, context.api_version, FENCED_SINCE)
+        return lambda _: code
+
+    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=await _results(broker, topics, add))
 
 
 async def _one_of_many(broker: "Broker", one: Transaction) -> AddPartitionsToTxnResponse.AddPartitionsToTxnResult:
-    wanted = _partitions(one.topics)
-    codes = _refused(broker, wanted)
-    if codes is None and one.verify_only:
-        codes = {
-            where: broker.transactions.write_fault(one.transactional_id, one.producer_id, one.producer_epoch, where)
-            if one.transactional_id
-            else ErrorCode.INVALID_REQUEST
-            for where in wanted
-        }
-    elif codes is None:
+    async def verify() -> CodeOf:
+        if not one.transactional_id:
+            return lambda _: ErrorCode.INVALID_REQUEST
+        return partial(broker.transactions.write_fault, one.transactional_id, one.producer_id, one.producer_epoch)
+
+    async def add() -> CodeOf:
+        wanted = await _partitions(one.topics)
         reply = await broker.transactions.ask(
-            AddPartitions(one.transactional_id, one.producer_id, one.producer_epoch, frozenset(wanted), SECOND_PROTOCOL)
+            AddPartitions(one.transactional_id, one.producer_id, one.producer_epoch, wanted, SECOND_PROTOCOL)
         )
-        codes = dict.fromkeys(wanted, reply.code)
+        return lambda _: reply.code
+
     return AddPartitionsToTxnResponse.AddPartitionsToTxnResult(
-        transactional_id=one.transactional_id, topic_results=_results(one.topics, codes)
+        transactional_id=one.transactional_id,
+        topic_results=await _results(broker, one.topics, verify if one.verify_only else add),
     )
 
 
-def _partitions(topics: Sequence[Topic]) -> list[Partition]:
-    return [(topic.name, partition) for topic in topics for partition in topic.partitions]
+async def _results(
+    broker: "Broker", topics: Sequence[Topic], done: Callable[[], Awaitable[CodeOf]]
+) -> list[TopicResult]:
+    """The codes of what is `done` where all partitions are there; else it is not done."""
+    if await _all_exist(broker, topics):
+        code_of = await done()
+    else:
+        code_of = partial(_code_where_some_are_missing, broker)
+    results: list[TopicResult] = []
+    async for topic, first, some in _in_turns(topics):
+        if not first:
+            results.append(TopicResult(name=topic.name))
+        parts = results[-1].results_by_partition
+        for index in some:
+            code = code_of((topic.name, index))
+            parts.append(PartitionResult(partition_index=index, partition_error_code=int(code)))
+    return results
 
 
-def _refused(broker: "Broker", wanted: Sequence[Partition]) -> dict[Partition, ErrorCode] | None:
-    """None where all partitions are there."""
-    unknown = {where for where in wanted if not _exists(broker, where)}
-    if not unknown:
-        return None
-    return {
-        where: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if where in unknown else ErrorCode.OPERATION_NOT_ATTEMPTED
-        for where in wanted
-    }
+async def _partitions(topics: Sequence[Topic]) -> frozenset[Partition]:
+    """Of partitions that are there: however often they are named, there are not very many of them."""
+    wanted: set[Partition] = set()
+    async for topic, _, some in _in_turns(topics):
+        wanted.update((topic.name, partition) for partition in some)
+    return frozenset(wanted)
+
+
+async def _all_exist(broker: "Broker", topics: Sequence[Topic]) -> bool:
+    async for topic, _, some in _in_turns(topics):
+        if some and not (_exists(broker, (topic.name, min(some))) and _exists(broker, (topic.name, max(some)))):
+            return False
+    return True
+
+
+def _code_where_some_are_missing(broker: "Broker", where: Partition) -> ErrorCode:
+    return ErrorCode.OPERATION_NOT_ATTEMPTED if _exists(broker, where) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
 def _exists(broker: "Broker", where: Partition) -> bool:
@@ -91,14 +120,14 @@ def _exists(broker: "Broker", where: Partition) -> bool:
     return topic is not None and 0 <= where[1] < topic.partitions
 
 
-def _results(topics: Sequence[Topic], codes: dict[Partition, ErrorCode]) -> list[TopicResult]:
-    return [
-        TopicResult(
-            name=topic.name,
-            results_by_partition=[
-                PartitionResult(partition_index=index, partition_error_code=int(codes[topic.name, index]))
-                for index in topic.partitions
-            ],
-        )
-        for topic in topics
-    ]
+async def _in_turns(topics: Sequence[Topic]) -> AsyncIterator[tuple[Topic, int, Sequence[int]]]:
+    """Each topic with some of its partitions, the number of those before them, and a turn for others between."""
+    count = 0
+    for topic in topics:
+        for first in range(0, max(len(topic.partitions), 1), BETWEEN_TURNS):
+            some = topic.partitions[first : first + BETWEEN_TURNS]
+            count += max(len(some), 1)
+            if count > BETWEEN_TURNS:
+                await asyncio.sleep(0)
+                count = len(some)
+            yield topic, first, some

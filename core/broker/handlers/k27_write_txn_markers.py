@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 VERSIONS = (1, 2)
+BETWEEN_TURNS = 50
+"""Partitions that are written to before others get their turn."""
 Marker = WriteTxnMarkersRequest.WritableTxnMarker
 PartitionResult = WriteTxnMarkersResponse.WritableTxnMarkerPartitionResult
 
@@ -36,6 +38,7 @@ async def handle(
     """Once every marker that could be written is on disk."""
     response = WriteTxnMarkersResponse()
     written: list[tuple[PartitionLog, int, PartitionResult]] = []
+    count = 0
     for marker in request.markers:
         result = WriteTxnMarkersResponse.WritableTxnMarkerResult(producer_id=marker.producer_id)
         response.markers.append(result)
@@ -43,6 +46,9 @@ async def handle(
             found = WriteTxnMarkersResponse.WritableTxnMarkerTopicResult(name=topic.name)
             result.topics.append(found)
             for index in topic.partition_indexes:
+                count += 1
+                if count % BETWEEN_TURNS == 0:
+                    await asyncio.sleep(0)
                 answer = PartitionResult(partition_index=index)
                 found.partitions.append(answer)
                 try:

@@ -19,7 +19,7 @@ from ...wire.message import Message
 from ..context import RequestContext
 from ..failures import NO_ANSWER, answered
 from ..handlers import Handler, settle
-from .pieces import Levels, Piece, cut_of, join, pieces, take_apart
+from .pieces import WHOLE, Levels, Piece, cut_of, join, pieces, take_apart
 from .produce_count import count_partitions
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class LargeRequests:
                 if not is_wanted():
                     return NO_ANSWER
                 message, parts = await asyncio.to_thread(_decode, frame)
+                if served.prepare is not None:
+                    await served.prepare(self._broker, message)
                 if context.api_key not in WAIT_FOR_OTHERS:
                     return await self._handled(served, message, parts, context, correlation_id)
             # Others could not send what it waits for, were all the memory held by such.
@@ -159,9 +161,9 @@ def _encode(
     message: Message, response: Message, parts: _Parts | None, context: RequestContext, correlation_id: int
 ) -> list[Any]:
     buffers = encode_response(response, context.api_key, context.api_version, correlation_id)
-    if parts is not None:
-        for piece, _ in parts.pieces:
-            take_apart(piece, [asked for asked, _ in parts.levels])
-        take_apart(message, [asked for asked, _ in parts.levels])
-        take_apart(response, [told for _, told in parts.levels])
+    for piece, _ in parts.pieces if parts is not None else ():
+        take_apart(piece, [asked for asked, _ in parts.levels])
+    for levels in WHOLE.get(context.api_key, ()) if parts is None else (parts.levels,):
+        take_apart(message, [asked for asked, _ in levels])
+        take_apart(response, [told for _, told in levels])
     return buffers

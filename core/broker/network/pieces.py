@@ -57,6 +57,8 @@ CUTS: dict[int, tuple[Cut, ...]] = {
     15: (Cut((("groups", "groups"),), leaves=100, name=_itself),),
     21: (Cut((TOPICS, PARTITIONS)),),
     23: (Cut((TOPICS, PARTITIONS)),),
+    24: (Cut((("transactions", "results_by_transaction"),), leaves=200),),
+    27: (Cut((("markers", "markers"), TOPICS, ("partition_indexes", "partitions"))),),
     28: (Cut((TOPICS, PARTITIONS)),),
     32: (Cut((("resources", "results"),), leaves=20, name=lambda one: (one.resource_type, one.resource_name)),),
     42: (Cut((("groups_names", "results"),), name=_itself),),
@@ -66,6 +68,10 @@ CUTS: dict[int, tuple[Cut, ...]] = {
     61: (Cut((TOPICS, ("partition_indexes", "partitions")), leaves=100),),
     65: (Cut((("transactional_ids", "transaction_states"),), leaves=100, name=_itself),),
 }
+WHOLE: dict[int, tuple[Levels, ...]] = {
+    24: ((("v3_and_below_topics", "results_by_topic_v3_and_below"), ("partitions", "results_by_partition")),),
+}
+"""The long lists of requests that are handled as a whole, and of their answers."""
 
 
 def cut_of(api_key: int, message: Message) -> Cut | None:

@@ -7,10 +7,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.broker.network.pieces import Cut, cut_of, join, pieces, take_apart
+from millstream.core.broker.network.pieces import WHOLE, Cut, cut_of, join, pieces, take_apart
 from millstream.core.wire.messages.k03_metadata import MetadataRequest
 from millstream.core.wire.messages.k09_offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from millstream.core.wire.messages.k13_leave_group import LeaveGroupRequest
+from millstream.core.wire.messages.k24_add_partitions_to_txn import (
+    AddPartitionsToTxnRequest,
+    AddPartitionsToTxnResponse,
+)
+from millstream.core.wire.messages.k27_write_txn_markers import WriteTxnMarkersRequest
 from millstream.core.wire.messages.k47_offset_delete import OffsetDeleteRequest
 
 LEVELS = (("groups", "groups"), ("topics", "topics"), ("partition_indexes", "partitions"))
@@ -116,6 +121,20 @@ def test_members_that_leave_and_offsets_that_are_deleted_are_cut() -> None:
     assert sizes == [[1_000, 500], [1_000, 500]]
 
 
+def test_markers_and_transactions_of_many_producers_are_cut() -> None:
+    topic = WriteTxnMarkersRequest.WritableTxnMarkerTopic(name="t", partition_indexes=list(range(1_500)))
+    marking = WriteTxnMarkersRequest(markers=[WriteTxnMarkersRequest.WritableTxnMarker(topics=[topic])])
+    one = AddPartitionsToTxnRequest.AddPartitionsToTxnTransaction
+    verifying = AddPartitionsToTxnRequest(transactions=[one(transactional_id=f"x{number}") for number in range(300)])
+
+    sizes = []
+    for api_key, request in ((27, marking), (24, verifying)):
+        cut = cut_of(api_key, request)
+        assert cut is not None
+        sizes.append([_size_of(piece, [field for field, _ in cut.levels]) for piece, _ in pieces(request, cut)])
+    assert sizes == [[1_000, 500], [200, 100]]
+
+
 def _size_of(message: Any, fields: Sequence[str]) -> int:
     things = getattr(message, fields[0])
     return len(things) if len(fields) == 1 else sum(_size_of(one, fields[1:]) for one in things)
@@ -125,6 +144,22 @@ def test_a_request_that_is_changed_as_a_whole_or_asks_for_all_is_not_cut() -> No
     assert cut_of(19, MetadataRequest()) is None
     assert cut_of(3, MetadataRequest(topics=None)) is None
     assert cut_of(9, OffsetFetchRequest(group_id="g", topics=None)) is None
+
+
+def test_a_request_that_is_handled_as_a_whole_is_taken_apart_too() -> None:
+    topic = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic(name="t", partitions=list(range(1_500)))
+    result = AddPartitionsToTxnResponse.AddPartitionsToTxnTopicResult(
+        results_by_partition=[AddPartitionsToTxnResponse.AddPartitionsToTxnPartitionResult()] * 1_500
+    )
+    request = AddPartitionsToTxnRequest(v3_and_below_topics=[topic])
+    response = AddPartitionsToTxnResponse(results_by_topic_v3_and_below=[result])
+
+    for levels in WHOLE[24]:
+        take_apart(request, [asked for asked, _ in levels])
+        take_apart(response, [told for _, told in levels])
+
+    assert (request.v3_and_below_topics, response.results_by_topic_v3_and_below) == ([], [])
+    assert (topic.partitions, result.results_by_partition) == ([], [])
 
 
 def test_what_was_answered_is_taken_apart_to_the_innermost_lists() -> None:

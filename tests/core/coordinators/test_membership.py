@@ -252,3 +252,16 @@ def test_a_join_sent_twice_by_one_member_releases_the_earlier_one() -> None:
 
     assert again.released == ((3, JoinReply(ErrorCode.REBALANCE_IN_PROGRESS, first)),)
     assert driver.answers[4].generation == 2
+
+
+def test_what_the_leader_assigns_to_strangers_is_not_kept_and_the_last_of_a_name_holds() -> None:
+    driver = Driver()
+    driver.do(join(1))
+    driver.advance(1)
+    strangers = [(f"x{number}", b"for nobody") for number in range(1_000)]
+
+    decision = driver.decide(sync(2, "c-1", 1, assignments=[("c-1", b"first"), *strangers, ("c-1", b"last")]))
+
+    assert decision.reply == SyncReply(protocol_type="consumer", protocol="range", assignment=b"last")
+    (stored,) = decision.records
+    assert [(member.member_id, member.assignment) for member in stored.members] == [("c-1", b"last")]

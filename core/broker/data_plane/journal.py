@@ -18,7 +18,8 @@ from .leadership import LEADER_EPOCH
 from .waiting import Waiting
 
 LATER_S = 0.1
-LATER_BYTES = 1024 * 1024
+LATER_BYTES = 4 * 1024 * 1024
+"""By 4 MB a sync takes half the CPU for each byte that it takes by 1 MB; by more than that hardly less."""
 
 
 class Journal:

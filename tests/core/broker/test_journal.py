@@ -57,7 +57,7 @@ def no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_timer")
-async def test_a_megabyte_is_synced_though_nobody_waits(tmp_path: Path) -> None:
+async def test_some_megabytes_are_synced_though_nobody_waits(tmp_path: Path) -> None:
     async with running_broker(tmp_path) as broker:
         await broker.cluster.create_topic("t", 1, {})
         log = broker.partition("t", 0)

@@ -2,7 +2,8 @@
 
 Small frames are copied out of a receive buffer that all connections of a server share, so that an idle connection costs
 no buffer. A frame that goes beyond what one read brought is read straight into a buffer of its own: one copy, from
-the kernel. Where there is no memory for a frame, it is `starved`: what came of it is kept, and nothing more is read.
+the kernel. Behind a large frame another is expected, and little is read before its length is known. Where there is no
+memory for a frame, it is `starved`: what came of it is kept, and nothing more is read.
 Tested in tests/core/broker/test_frame_reader.py.
 """
 
@@ -19,8 +20,9 @@ SMALLEST_FRAME_BYTES = 8
 """API key, API version and correlation id."""
 LAZY_FRAME_BYTES = 4 * 1024 * 1024
 """From here on a frame's memory is taken page by page as its bytes arrive: a length alone must cost nothing."""
-
-
+LARGE_FRAME_BYTES = 64 * 1024
+FIRST_READ_BYTES = 4 * 1024
+"""What is read into the shared buffer behind a frame of LARGE_FRAME_BYTES: all that is read there is copied."""
 SCARCE_READ_BYTES = 1024
 """What is read at a time while there is no memory for more requests."""
 
@@ -32,7 +34,18 @@ class FrameReader:
     frames gives it back. `wake` is called when a starved reader may go on.
     """
 
-    __slots__ = ("_filled", "_frame", "_head", "_max_frame_bytes", "_memory", "_shared", "_wake", "fault", "starved")
+    __slots__ = (
+        "_expects_large",
+        "_filled",
+        "_frame",
+        "_head",
+        "_max_frame_bytes",
+        "_memory",
+        "_shared",
+        "_wake",
+        "fault",
+        "starved",
+    )
 
     def __init__(
         self, shared: memoryview, max_frame_bytes: int, memory: RequestMemory, wake: Callable[[], None]
@@ -45,13 +58,16 @@ class FrameReader:
         self._head = b""
         self._frame: memoryview | None = None
         self._filled = 0
+        self._expects_large = False
         self.fault: WireError | None = None
 
     def buffer(self) -> memoryview:
         """Where the next bytes are to be written; valid until received() is called."""
         if self._frame is not None:
             return self._frame[self._filled :]
-        return self._shared[:SCARCE_READ_BYTES] if self._memory.is_full else self._shared
+        if self._memory.is_full:
+            return self._shared[:SCARCE_READ_BYTES]
+        return self._shared[:FIRST_READ_BYTES] if self._expects_large else self._shared
 
     @property
     def is_partial(self) -> bool:
@@ -113,6 +129,7 @@ class FrameReader:
                 return frames
             frames.append(bytes(data[at : at + size]))
             at += size
+            self._expects_large = False
         self._head = bytes(data[at:])
         return frames
 
@@ -121,3 +138,4 @@ class FrameReader:
         frame[: len(start)] = start
         self._frame = frame
         self._filled = len(start)
+        self._expects_large = size >= LARGE_FRAME_BYTES

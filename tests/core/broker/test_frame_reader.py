@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millstream.core.broker.network.frame_reader import LAZY_FRAME_BYTES, FrameReader
+from millstream.core.broker.network.frame_reader import (
+    FIRST_READ_BYTES,
+    LARGE_FRAME_BYTES,
+    LAZY_FRAME_BYTES,
+    FrameReader,
+)
 from millstream.core.broker.network.limits import RequestMemory
 from millstream.core.errors import WireError
 
@@ -73,6 +78,19 @@ def test_a_frame_larger_than_one_read_is_read_into_its_own_buffer() -> None:
 
     assert len(room) == len(data) - 16
     assert bytes(whole) == bytes(range(100))
+
+
+def test_behind_a_large_frame_little_is_read_until_the_length_of_the_next_is_known() -> None:
+    shared = memoryview(bytearray(2 * LARGE_FRAME_BYTES))
+    reader = reader_of(shared, 2 * LARGE_FRAME_BYTES)
+
+    def room_before(size: int) -> int:
+        room = len(reader.buffer())
+        assert feed(reader, frame(bytes(size)), [10_000]) == [bytes(size)]
+        return room
+
+    rooms = [room_before(size) for size in (LARGE_FRAME_BYTES, LARGE_FRAME_BYTES, 20, LARGE_FRAME_BYTES)]
+    assert rooms == [len(shared), FIRST_READ_BYTES, FIRST_READ_BYTES, len(shared)]
 
 
 @pytest.mark.parametrize("size", [-1, -(2**31), 0, 7, 1001, 2**31 - 1, 0x47455420])

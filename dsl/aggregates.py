@@ -58,6 +58,11 @@ def quantile(column: str, q: float, *, exact_up_to: int | None = None) -> Aggreg
     return Aggregate("quantile", column, quantile=q, exact_up_to=exact_up_to)
 
 
+def __dir__() -> list[str]:
+    """What is completed in a notebook: the aggregates, and not what this file imports."""
+    return sorted(KINDS)
+
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:

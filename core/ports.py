@@ -3,9 +3,10 @@
 Pure code takes readings of these as plain values; the shells hold the objects.
 """
 
+import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -66,6 +67,10 @@ class File(Protocol):
         """Up to `size` bytes; fewer only at the end of the file. Raises OSError."""
         ...
 
+    def fileno(self) -> int:
+        """The descriptor that sendfile takes its bytes from, -1 when only read_at() does."""
+        ...
+
     def sync(self) -> None:
         """Return once the bytes and the size are on the medium. Raises OSError; then nothing is known about them."""
         ...
@@ -77,6 +82,44 @@ class File(Protocol):
     def close(self) -> None:
         """Give the file back. Harmless when repeated."""
         ...
+
+
+SMALLEST_RANGE_BYTES = 64 * 1024
+"""Fewer are better read at once: that costs as little, and they go out together with what stands around them."""
+
+
+class FileRange:
+    """Bytes of a file that nobody has read yet; the file stays open as long as this is kept.
+
+    failed: called when they cannot be read.
+    """
+
+    __slots__ = ("_failed", "_size_bytes", "file", "position")
+
+    def __init__(self, file: File, position: int, size_bytes: int, failed: Callable[[], None]) -> None:
+        self.file = file
+        self.position = position
+        self._size_bytes = size_bytes
+        self._failed = failed
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def read(self) -> bytes:
+        """Raises OSError, also when the file ends before the range does."""
+        try:
+            data = self.file.read_at(self.position, self._size_bytes)
+            if len(data) < self._size_bytes:
+                raise OSError(errno.EIO, f"the file ends at {self.position + len(data)}, before what was to be read")
+        except OSError:
+            self._failed()
+            raise
+        return data
+
+    def cut(self, size_bytes: int) -> "tuple[FileRange, FileRange]":
+        """The first so many bytes, and the others."""
+        rest = FileRange(self.file, self.position + size_bytes, self._size_bytes - size_bytes, self._failed)
+        return FileRange(self.file, self.position, size_bytes, self._failed), rest
 
 
 class Lock(Protocol):

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from ..errors import CorruptRecords
-from ..ports import Disk
+from ..ports import Disk, FileRange
 from .file_names import LOG
 from .flushing import Flusher
 from .leader_epochs import LeaderEpochs
@@ -20,7 +20,7 @@ from .log_damage import LogDamage
 from .producers.replay import find_aborted
 from .producers.transaction_index import AbortedTransaction, overlapping
 from .segments.batch_scan import Damage, Taken
-from .segments.batch_search import Range, first_not_older, locate, take
+from .segments.batch_search import Range, Unread, Wanted, first_not_older, locate, take, take_unread
 from .segments.segment import Segment
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class ReadResult(NamedTuple):
     """Whole batches, the first of which holds the offset asked for or follows it. next_offset: where to read on.
 
     aborted: the aborted transactions that have records among them. rolled: more can be read, from a later segment.
+    unread: what stands before `data`, for who can do with a range of a file.
     """
 
     data: list[memoryview]
@@ -41,6 +42,7 @@ class ReadResult(NamedTuple):
     size_bytes: int
     aborted: list[AbortedTransaction]
     rolled: bool = False
+    unread: FileRange | None = None
 
 
 class Layout(NamedTuple):
@@ -71,19 +73,17 @@ class LogReader:
         self._open_sealed: list[Segment] = []  # The one read last comes last.
         self._noting = Lock()
 
-    def read(
-        self, layout: Layout, offset: int, *, end_offset: int, limit: int, max_bytes: int, min_one: bool
-    ) -> ReadResult:
+    def read(self, layout: Layout, offset: int, *, end_offset: int, wanted: Wanted) -> ReadResult:
         """As PartitionLog.read, of the log as `layout` shows it. Raises CorruptRecords, OSError."""
         index = bisect_right(layout.bases, offset) - 1
-        while offset < limit and index < len(layout.segments):
+        while offset < wanted.max_offset and index < len(layout.segments):
             where = Range(layout.segments[index], layout.bound(index, end_offset), self._epochs)
-            result = self._read_range(where, offset, limit, max_bytes, min_one)
+            result = self._read_range(where, offset, wanted)
             where.segment.spare()
             if result is not None:
                 if index + 1 < len(layout.segments):
                     self._keep_open(where.segment)
-                    result = result._replace(rolled=limit > layout.bases[index + 1])
+                    result = result._replace(rolled=wanted.max_offset > layout.bases[index + 1])
                 return self._with_aborted(result, layout, index)
             index += 1
         return ReadResult([], offset, offset, 0, [])
@@ -101,14 +101,15 @@ class LogReader:
                     return found
         return None
 
-    def _read_range(self, where: Range, offset: int, limit: int, max_bytes: int, min_one: bool) -> ReadResult | None:
+    def _read_range(self, where: Range, offset: int, wanted: Wanted) -> ReadResult | None:
         """Batches of one segment, None when it has none at `offset` or behind it."""
         self._check_known_damage(offset)
         known, position = self._positions.get(offset, (None, 0))
         if known is where.segment:
-            data, taken = take(
-                where, position, offset, offset=offset, max_offset=limit, max_bytes=max_bytes, min_one=min_one
-            )
+            unread = take_unread(where, position, offset, wanted) if wanted.leave_in_file else None
+            if unread is not None:
+                return self._unread_result(where, unread, wanted)
+            data, taken = take(where, position, offset, offset, wanted)
             if taken.end > taken.start:
                 return self._result(where.segment, position, data, taken, offset)
         found = locate(where, offset)
@@ -116,23 +117,38 @@ class LogReader:
             return None
         if isinstance(found, Damage):
             raise self._corrupt(self._note_damage(where, found))
-        data, taken = take(
-            where, found.position, found.base_offset, offset=offset, max_offset=limit, max_bytes=max_bytes,
-            min_one=min_one,
-        )  # fmt: skip
+        data, taken = take(where, found.position, found.base_offset, offset, wanted)
         return self._result(where.segment, found.position, data, taken, offset)
+
+    def _unread_result(self, where: Range, unread: Unread, wanted: Wanted) -> ReadResult:
+        """With the batches behind them, where those may be the last ones that there are."""
+        room = wanted.max_bytes - len(unread.part)
+        data: list[memoryview] = []
+        end, next_offset = unread.end, unread.next_offset
+        if where.segment.size_bytes - end <= room:
+            rest = Wanted(wanted.max_offset, room, min_one=False)
+            read, taken = take(where, end, next_offset, next_offset, rest)
+            if taken.end > 0:
+                data.append(read[: taken.end])
+                end, next_offset = end + taken.end, taken.next_offset
+        self._note_position(next_offset, where.segment, end)
+        size_bytes = end - unread.part.position
+        return ReadResult(data, unread.first_offset, next_offset, size_bytes, [], unread=unread.part)
 
     def _result(self, segment: Segment, position: int, data: memoryview, taken: Taken, offset: int) -> ReadResult:
         if taken.end == taken.start:
             if taken.fault:
                 raise CorruptRecords(f"{self._path}: the batch at offset {offset} is damaged: {taken.fault}")
             return ReadResult([], offset, offset, 0, [])
-        positions = self._positions
-        positions[taken.next_offset] = (segment, position + taken.end)
-        if len(positions) > POSITIONS_KEPT:
-            self._positions = dict(list(positions.items())[POSITIONS_KEPT // 2 :])
+        self._note_position(taken.next_offset, segment, position + taken.end)
         size_bytes = taken.end - taken.start
         return ReadResult([data[taken.start : taken.end]], taken.first_offset, taken.next_offset, size_bytes, [])
+
+    def _note_position(self, offset: int, segment: Segment, position: int) -> None:
+        positions = self._positions
+        positions[offset] = (segment, position)
+        if len(positions) > POSITIONS_KEPT:
+            self._positions = dict(list(positions.items())[POSITIONS_KEPT // 2 :])
 
     def _with_aborted(self, result: ReadResult, layout: Layout, index: int) -> ReadResult:
         segments = [segment for segment in layout.segments[index:] if segment.has_aborted]

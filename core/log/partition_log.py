@@ -26,6 +26,7 @@ from .producers.producer_snapshot import encode_snapshot
 from .producers.producer_state import Producer
 from .producers.transaction_index import AbortedTransaction
 from .rules import deletable_segments
+from .segments.batch_search import Wanted
 from .segments.segment import Segment
 from .segments.segment_list import SegmentList
 
@@ -256,10 +257,14 @@ class PartitionLog:
 
     # Reading.
 
-    def read(self, offset: int, *, max_bytes: int, max_offset: int | None = None, min_one: bool = True) -> ReadResult:
+    def read(
+        self, offset: int, *, max_bytes: int, max_offset: int | None = None, min_one: bool = True,
+        leave_in_file: bool = False,
+    ) -> ReadResult:  # fmt: skip
         """Whole good batches from the one that holds `offset` on, below max_offset (the high watermark by default).
 
-        At most max_bytes, from one segment; with min_one the first batch is read however large it is.
+        At most max_bytes, from one segment; with min_one the first batch is read however large it is. leave_in_file:
+        batches that are known to be good may be left to sendfile, as ranges of files.
         Raises ProtocolError OFFSET_OUT_OF_RANGE, CorruptRecords where a batch is damaged, StorageError.
         """
         if self._flusher.failure is not None:
@@ -271,14 +276,8 @@ class PartitionLog:
             )
         limit = self.high_watermark if max_offset is None else min(max_offset, self.end_offset)
         try:
-            return self._reader.read(
-                self.segments.layout,
-                offset,
-                end_offset=self.end_offset,
-                limit=limit,
-                max_bytes=max_bytes,
-                min_one=min_one,
-            )
+            wanted = Wanted(limit, max_bytes, min_one, leave_in_file)
+            return self._reader.read(self.segments.layout, offset, end_offset=self.end_offset, wanted=wanted)
         except OSError as error:
             raise StorageError(f"{self.path}: offset {offset} cannot be read: {error}") from error
 

@@ -3,6 +3,7 @@
 A file whose descriptor is high is not kept: logs may be more than files may be open.
 Files are read with pread into fresh bytes and never mapped. Per 1 MB with its checksum: pread 230 us, a mapping
 for each read 184 us, one mapping for good 112 us; for that a mapping brings SIGBUS on a bad sector or a cut file.
+What need not be read goes from file to socket by sendfile, where that is Linux's.
 The lock is flock, for our own processes, and fcntl's record lock, which is the one that Apache Kafka takes.
 Tested in tests/core/log/test_real_disk.py.
 """
@@ -10,6 +11,7 @@ Tested in tests/core/log/test_real_disk.py.
 import fcntl
 import os
 import resource
+import sys
 from collections.abc import Sequence
 
 from ..errors import DataDirectoryInUse
@@ -19,6 +21,7 @@ BUFFERS_PER_CALL = 1024  # IOV_MAX on Linux and macOS
 KEPT_OPEN = 0.5
 """Of the descriptors that the process may have, those below this part of them may stay with logs; connections, and what
 is open for a moment, have the others. A limit below 0 is none."""
+LINUX = sys.platform == "linux"
 OTHER_PROGRAM = "another program, such as Apache Kafka"
 
 
@@ -59,6 +62,9 @@ class RealFile:
                 break
             data += more
         return data
+
+    def fileno(self) -> int:
+        return self._descriptor if LINUX else -1
 
     def sync(self) -> None:
         os.fdatasync(self._descriptor)

@@ -6,10 +6,12 @@ tests/core/broker/test_fetch.py.
 """
 
 import logging
+from typing import cast
 
 from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
+from ...ports import Buffer
 from ...wire.messages.k01_fetch import FetchResponse
 from .fetch_sessions import FetchedPartition
 from .leadership import LEADER_EPOCH, check_leader_epoch, epoch_end
@@ -26,12 +28,13 @@ class PartitionRead:
     `conclusive` is True when the client should be told without waiting for more data.
     """
 
-    __slots__ = ("_behind", "_committed_only", "_logs", "answer", "conclusive", "log", "part")
+    __slots__ = ("_behind", "_committed_only", "_leave_in_file", "_logs", "answer", "conclusive", "log", "part")
 
     def __init__(self, part: FetchedPartition, logs: LogDirectory) -> None:
         self.part = part
         self._logs = logs
         self._committed_only = False
+        self._leave_in_file = False
         self._behind: tuple[int, int] | None = None
         """First offset of the log, and its bytes before the place to read from, where they are known."""
         self.log: PartitionLog | None = None
@@ -39,11 +42,12 @@ class PartitionRead:
         self.answer: FetchResponse.PartitionData | None = None
         """None while there is nothing that a client of a session would not know."""
 
-    def begin(self, log: PartitionLog | None, *, committed_only: bool, error: ErrorCode = ErrorCode.NONE) -> None:
-        """For one request. error: why there is nothing to be read."""
+    def begin(self, log: PartitionLog | None, error: ErrorCode, *, committed_only: bool, leave_in_file: bool) -> None:
+        """For one request. error: why there is nothing to be read. leave_in_file: as of PartitionLog.read."""
         self.log = log
         self._behind = None
         self._committed_only = committed_only
+        self._leave_in_file = leave_in_file
         self.conclusive = log is not None and error != ErrorCode.NONE
         self.answer = self._empty(error) if error != ErrorCode.NONE else None
         if error != ErrorCode.NONE:
@@ -88,7 +92,7 @@ class PartitionRead:
             limit = self._limit(log, self._empty(ErrorCode.NONE))
             if limit <= offset:
                 return 0
-            found = log.read(offset, max_bytes=most, max_offset=limit, min_one=True)
+            found = log.read(offset, max_bytes=most, max_offset=limit, leave_in_file=True)
         except _REFUSALS:
             self.conclusive = True
             return 0
@@ -145,16 +149,21 @@ class PartitionRead:
 
     def _read(self, log: PartitionLog, limit: int, max_bytes: int, first: bool) -> int:
         assert self.answer is not None
-        found = log.read(self.part.wanted.fetch_offset, max_bytes=max_bytes, max_offset=limit, min_one=first)
-        self.answer.records = found.data
-        if not found.data:
+        found = log.read(
+            self.part.wanted.fetch_offset, max_bytes=max_bytes, max_offset=limit, min_one=first,
+            leave_in_file=self._leave_in_file,
+        )  # fmt: skip
+        # A range of a file passes through the codec as a buffer does: only its length is asked for.
+        unread = () if found.unread is None else (cast(Buffer, found.unread),)
+        self.answer.records = [*unread, *found.data]
+        if not found.size_bytes:
             self.answer.aborted_transactions = None
         elif self._committed_only:
             self.answer.aborted_transactions = [
                 FetchResponse.AbortedTransaction(producer_id=one.producer_id, first_offset=one.first_offset)
                 for one in found.aborted
             ]
-        cut = found.data and found.next_offset < limit and not found.rolled
+        cut = found.size_bytes and found.next_offset < limit and not found.rolled
         return max(found.size_bytes, max_bytes) if cut else found.size_bytes
 
     def _empty(self, error: ErrorCode) -> FetchResponse.PartitionData:

@@ -2,8 +2,9 @@
 are enough. Shell; sessions: fetch_sessions.py.
 
 7 brought sessions, 12 diverging epochs, 13 topic ids, 16 the leader's address beside a fenced epoch. 15 and 18 concern
-followers, of which there are none. Data goes from the page cache to the socket as views of the log's files; no record
-is looked at, and where Kafka cuts the last batch at a limit, only whole ones are sent.
+followers, of which there are none. No record is looked at: batches whose checksum was checked before go from the page
+cache to the socket by sendfile, others are read and checked; where Kafka cuts the last batch at a limit, only whole
+ones are sent.
 Source: KafkaApis.handleFetchRequest, ReplicaManager.fetchMessages and DelayedFetch of Kafka 4.3.1.
 Tested in tests/core/broker/test_fetch.py and, beside a real Kafka, in tests/interop/test_fetch_sessions_like_kafka.py.
 """
@@ -60,12 +61,11 @@ class _Fetch:
         self._by_log: dict[PartitionLog, PartitionRead] = {}
         self._available: dict[PartitionRead, int] = {}
         self._total = 0
-        committed_only = request.isolation_level == READ_COMMITTED
         for part in dialogue.partitions.values():
-            self._begin(part, dialogue.by_id, committed_only)
+            self._begin(part)
         self._unknown.sort(key=lambda read: read.part.topic is not None)
 
-    def _begin(self, part: FetchedPartition, by_id: bool, committed_only: bool) -> None:
+    def _begin(self, part: FetchedPartition) -> None:
         """Finds the log of a partition; those that are not known are answered last, as by Kafka."""
         broker = self._broker
         read: PartitionRead | None = part.read
@@ -82,9 +82,10 @@ class _Fetch:
             error = ErrorCode.UNKNOWN_TOPIC_ID
         elif log is None:
             error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        elif by_id and log.topic_id != part.topic_id:
+        elif self._dialogue.by_id and log.topic_id != part.topic_id:
             error = ErrorCode.INCONSISTENT_TOPIC_ID
-        read.begin(log, committed_only=committed_only, error=error)
+        committed_only = self._request.isolation_level == READ_COMMITTED
+        read.begin(log, error, committed_only=committed_only, leave_in_file=self._context.takes_file_ranges)
         (self._unknown if log is None else self._reads).append(read)
 
     def is_ready(self) -> bool:

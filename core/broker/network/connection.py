@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any, cast
 
 from ...errors import ErrorCode, ProtocolError, WireError
-from ...flow_control import write_parts
+from ...ports import SMALLEST_RANGE_BYTES
 from ...wire.frames import encode_response
 from ..context import RequestContext
 from ..failures import NO_ANSWER, answered, failure_response
@@ -21,6 +21,7 @@ from ..handlers.k18_api_versions import api_versions_response
 from .frame_reader import FrameReader
 from .host import Host
 from .large_requests import PRODUCE, WAIT_FOR_OTHERS, decoded_unless_large
+from .response_writer import ResponseWriter
 
 LOG = logging.getLogger(__name__)
 API_VERSIONS = 18
@@ -31,7 +32,8 @@ MAX_WAITING_FRAME_BYTES = 4 * 1024 * 1024
 MAX_UNANSWERED = 256
 WRITE_HIGH_WATER_BYTES = 1024 * 1024
 """Bytes of answers that may wait for a slow peer before its next request is put off."""
-JOINED_RESPONSE_BYTES = 64 * 1024
+JOINED_RESPONSE_BYTES = SMALLEST_RANGE_BYTES
+"""Up to here answers are copied into one buffer; in these there is no range of a file."""
 _PREFIX = struct.Struct(">hhi")
 
 
@@ -56,6 +58,7 @@ class Connection(asyncio.BufferedProtocol):
         self._memory = server.broker.request_memory
         self._reader = FrameReader(server.receive_buffer, server.max_frame_bytes, self._memory, self._has_memory)
         self._transport: asyncio.Transport | None = None
+        self._writer: ResponseWriter | None = None
         self._frames: deque[memoryview | bytes] = deque()
         self._frame_bytes = 0
         self._slots: deque[Slot] = deque()
@@ -82,14 +85,16 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(WRITE_HIGH_WATER_BYTES)
+        self._writer = ResponseWriter(self._transport, WRITE_HIGH_WATER_BYTES)
         self._peer = peer
         self._local = self._server.advertised_for((transport.get_extra_info("sockname") or ("", 0))[:2])
         self._last_active_s = self._server.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        if self._transport is None:
+        if self._transport is None or self._writer is None:
             return
         self._transport = None
+        self._writer.drop()
         self._drop_frames()
         self._reader.close()
         self._memory.give(sum(slot.request_bytes for slot in self._slots))
@@ -153,6 +158,8 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._last_active_s = self._server.loop.time()
+        if self._writer is not None:
+            self._writer.go_on()
         self._advance()
 
     # The server calls these.
@@ -173,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def unread_bytes(self) -> int:
         """Bytes of answers that the peer has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return self._writer.unsent_bytes if self._transport is not None and self._writer is not None else 0
 
     def end(self) -> None:
         """Begins no more requests."""
@@ -270,8 +277,9 @@ class Connection(asyncio.BufferedProtocol):
             if len(self._contexts) > 64:
                 self._contexts.clear()
             found = RequestContext(
-                api_key, api_version, client_id, self._peer[0], self._server.listener.name, self._local
-            )
+                api_key, api_version, client_id, self._peer[0], self._server.listener.name, self._local,
+                takes_file_ranges=True,
+            )  # fmt: skip
             self._contexts[key] = found
         return found
 
@@ -338,10 +346,10 @@ class Connection(asyncio.BufferedProtocol):
         parts, self._out = self._out, []
         size, self._out_bytes = self._out_bytes, 0
         transport = self._transport
-        if transport is None:
+        if transport is None or self._writer is None:
             return
-        if size > JOINED_RESPONSE_BYTES:
-            write_parts(transport, parts, WRITE_HIGH_WATER_BYTES)
+        if size > JOINED_RESPONSE_BYTES or self._writer.is_holding:
+            self._writer.write(parts)
         else:
             transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 

@@ -1,12 +1,17 @@
 """Finding an offset or a time in one segment, and taking whole good batches from there. Shell: reads through Segment.
 
+Batches that were checked when they were appended, or when they were read before, may be taken unread, as a range of the
+file: sendfile costs a fifth of reading them and writing them to a socket.
+
 An index entry is only a hint: every batch that is passed or taken is checked, and when the way from an entry leads
 nowhere, the segment is searched from its start: a wrong index hides no batch, and damage hides none of its neighbours.
 Tested in tests/core/log/test_partition_log.py and test_flipped_bits.py.
 """
 
+import struct
 from typing import NamedTuple
 
+from ...ports import SMALLEST_RANGE_BYTES, FileRange
 from ...wire.batches import read_header
 from ...wire.decompression import TooLarge
 from ...wire.record_times import first_record_not_older
@@ -15,6 +20,7 @@ from .batch_scan import Damage, ScannedBatch, Taken, scan_batches, take_batches
 from .segment import Segment
 
 MAX_PLAIN_BYTES = 64 * 1024 * 1024
+BASE_OFFSET = struct.Struct(">q")
 
 
 class Range(NamedTuple):
@@ -23,6 +29,25 @@ class Range(NamedTuple):
     segment: Segment
     bound: int
     epochs: LeaderEpochs
+
+
+class Wanted(NamedTuple):
+    """What a reader takes at most: records below max_offset, in so many bytes; with min_one, a first batch that is
+    larger too. leave_in_file: it can do with ranges of the file."""
+
+    max_offset: int
+    max_bytes: int
+    min_one: bool
+    leave_in_file: bool = False
+
+
+class Unread(NamedTuple):
+    """Good batches that were not read. end: the position behind them."""
+
+    part: FileRange
+    end: int
+    first_offset: int
+    next_offset: int
 
 
 def locate(where: Range, offset: int) -> ScannedBatch | Damage | None:
@@ -49,26 +74,47 @@ def _search(where: Range, offset: int, position: int) -> ScannedBatch | Damage |
     return None
 
 
-def take(
-    where: Range, position: int, expected: int, *, offset: int, max_offset: int, max_bytes: int, min_one: bool
-) -> tuple[memoryview, Taken]:
+def take(where: Range, position: int, expected: int, offset: int, wanted: Wanted) -> tuple[memoryview, Taken]:
     """Good batches from the batch at `position` on, and what ended them.
 
-    expected: the smallest offset that may stand at position. A first batch larger than max_bytes is taken with min_one.
+    expected: the smallest offset that may stand at position; offset: that of the first record to be read.
     """
     segment = where.segment
-    wanted = max_bytes
+    size_bytes = wanted.max_bytes
     while True:
-        data = memoryview(segment.read(position, wanted))
+        data = memoryview(segment.read(position, size_bytes))
         taken = take_batches(
-            data, offset=offset, expected=expected, max_offset=max_offset, bound=where.bound,
+            data, offset=offset, expected=expected, max_offset=wanted.max_offset, bound=where.bound,
             segment_end=segment.size_bytes - position, epochs=where.epochs,
         )  # fmt: skip
-        if taken.end > 0 or taken.wanted_bytes <= len(data) or not min_one:
+        segment.checked.add(position, position + taken.end)
+        if taken.end > 0 or taken.wanted_bytes <= len(data) or not wanted.min_one:
             return data, taken
-        if len(data) < min(wanted, segment.size_bytes - position):
+        if len(data) < min(size_bytes, segment.size_bytes - position):
             return data, taken._replace(fault="the file ends before the segment does")
-        wanted = taken.wanted_bytes
+        size_bytes = taken.wanted_bytes
+
+
+def take_unread(where: Range, position: int, offset: int, wanted: Wanted) -> Unread | None:
+    """As take(), of batches that were checked before; None where there are too few to be worth it.
+
+    The index knows where the last of them begins, which is left out, with what follows it.
+    """
+    segment = where.segment
+    end = min(segment.checked.end_from(position), position + wanted.max_bytes)
+    if end - position < SMALLEST_RANGE_BYTES or segment.file.fileno() < 0:
+        return None
+    border = segment.offsets().last_position(wanted.max_offset - segment.base_offset, end)
+    if border - position < SMALLEST_RANGE_BYTES:
+        return None
+    file = segment.file
+    (first_offset,) = BASE_OFFSET.unpack(file.read_at(position, BASE_OFFSET.size))
+    (next_offset,) = BASE_OFFSET.unpack(file.read_at(border, BASE_OFFSET.size))
+    if not offset <= first_offset < next_offset < wanted.max_offset:
+        return None
+    return Unread(
+        FileRange(file, position, border - position, segment.checked.forget), border, first_offset, next_offset
+    )
 
 
 def first_not_older(where: Range, timestamp_ms: int, from_offset: int) -> tuple[int, int] | None:

@@ -36,6 +36,12 @@ class OffsetIndex:
         index = bisect_left(self._offsets, relative_offset) - 1
         return (self._offsets[index], self._positions[index]) if index >= 0 else (-1, 0)
 
+    def last_position(self, relative_offset: int, position: int) -> int:
+        """The largest position, at most `position`, at which a batch begins whose offsets are smaller; 0 when none is
+        known."""
+        index = min(bisect_left(self._offsets, relative_offset), bisect_right(self._positions, position)) - 1
+        return self._positions[index] if index >= 0 else 0
+
     def cut_behind(self, relative_offset: int) -> None:
         """Forget the entries with a larger offset."""
         count = bisect_right(self._offsets, relative_offset)

@@ -21,6 +21,7 @@ from ..producers.transaction_index import ENTRY as ABORTED_ENTRY
 from ..producers.transaction_index import AbortedTransaction, decode_entries, encode_entries
 from ..rules import SegmentRoom, empty_segment_room, roll_jitter_ms, segment_room
 from .batch_scan import HEADER, Damage, ScannedBatch, scan_batches
+from .checked_span import CheckedSpan
 from .indexes import OFFSET_ENTRY, TIME_ENTRY, OffsetIndex, TimeIndex
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Segment:
         self._loading = threading.RLock()
         self.base_offset = base_offset
         self.size_bytes = size_bytes
+        self.checked = CheckedSpan()
         self.index_interval = index_interval
         self._disk = disk
         self._directory = directory
@@ -95,13 +97,9 @@ class Segment:
     def scan(self, *, bound: int = NO_BOUND, position: int = 0) -> Iterator[ScannedBatch | Damage]:
         """All good batches from a batch border on, and damage. bound: their offsets lie below it."""
         return scan_batches(
-            self.read,
-            position=position,
-            end=self.size_bytes,
-            expected=self.base_offset,
-            bound=bound,
+            self.read, position=position, end=self.size_bytes, expected=self.base_offset, bound=bound,
             epochs=LeaderEpochs(),
-        )
+        )  # fmt: skip
 
     # Growing: only the active segment, only on the log's own thread.
 
@@ -119,10 +117,11 @@ class Segment:
         return room.takes(self.size_bytes + append_bytes, last_offset, newest_ms, self.index_entries)
 
     def append(self, buffers: list[Buffer], size_bytes: int) -> int:
-        """Write to the end; returns the position. Call note_batch for each batch after that. Raises OSError."""
+        """Write checked batches to the end; returns where. Call note_batch for each after that. Raises OSError."""
         position = self.size_bytes
         self.file.write_at(buffers, position)
         self.size_bytes = position + size_bytes
+        self.checked.add(position, self.size_bytes)
         self.spare()
         return position
 
@@ -144,6 +143,7 @@ class Segment:
 
     def cut(self, size_bytes: int) -> None:
         """Drop the bytes from there on, also those that a failed write left behind. Raises OSError."""
+        self.checked.cut(size_bytes)
         self.file.truncate(size_bytes)
         self.size_bytes = size_bytes
 

@@ -31,7 +31,8 @@ COMMON_FIELDS = (
     Field(
         "value.converter",
         text(),
-        "How a sink reads values: json (its default), string or bytes, or their names in Kafka Connect.",
+        "How a sink reads values: json (its default), string or bytes, or their names in Kafka Connect. Text that is "
+        "not UTF-8: string, and value.converter.converter.encoding, such as ISO-8859-1.",
         default=None,
     ),
     Field("header.converter", text(), "Accepted: headers are bytes, handed on as they are.", default=None),

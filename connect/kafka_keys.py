@@ -36,7 +36,7 @@ WITHOUT_EFFECT = {
     "value.converter.schemas.cache.size": "each schema is parsed once for a batch",
 }
 ERRORS_OF_SINKS = ("errors.tolerance", "errors.log.enable", "errors.log.include.messages")
-CONVERTER_SETTINGS = ("schemas.enable", "schemas.cache.size")
+CONVERTER_SETTINGS = ("schemas.enable", "schemas.cache.size", "converter.encoding")
 TOPIC_CREATION = "topic.creation.default."
 TOPIC_CREATION_OWN = ("topic.creation.default.partitions", "topic.creation.default.replication.factor")
 SIMPLE_HEADERS = "org.apache.kafka.connect.storage.SimpleHeaderConverter"
@@ -93,7 +93,10 @@ def _of_sink(values: Mapping[str, Any]) -> list[str]:
     for key in values:
         setting = key.removeprefix("value.converter.")
         if setting != key and setting not in CONVERTER_SETTINGS:
-            faults.append(f"{key}: no setting of a converter here; there is value.converter.schemas.enable")
+            faults.append(
+                f"{key}: no setting of a converter here; there are value.converter.schemas.enable and, for "
+                f"string, value.converter.converter.encoding"
+            )
     letters = values["errors.deadletterqueue.topic.name"]
     if letters and letters in values["topics"]:
         faults.append(f"errors.deadletterqueue.topic.name={letters!r}: is one of the topics to read; name another")

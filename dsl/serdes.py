@@ -76,11 +76,15 @@ def json(schema: SchemaLike | None = None) -> ValueFormat:
     return JsonFormat(None if schema is None else schema_of("json", schema))
 
 
-def text(column: str = "line") -> ValueFormat:
-    """Each value is one string, in one column."""
+def text(column: str = "line", *, encoding: str | None = None) -> ValueFormat:
+    """Each value is one string, in one column.
+
+    encoding: of values that are not UTF-8, such as "latin-1"; Python's names. It is for reading.
+    """
+    from ..core.formats.encodings import reencoded
     from ..core.formats.text import TextFormat
 
-    return TextFormat(_name("text", column))
+    return reencoded(TextFormat(_name("text", column)), encoding)
 
 
 def raw(column: str = "value") -> ValueFormat:
@@ -96,12 +100,14 @@ def regex(
     *,
     time_formats: Mapping[str, str] | None = None,
     null_text: str | None = None,
+    encoding: str | None = None,
 ) -> ValueFormat:
     """The named groups of a pattern as columns; types by `schema`, strings otherwise.
 
     time_formats: how timestamps are written that are not ISO 8601, such as {"time": "%d/%b/%Y:%H:%M:%S %z"}.
-    null_text: a text that stands for null, such as "-".
+    null_text: a text that stands for null, such as "-". encoding: of lines that are not UTF-8, such as "latin-1".
     """
+    from ..core.formats.encodings import reencoded
     from ..core.formats.regex import RegexFormat
 
     if not isinstance(pattern, str):
@@ -115,18 +121,20 @@ def regex(
     if null_text is not None and not isinstance(null_text, str):
         raise PlanError(f"regex: null_text={null_text!r} is no text; write it as text, such as '-'")
     types = None if schema is None else schema_of("regex", schema)
-    return RegexFormat(pattern, types, time_formats=time_formats, null_text=null_text)
+    return reencoded(RegexFormat(pattern, types, time_formats=time_formats, null_text=null_text), encoding)
 
 
-def combined_log() -> ValueFormat:
-    """Lines in the combined log format of Apache and nginx."""
+def combined_log(*, encoding: str | None = None) -> ValueFormat:
+    """Lines in the combined log format of Apache and nginx. encoding: if it is not UTF-8, such as "latin-1"."""
+    from ..core.formats.encodings import reencoded
     from ..core.formats.logs import combined_log as log_format
 
-    return log_format()
+    return reencoded(log_format(), encoding)
 
 
-def common_log() -> ValueFormat:
-    """Lines in the common log format of Apache and nginx."""
+def common_log(*, encoding: str | None = None) -> ValueFormat:
+    """Lines in the common log format of Apache and nginx. encoding: if it is not UTF-8, such as "latin-1"."""
+    from ..core.formats.encodings import reencoded
     from ..core.formats.logs import common_log as log_format
 
-    return log_format()
+    return reencoded(log_format(), encoding)

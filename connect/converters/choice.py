@@ -6,11 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, PlanError
+from ...core.formats.encodings import UTF8, known_encoding
 from .converter import Converter
 from .json import JsonConverter
 from .plain import PlainConverter
 
+ENCODING = "value.converter.converter.encoding"
 NAMES = ("json", "string", "bytes")
 ALIASES = {
     "org.apache.kafka.connect.json.JsonConverter": "json",
@@ -62,16 +64,29 @@ def value_converter(values: Mapping[str, Any]) -> Converter:
     given = values["value.converter"] or "json"
     name = ALIASES.get(given, given)
     declared = values.get("value.schema")
+    if name != "string" and ENCODING in values:
+        raise ConfigError(f"{ENCODING} goes with value.converter=string, not {name}: leave one of them out")
     if name == "json":
         envelope = _flag(values, "value.converter.schemas.enable")
         return JsonConverter(declared_schema(declared) if declared else None, envelope=envelope)
     if declared:
         raise ConfigError(f"value.schema goes with value.converter=json, not {name}: leave one of them out")
-    if name in ("string", "bytes"):
-        return PlainConverter(pa.string() if name == "string" else pa.binary())
+    if name == "string":
+        return PlainConverter(pa.string(), _encoding(values))
+    if name == "bytes":
+        return PlainConverter(pa.binary())
     near = difflib.get_close_matches(given, [*NAMES, *ALIASES], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
     raise ConfigError(f"value.converter={given!r}: no such converter; {hint}")
+
+
+def _encoding(values: Mapping[str, Any]) -> str:
+    """Kafka Connect's StringConverter names encodings as Java does, of which Python knows the names too."""
+    given = values.get(ENCODING, UTF8)
+    try:
+        return known_encoding(given)
+    except PlanError as error:
+        raise ConfigError(f"{ENCODING}={given!r}: no such encoding; write UTF-8, ISO-8859-1 or windows-1252") from error
 
 
 def _flag(values: Mapping[str, Any], key: str) -> bool | None:

@@ -14,7 +14,9 @@ from ..errors import PlanError
 from ..kernels.arrow import binary_buffers
 from .api import DecodedColumns, RowFailure, good_rows
 from .cells import Cells, columns_of
+from .encodings import REMEDY
 
+NOT_UTF8: Final = "not UTF-8"
 COMMON_FIELDS: Final = (
     ("host", pa.string()),
     ("identity", pa.string()),
@@ -48,13 +50,17 @@ class LogFormat:
         count = log_scan.scan_lines(lines, self.name == "combined", cells, valid, faults)
         failures = []
         if count:
-            bad = np.flatnonzero(faults).tolist()
-            failures = [RowFailure(row, self._cause(log_scan.FAULTS[faults[row]])) for row in bad]
+            bad = np.flatnonzero(faults)
+            causes = [self._cause(fault) for fault in log_scan.FAULTS]
+            failures = [RowFailure(row, causes[fault]) for row, fault in zip(bad.tolist(), faults[bad].tolist(),
+                                                                             strict=True)]  # fmt: skip
         rows = good_rows(len(values), failures)
         arrays = columns_of(self.schema, Cells(cells, valid, lines.data), rows)
         return DecodedColumns(pa.RecordBatch.from_arrays(arrays, schema=self.schema), rows, failures)
 
     def _cause(self, fault: str) -> str:
+        if fault == NOT_UTF8:
+            return f"{fault}; {REMEDY}"
         return f"{self.name} log: {fault}" if fault.startswith(("no ", "text")) else fault
 
     def encode(self, columns: pa.RecordBatch) -> Any:

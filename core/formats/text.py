@@ -8,6 +8,7 @@ import pyarrow as pa
 from ..errors import PlanError
 from ..kernels.arrow import binary_buffers, read_only
 from .api import NULL_VALUE, DecodedColumns, RowFailure, good_rows
+from .encodings import REMEDY
 from .raw import only_column
 
 
@@ -60,5 +61,5 @@ def _cause(value: bytes | str | None) -> str:
     try:
         _ = value.decode() if isinstance(value, bytes) else value
     except UnicodeDecodeError as error:
-        return f"not UTF-8: {error.reason} at byte {error.start}"
+        return f"not UTF-8: {error.reason} at byte {error.start}; {REMEDY}"
     raise AssertionError("the kernel and Python disagree on UTF-8")

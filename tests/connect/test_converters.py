@@ -95,6 +95,28 @@ def test_text_stays_text_and_what_is_not_text_is_set_aside() -> None:
     assert [failure.row for failure in result.failures] == [1]
 
 
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252", "Shift_JIS"])
+def test_text_is_read_in_the_encoding_of_kafka_connects_string_converter(encoding: str) -> None:
+    texts = ["plain", "caf\xe9" if encoding != "Shift_JIS" else "\u8336", ""]
+    values = pa.array([text.encode(encoding) for text in texts] + [None], pa.binary())
+
+    settings = {"value.converter": "string", "value.converter.converter.encoding": encoding}
+    result = converter(**settings).decode(values)
+
+    assert result.columns.to_pydict() == {"value": [*texts, None]}
+    assert (result.rows.tolist(), result.failures) == ([0, 1, 2, 3], [])
+
+
+def test_text_that_is_not_in_its_encoding_fails_alone() -> None:
+    settings = {"value.converter": "string", "value.converter.converter.encoding": "windows-1252"}
+
+    result = converter(**settings).decode(binary(b"a", b"\x81", b"\xe9"))
+
+    assert result.columns.to_pydict() == {"value": ["a", "\xe9"]}
+    assert result.rows.tolist() == [0, 2]
+    assert [tuple(failure) for failure in result.failures] == [(1, "not cp1252: byte 0x81 at byte 0 is no character")]
+
+
 def test_objects_and_lists_are_declared_as_they_look() -> None:
     schema = {"at": "timestamp", "user": {"id": "int64"}, "tags": ["string"]}
     values = binary(
@@ -117,6 +139,8 @@ def test_objects_and_lists_are_declared_as_they_look() -> None:
         ({"value.schema": {"a": [], "b": {}}}, r"(?s)value.schema: a=\[\]: .* or a list .*value.schema: b={}: must be"),
         ({"value.converter": "string", "value.schema": {"a": "int64"}}, "leave one of them out"),
         ({"value.converter.schemas.enable": "maybe"}, "must be true or false"),
+        ({"value.converter.converter.encoding": "ISO-8859-1"}, "goes with value.converter=string, not json"),
+        ({"value.converter": "string", "value.converter.converter.encoding": "ISO-99"}, "='ISO-99': no such encoding"),
     ],
 )
 def test_a_wrong_converter_setting_is_told_with_its_remedy(settings: dict[str, object], words: str) -> None:

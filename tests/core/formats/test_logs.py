@@ -12,6 +12,7 @@ import pytest
 from core.guarded import GuardedMemory, check_in_own_process
 
 from millstream.core.errors import PlanError
+from millstream.core.formats.encodings import REMEDY
 from millstream.core.formats.logs import LogFormat, combined_log, common_log
 
 QUOTED = r'"((?:[^"\\]|\\.)*)"'
@@ -135,7 +136,7 @@ def test_requests_of_every_kind(request_text: str, parts: tuple[str | None, ...]
         (LINE.replace('"http', "http"), "combined log: no referer in quotes after the size"),
         (LINE[:-1], "combined log: no agent in quotes after the referer"),
         (LINE + " 0.5", "combined log: text after the last field"),
-        (LINE.encode().replace(b"/a", b"/\xff"), "not UTF-8"),
+        (LINE.encode().replace(b"/a", b"/\xff"), f"not UTF-8; {REMEDY}"),
     ],
 )
 def test_a_malformed_line_says_why(line: str | bytes | None, cause: str) -> None:

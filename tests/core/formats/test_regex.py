@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millstream.core.errors import PlanError
+from millstream.core.formats.encodings import REMEDY
 from millstream.core.formats.regex import RegexFormat
 
 TIME = pa.timestamp("ms", tz="UTC")
@@ -34,7 +35,7 @@ def test_named_groups_become_typed_columns() -> None:
     assert failures == [
         (2, "the pattern does not match"),
         (3, "null value"),
-        (4, "not UTF-8: invalid start byte at byte 0"),
+        (4, f"not UTF-8: invalid start byte at byte 0; {REMEDY}"),
         (5, "group code: '99999999999' is not int32"),
         (6, "group took: '1.2.3' is not double"),
     ]

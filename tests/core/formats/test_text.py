@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from millstream.core.errors import PlanError
 from millstream.core.formats.api import Format
+from millstream.core.formats.encodings import REMEDY
 from millstream.core.formats.json import JsonFormat
 from millstream.core.formats.logs import combined_log
 from millstream.core.formats.raw import RawFormat
@@ -40,7 +41,7 @@ def test_causes_of_text_failures() -> None:
 
     assert result.columns.to_pydict() == {"text": ["ä"]}
     assert [tuple(failure) for failure in result.failures] == [
-        (0, "not UTF-8: unexpected end of data at byte 1"),
+        (0, f"not UTF-8: unexpected end of data at byte 1; {REMEDY}"),
         (1, "null value"),
     ]
 

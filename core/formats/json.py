@@ -70,7 +70,15 @@ class _Plan:
         self.kinds = [kind_of(field.type) for field in schema]
         self.names = np.frombuffer("".join(schema.names).encode() or b"\0", np.uint8)
         self.table = self._field_table()
+        self.members = [
+            (index, field.name, field.nullable, *known)
+            for index, (field, *known) in enumerate(zip(schema, self.kinds, self.coercions, strict=True))
+        ]
         self.float32s = [index for index, field in enumerate(schema) if pa.types.is_float32(field.type)]
+
+    def __reduce__(self) -> tuple[type["_Plan"], tuple[pa.Schema]]:
+        """A copy is made anew: the table holds addresses, which are of use in this object only."""
+        return _Plan, (self.schema,)
 
     def _field_table(self) -> Int64s:
         """The table that kernels/json_scan.py reads; it holds addresses inside self.names."""
@@ -176,21 +184,19 @@ class _Decoding:
 
     def _read_row(self, row: int, value: bytes) -> None:
         found = read_object(value)
-        for index, field in enumerate(self.plan.schema):
-            member = found.get(field.name)
+        for index, name, is_nullable, kind, coerce in self.plan.members:
+            member = found.get(name)
             if member is not None:
-                self._store(index, row, member, field.name)
-            elif field.nullable:
+                try:
+                    self._store(index, row, kind, coerce(member))
+                except RowFault as fault:
+                    raise RowFault(f"field {name}: {fault}") from None
+            elif is_nullable:
                 self.cells.valid[index, row] = 0
             else:
-                raise RowFault(f"field {field.name} is missing or null")
+                raise RowFault(f"field {name} is missing or null")
 
-    def _store(self, index: int, row: int, member: Any, name: str) -> None:
-        try:
-            value = self.plan.coercions[index](member)
-        except RowFault as fault:
-            raise RowFault(f"field {name}: {fault}") from None
-        kind = self.plan.kinds[index]
+    def _store(self, index: int, row: int, kind: int, value: Any) -> None:
         self.cells.valid[index, row] = 1
         if kind == OTHER:
             self.objects[index][row] = value

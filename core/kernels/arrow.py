@@ -3,7 +3,7 @@
 Tests: tests/core/records/test_encode.py, with sliced arrays, nulls and every width of offsets.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ..errors import PlanError
 
+BINARY_BYTES_MAX: Final = 2**31 - 1
 NO_VALIDITY = np.empty(0, np.uint8)
 NO_VALIDITY.flags.writeable = False
 
@@ -58,22 +59,35 @@ def as_binary(array: Any, name: str) -> Any:
     kind = array.type
     if pa.types.is_binary(kind):
         return array
-    if pa.types.is_dictionary(kind):
-        plain = as_binary(array.dictionary, name)
-        return pa.DictionaryArray.from_arrays(array.indices, plain).dictionary_decode()
+    is_view = pa.types.is_binary_view(kind) or pa.types.is_string_view(kind)
     accepted = (
         pa.types.is_binary(kind)
         or pa.types.is_string(kind)
         or pa.types.is_large_binary(kind)
         or pa.types.is_large_string(kind)
-        or pa.types.is_binary_view(kind)
-        or pa.types.is_string_view(kind)
+        or pa.types.is_dictionary(kind)
+        or is_view
         or pa.types.is_fixed_size_binary(kind)
         or pa.types.is_null(kind)
     )
     if not accepted:
         raise PlanError(f"column {name} has the type {kind}; binary or string is needed")
+    too_large = PlanError(f"column {name} holds more than 2 GiB in one batch; cut it into smaller batches")
+    if is_view and bytes_of_views(array) > BINARY_BYTES_MAX:
+        # Arrow's cast would let the 32-bit offsets wrap, and the kernels would follow them.
+        raise too_large
     try:
+        if pa.types.is_dictionary(kind):
+            plain = as_binary(array.dictionary, name)
+            return pa.DictionaryArray.from_arrays(array.indices, plain).dictionary_decode()
         return array.cast(pa.binary())
     except pa.ArrowInvalid as error:
-        raise PlanError(f"column {name} holds more than 2 GiB in one batch; cut it into smaller batches") from error
+        raise too_large from error
+
+
+def bytes_of_views(array: Any) -> int:
+    """Bytes of all values of an array of views, each of which begins with its length in 32 of its 128 bits."""
+    lengths = read_only(array.buffers()[1], np.int32)[::4][array.offset : array.offset + len(array)]
+    if array.null_count:
+        lengths = lengths[array.is_valid().to_numpy(zero_copy_only=False)]
+    return int(lengths.sum(dtype=np.int64))

@@ -1,9 +1,9 @@
 """JSON objects to typed columns, one pass over the bytes, driven by the declared fields. Pure; caller: formats/json.py.
 
 A row that the scanner takes is valid JSON (RFC 8259) and has the declared types. Anything unusual, and all that is
-wrong, ends the row with status SLOW: escapes in names, numbers of more than 18 digits, deep nesting.
+wrong, ends the row with status SLOW: doubles of more than 19 digits, integers past 2**53 with a point, deep nesting.
 `data` is an address; every position is checked against the end of the row before it is read.
-Tests: tests/core/formats/test_json.py, against Python's json.
+Tests: tests/core/formats/test_json_scan.py, and test_json.py there, against Python's json.
 """
 
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,7 @@ from .arrow import BinaryBuffers
 from .jit import as_int64, inlined, kernel
 from .json_text import end_of_string, literal_length, skip_blank, unescape
 from .machine import byte_at, int64_at, put_byte, put_int64, word_at
-from .numbers import double_bits, scan_number
+from .numbers import double_bits, scan_number, skip_number, whole_number
 from .text import LENGTH_BITS, NO_TIME, is_utf8, iso_time_ms
 
 Bytes = npt.NDArray[np.uint8]
@@ -27,7 +27,7 @@ DONE, SLOW, NULL_ROW = range(3)
 KIND, LOW, HIGH, REQUIRED, NAME_ADDRESS, NAME_LENGTH, FIRST_WORD, FIRST_MASK = range(8)
 FIELD_COLUMNS: Final = 8
 MOST_NESTING: Final = 60
-MOST_INTEGER = np.uint64(10**18)
+MOST_INTEGER = np.uint64(2**63 - 1)
 
 QUOTE, COMMA, COLON, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, LETTER_N = (ord(c) for c in '",:{}[]n')
 MORE_ADDRESS, MORE_START, MORE_USED = range(3)
@@ -60,17 +60,17 @@ def skip_scalar(data: int, at: int, end: int, more: int) -> tuple[int, bool]:
     length = literal_length(data, at, end)
     if length:
         return at + length, False
-    stop, _, _, _, _ = scan_number(data, at, end)
-    return stop, False
+    return skip_number(data, at, end), False
 
 
 @kernel
-def skip_name(data: int, at: int, end: int) -> tuple[int, bool]:
+def skip_name(data: int, at: int, end: int, more: int) -> tuple[int, bool]:
     """(Position of the value that follows the name at `at`, or -1; has bytes beyond ASCII)."""
     if at >= end or byte_at(data, at) != QUOTE:
         return -1, False
-    at, has_escape, beyond_ascii = end_of_string(data, at + 1, end)
-    if at < 0 or has_escape:
+    start = at + 1
+    at, has_escape, beyond_ascii = end_of_string(data, start, end)
+    if at < 0 or (has_escape and unescape_more(data, start, at, more) < 0):
         return -1, False
     at = skip_blank(data, at + 1, end)
     if at >= end or byte_at(data, at) != COLON:
@@ -114,7 +114,7 @@ def skip_value(data: int, at: int, end: int, more: int) -> tuple[int, bool]:
         if is_closed:
             return at, beyond_ascii
         if objects & np.uint64(1):
-            at, wide = skip_name(data, at, end)
+            at, wide = skip_name(data, at, end, more)
             beyond_ascii |= wide
             if at < 0:
                 return -1, False
@@ -146,6 +146,16 @@ def find_field(data: int, at: int, length: int, end: int, fields: int, count: in
         if is_field(data, at, length, end, fields + 8 * FIELD_COLUMNS * index):
             return index
     return count
+
+
+@kernel
+def find_escaped(data: int, at: int, end: int, fields: int, count: int, more: int) -> int:
+    """As find_field, for a name with escapes, unescaped into the room behind what is used; -1 for a bad one."""
+    stop = unescape_more(data, at, end, more)
+    if stop < 0:
+        return -1
+    used = int64_at(more, MORE_USED)
+    return find_field(int64_at(more, MORE_ADDRESS), used, stop - used, stop, fields, count, count)
 
 
 @inlined
@@ -184,7 +194,9 @@ def scan_value(data: int, at: int, end: int, field: int, powers: int) -> tuple[i
         has_sign = is_negative and not (is_integer and mantissa == np.uint64(0))
         found, bits = double_bits(mantissa, power, has_sign, powers)
         return (at if found else -1), bits, False
-    if not is_integer or mantissa >= MOST_INTEGER:
+    if not is_integer:
+        is_integer, mantissa = whole_number(mantissa, power)
+    if not is_integer or mantissa > MOST_INTEGER:
         return -1, 0, False
     number = -as_int64(mantissa) if is_negative else as_int64(mantissa)
     if number < int64_at(field, LOW) or number > int64_at(field, HIGH):
@@ -231,10 +243,15 @@ def scan_row(data: int, at: int, end: int, table: Any, followers: int, targets: 
             return False
         start = at + 1
         at, has_escape, wide = end_of_string(data, start, end)
-        if at < 0 or has_escape:
+        if at < 0:
             return False
         beyond_ascii |= wide
-        field = find_field(data, start, at - start, end, fields, count, int64_at(followers, previous))
+        if has_escape:
+            field = find_escaped(data, start, at, fields, count, more)
+            if field < 0:
+                return False
+        else:
+            field = find_field(data, start, at - start, end, fields, count, int64_at(followers, previous))
         put_int64(followers, previous, field)
         previous = field
         at = skip_blank(data, at + 1, end)

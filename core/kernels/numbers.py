@@ -19,6 +19,8 @@ LOWEST_POWER: Final = -342
 HIGHEST_POWER: Final = 308
 MOST_DIGITS: Final = 19
 ALL_ONES = np.uint64(2**64 - 1)
+TEN = np.uint64(10)
+MOST_EXACT = np.uint64(2**53)
 ZERO_BYTE, MINUS, PLUS, POINT, LOWER_E = (ord(char) for char in "0-+.e")
 ZEROS = np.uint64(0x3030303030303030)
 SIXES = np.uint64(0x0606060606060606)
@@ -110,6 +112,39 @@ def scan_exponent(data: int, at: int, end: int) -> tuple[int, int]:
     if not 1 <= at - first <= 4:
         return -1, 0
     return at, -as_int64(exponent) if sign == MINUS else as_int64(exponent)
+
+
+@kernel
+def skip_number(data: int, at: int, end: int) -> int:
+    """Position after a JSON number with any number of digits, or -1."""
+    first = at + 1 if at < end and byte_at(data, at) == MINUS else at
+    at, _ = scan_digits(data, first, end, np.uint64(0))
+    if at == first or (at - first > 1 and byte_at(data, first) == ZERO_BYTE):
+        return -1
+    if at < end and byte_at(data, at) == POINT:
+        first = at + 1
+        at, _ = scan_digits(data, first, end, np.uint64(0))
+        if at == first:
+            return -1
+    if at < end and byte_at(data, at) | 0x20 == LOWER_E:
+        sign = byte_at(data, at + 1) if at + 1 < end else 0
+        first = at + 2 if sign in (MINUS, PLUS) else at + 1
+        at, _ = scan_digits(data, first, end, np.uint64(0))
+        if at == first:
+            return -1
+    return at
+
+
+@kernel
+def whole_number(mantissa: Any, power: int) -> tuple[bool, Any]:
+    """(found, value) of mantissa * 10**power; not found unless it is whole and small enough for every double."""
+    while mantissa != 0 and power < 0 and mantissa % TEN == 0:
+        mantissa //= TEN
+        power += 1
+    while mantissa != 0 and power > 0 and mantissa < MOST_EXACT:
+        mantissa *= TEN
+        power -= 1
+    return mantissa == 0 or (power == 0 and mantissa < MOST_EXACT), mantissa
 
 
 @kernel

@@ -21,7 +21,7 @@ LENGTH_MASK: Final = 2**31 - 1
 NO_TIME: Final = -(2**63)
 HIGH_BITS = np.uint64(0x8080808080808080)
 DAY_MS: Final = 86_400_000
-ZERO, MINUS, PLUS, POINT, COLON, SPACE, LETTER_T, LETTER_Z = (ord(char) for char in "0-+.: TZ")
+ZERO, MINUS, PLUS, POINT, COMMA, COLON, SPACE, LETTER_T, LETTER_Z = (ord(char) for char in "0-+.,: TZ")
 
 
 @kernel
@@ -171,7 +171,7 @@ def zone_minutes(data: int, at: int, end: int) -> int:
 def iso_time_ms(data: int, at: int, end: int) -> Any:
     """Milliseconds since 1970 of `YYYY-MM-DDThh:mm:ss[.fraction][zone]`, UTC without a zone; else NO_TIME.
 
-    A space may stand for the T; a fraction has 1 to 9 digits, of which those after the third are dropped.
+    A space may stand for the T, a comma for the point; a fraction has 1 to 9 digits, those after the third are dropped.
     """
     if end - at < 19 or byte_at(data, at + 4) != MINUS or byte_at(data, at + 7) != MINUS:
         return NO_TIME
@@ -193,7 +193,7 @@ def iso_time_ms(data: int, at: int, end: int) -> Any:
         return NO_TIME
     at += 19
     millis = 0
-    if at < end and byte_at(data, at) == POINT:
+    if at < end and (byte_at(data, at) == POINT or byte_at(data, at) == COMMA):
         at += 1
         scale = 100
         first = at

@@ -109,7 +109,7 @@ def _column(columns: pa.RecordBatch, name: str) -> Any:
 def _timestamps(columns: pa.RecordBatch, now_ms: int) -> npt.NDArray[np.int64]:
     index = columns.schema.get_field_index("timestamp")
     if index < 0:
-        return np.full(columns.num_rows, now_ms, np.int64)
+        return read_only(np.full(columns.num_rows, now_ms, np.int64), np.int64)
     array = columns.column(index)
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.timestamp("ms"), safe=False).view(pa.int64())
@@ -139,8 +139,11 @@ def _headers(columns: pa.RecordBatch) -> kernels.Headers:
     ends = read_only(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
     if len(ends) == 0 or ends[0] == ends[-1]:
         return NO_HEADERS
-    names, values = array.values.flatten()
-    if names.null_count:
+    fields = array.type.value_type
+    swapped = (fields.field(0).name, fields.field(1).name) == ("value", "key")
+    names, values = array.values.flatten()[:: -1 if swapped else 1]
+    # Rows that a slice or a null list hides may lack a name.
+    if names.null_count and array.flatten().flatten()[swapped].null_count:
         raise PlanError("a header has no key; Kafka allows null for a header's value only")
     return kernels.Headers(
         ends,

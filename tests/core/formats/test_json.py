@@ -1,7 +1,10 @@
 """JsonFormat.decode against Python's json: every valid row gives the same values, every other row a cause."""
 
+import copy
+import gc
 import json
 import math
+import pickle
 import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -140,10 +143,11 @@ def damaged(rng: random.Random) -> bytes:
     members = {
         "ts": rng.randrange(2**42),
         "host": rng.choice(["web-1", "zürich", 'a"b\\', ""]),
-        "extra": rng.choice([[1, {"a": [None]}], {"x": {}}, [], "text", 1.5e3, False]),
+        "extra": rng.choice([[1, {"a": [None]}], {"x": {}}, [], "text", 1.5e3, False, 2**100]),
+        rng.choice(["small", 'a\\b"', "größe"]): rng.choice([{"\t": 0.125}, 0, 12.0, -1.28e2, 10**18 + 1]),
         "ok": rng.random() < 0.5,
         "latency_ms": rng.lognormvariate(3, 1),
-        "time": rng.choice(["2024-02-29T23:59:59.123456Z", "2024-01-01 00:00:00+02:00", 17]),
+        "time": rng.choice(["2024-02-29T23:59:59.123456Z", "2024-01-01 00:00:00,5+02:00", 17]),
         "small": rng.randrange(-128, 128),
     }
     text = bytearray(json.dumps(members, ensure_ascii=rng.random() < 0.5).encode())
@@ -306,6 +310,16 @@ def test_slices_and_large_inputs_give_the_same_rows(monkeypatch: pytest.MonkeyPa
     assert whole.columns.column(0).to_pylist() == [row for row in range(3, 93) if row % 7]
     assert parts.columns.equals(whole.columns)
     assert (parts.rows.tolist(), parts.failures) == (whole.rows.tolist(), whole.failures)
+
+
+def test_a_copy_of_a_format_reads_what_the_format_reads() -> None:
+    values = values_of('{"ts":1,"host":"a"}')
+    expected = FORMAT.decode(values).columns
+
+    copies = [copy.deepcopy(JsonFormat(SCHEMA)), pickle.loads(pickle.dumps(JsonFormat(SCHEMA)))]
+
+    gc.collect()
+    assert [copied.decode(values).columns.equals(expected) for copied in copies] == [True, True]
 
 
 def test_no_rows_give_no_rows() -> None:

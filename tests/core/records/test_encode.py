@@ -129,6 +129,41 @@ def test_any_kind_of_bytes_is_taken(kind: pa.DataType) -> None:
     assert [(row.key, row.value) for row in read_batch(bytes(encoded.data))] == [(None, None), (b"xyz", b"xyz")]
 
 
+def test_header_fields_go_by_their_names() -> None:
+    headers = pa.array([[{"value": b"1", "key": "a"}]])
+    columns = pa.RecordBatch.from_arrays([pa.array(["k"]), pa.array(["v"]), headers], ["key", "value", "headers"])
+
+    [encoded] = encode(columns, now_ms=1)
+
+    assert headers.type.value_type.field(0).name == "value"
+    assert [row.headers for row in read_batch(bytes(encoded.data))] == [(("a", b"1"),)]
+
+
+def test_a_header_without_a_key_that_a_slice_hides_does_not_matter() -> None:
+    entries = [[{"key": None, "value": b"x"}], [{"key": "a", "value": b"1"}]]
+    headers = pa.array(entries, RECORDS_SCHEMA.field("headers").type)
+    columns = pa.RecordBatch.from_arrays(
+        [pa.array(["k"] * 2), pa.array(["v"] * 2), headers], ["key", "value", "headers"]
+    )
+
+    [encoded] = encode(columns.slice(1), now_ms=1)
+
+    assert [row.headers for row in read_batch(bytes(encoded.data))] == [(("a", b"1"),)]
+
+
+def test_views_of_more_than_2_gib_are_refused() -> None:
+    """Arrow casts them to binary with offsets that wrap, which the kernels would have followed."""
+    text = b"x" * (1 << 20)
+    views = struct.pack("<i4sii", len(text), text[:4], 0, 0) * 2049
+    values = pa.Array.from_buffers(pa.string_view(), 2049, [None, pa.py_buffer(views), pa.py_buffer(text)])
+    columns = pa.RecordBatch.from_arrays([pa.nulls(2049), values], ["key", "value"])
+
+    with pytest.raises(PlanError, match="column value holds more than 2 GiB in one batch"):
+        encode(columns, now_ms=1)
+    [encoded] = encode(columns.slice(2047), now_ms=1, max_batch_bytes=1 << 30)
+    assert [row.value for row in read_batch(bytes(encoded.data))] == [text] * 2
+
+
 def test_no_rows_give_no_batch() -> None:
     assert encode(columns_of([]), now_ms=1) == []
 

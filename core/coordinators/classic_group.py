@@ -31,7 +31,10 @@ class Phase(StrEnum):
 
 @dataclass(slots=True)
 class Member:
-    """A member of a group. `joining` and `syncing` are the waiters of its JoinGroup and SyncGroup."""
+    """A member of a group. `joining` and `syncing` are the waiters of its JoinGroup and SyncGroup.
+
+    The group counts protocols and who joins: these change by ClassicGroup.joins() and has_joined() only.
+    """
 
     member_id: str
     instance_id: str | None
@@ -75,6 +78,10 @@ class ClassicGroup:
     initial_remaining_ms: int | None = None
     """In the first rebalance of an empty group: how much longer it may be put off for more members."""
     joined_meanwhile: bool = False
+    joining_count: int = 0
+    """Members whose JoinGroup waits."""
+    _speakers: dict[str, int] = field(default_factory=dict)
+    """Protocol -> how many members support it. Kept, as each of thousands of members that join asks for it."""
 
     @property
     def vacant(self) -> bool:
@@ -83,7 +90,7 @@ class ClassicGroup:
 
     @property
     def all_joined(self) -> bool:
-        return not self.pending and all(member.joining is not None for member in self.members.values())
+        return not self.pending and self.joining_count == len(self.members)
 
     @property
     def rebalance_timeout_ms(self) -> int:
@@ -104,6 +111,7 @@ class ClassicGroup:
         if not self.members:
             self.protocol_type = protocol_type
         self.members[member.member_id] = member
+        self._count(member, 1)
         self.pending.pop(member.member_id, None)
         if member.instance_id is not None:
             self.instances[member.instance_id] = member.member_id
@@ -117,6 +125,7 @@ class ClassicGroup:
         member = self.members.pop(member_id, None)
         if member is None:
             return
+        self._count(member, -1)
         if member.instance_id is not None and self.instances.get(member.instance_id) == member_id:
             del self.instances[member.instance_id]
         if self.leader == member_id:
@@ -125,6 +134,8 @@ class ClassicGroup:
     def replace_static(self, old: Member, new: Member) -> None:
         """Gives the place of a static member to a newer process of the same instance."""
         assert new.instance_id is not None
+        self._count(old, -1)
+        self._count(new, 1)
         self.members = {
             (new.member_id if member is old else member_id): (new if member is old else member)
             for member_id, member in self.members.items()
@@ -135,30 +146,41 @@ class ClassicGroup:
         if self.leader == old.member_id:
             self.leader = new.member_id
 
+    def joins(self, member: Member, waiter: int, protocols: Protocols) -> None:
+        """The JoinGroup of a member waits, with the protocols that it names."""
+        self._count(member, -1)
+        member.joining, member.protocols = waiter, protocols
+        self._count(member, 1)
+
+    def has_joined(self, member: Member) -> None:
+        """The JoinGroup of a member waits no more."""
+        if member.joining is not None:
+            member.joining = None
+            self.joining_count -= 1
+
+    def _count(self, member: Member, change: int) -> None:
+        if member.joining is not None:
+            self.joining_count += change
+        for name in dict(member.protocols):  # Each once, even if a member names it twice.
+            self._speakers[name] = self._speakers.get(name, 0) + change
+            if not self._speakers[name]:
+                del self._speakers[name]
+
     def supports(self, protocol_type: str, protocols: Protocols) -> bool:
         """Whether a member with these protocols can be in the group together with those that are."""
         if self.phase is Phase.EMPTY:
             return bool(protocol_type and protocols)
         if protocol_type != self.protocol_type:
             return False
-        counts = self._protocol_counts()
-        return any(counts.get(name, 0) == len(self.members) for name, _ in protocols)
+        return any(self._speakers.get(name, 0) == len(self.members) for name, _ in protocols)
 
     def selected_protocol(self) -> str:
         """The protocol, of those that all members support, that most of them put first; at least one member."""
-        counts = self._protocol_counts()
         votes: dict[str, int] = {}
         for member in self.members.values():
-            choice = next(name for name, _ in member.protocols if counts[name] == len(self.members))
+            choice = next(name for name, _ in member.protocols if self._speakers[name] == len(self.members))
             votes[choice] = votes.get(choice, 0) + 1
         return max(votes, key=lambda name: votes[name])
-
-    def _protocol_counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for member in self.members.values():
-            for name in dict(member.protocols):  # Each once, even if a member names it twice.
-                counts[name] = counts.get(name, 0) + 1
-        return counts
 
     def elect_joined_leader(self) -> bool:
         """Sees to it that the leader is one who has joined; False where nobody has."""
@@ -219,6 +241,10 @@ class ClassicGroup:
         self.leader = record.leader
         self.initial_remaining_ms = None
         self.members = {stored.member_id: self._settled(stored, record.protocol) for stored in record.members}
+        self.joining_count = 0
+        self._speakers.clear()
+        for member in self.members.values():
+            self._count(member, 1)
         self.instances = {
             stored.instance_id: stored.member_id for stored in record.members if stored.instance_id is not None
         }

@@ -66,8 +66,9 @@ class Membership:
             return True
         member = group.members.get(member_id)
         if group.phase is Phase.PREPARING_REBALANCE:
-            waiting = sum(other.joining is not None for other in group.members.values())
-            return (member is not None and member.joining is not None) or waiting < self._config.group_max_size
+            return (member is not None and member.joining is not None) or (
+                group.joining_count < self._config.group_max_size
+            )
         return member is not None or len(group.members) < self._config.group_max_size
 
     def _enter(self, command: JoinGroup, member_id: str) -> None:
@@ -114,10 +115,9 @@ class Membership:
     def _update(self, member: Member, command: JoinGroup) -> None:
         if member.joining is not None:
             self._turn.release(member.joining, JoinReply(ErrorCode.REBALANCE_IN_PROGRESS, member.member_id))
-        member.protocols = command.protocols
         member.session_timeout_ms = command.session_timeout_ms
         member.rebalance_timeout_ms = command.rebalance_timeout_ms
-        member.joining = command.waiter
+        self._group.joins(member, command.waiter, command.protocols)
 
     def _take_over(self, command: JoinGroup, old: Member, new_id: str) -> JoinReply | None:
         """A static member is back under the same instance id and takes its place; the old process is fenced."""
@@ -142,7 +142,7 @@ class Membership:
     def _return_unnoticed(self, command: JoinGroup, member: Member, former_leader: str | None) -> JoinReply:
         """No rebalance: the generation and the assignment stay, under the new id."""
         group = self._group
-        member.joining = None
+        group.has_joined(member)
         self._turn.store(group.record(self._turn.now_ms))
         reply = joined(group, member)
         if command.can_skip_assignment:

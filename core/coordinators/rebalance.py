@@ -109,7 +109,7 @@ class Rebalance:
         for member in group.members.values():
             if member.joining is not None:
                 self._turn.release(member.joining, joined(group, member))
-                member.joining = None
+                group.has_joined(member)
             member.is_new = False
             self.restart_session(member)
             group.unsynced[member.member_id] = None
@@ -166,7 +166,7 @@ class Rebalance:
         """Answers the JoinGroup and SyncGroup of a member that wait, if any, with an error."""
         if member.joining is not None:
             self._turn.release(member.joining, JoinReply(error, member_id))
-            member.joining = None
+            self._group.has_joined(member)
         if member.syncing is not None:
             self._turn.release(member.syncing, SyncReply(error))
             member.syncing = None

@@ -57,13 +57,16 @@ FIELDS = (
         "rotate.bytes", at_least(-1), "Commit after about this many bytes in memory; -1: never.", default=134_217_728
     ),
     Field(
-        "rotate.interval.ms", at_least(-1), "Commit after this span of record time, in ms; -1: never.", default=600_000
+        "rotate.interval.ms",
+        at_least(-1),
+        "Commit after this span of record time, in ms; -1: never. Old rows that are read at once make a file for each.",
+        default=-1,
     ),
     Field(
         "rotate.schedule.interval.ms",
         at_least(-1),
         "Commit each time the wall clock passes a multiple of this, in ms; -1: never.",
-        default=-1,
+        default=600_000,
     ),
     Field("rotate.idle.ms", at_least(-1), "Commit when nothing came for this long, in ms; -1: never.", default=60_000),
     Field("buffer.memory", at_least(1_000_000), "Rows held in memory before a commit, in bytes.", default=268_435_456),

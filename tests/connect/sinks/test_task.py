@@ -28,11 +28,11 @@ class SteppedClock:
         return self.time_ms
 
 
-def rows(first: int, count: int) -> SinkBatch:
+def rows(first: int, count: int, *, apart_ms: int = 0) -> SinkBatch:
     columns = pa.RecordBatch.from_pydict(
         {
             "offset": list(range(first, first + count)),
-            "timestamp": [1_700_000_000_000] * count,
+            "timestamp": [1_700_000_000_000 + offset * apart_ms for offset in range(first, first + count)],
             "key": [None] * count,
             "value": [b"%d" % offset for offset in range(first, first + count)],
             "headers": [[]] * count,
@@ -85,6 +85,35 @@ def test_what_waits_to_be_committed_is_committed_before_more_is_taken(tmp_path: 
         assert await task.finish() == {("t", 0): 200_010}
 
     with_task(tmp_path, body, **{"buffer.memory": 1_000_000, "rotate.bytes": 200_000, "flush.size": 1_000_000})
+
+
+def test_old_rows_that_are_read_at_once_make_a_file_a_folder_not_one_for_each_ten_minutes(tmp_path: Path) -> None:
+    """Thirty days of a row every ten minutes were 4,320 files of one row: the span of record time was 10 minutes."""
+    days = {"partitioner.class": "time", "path.format": "'day'=YYYY-MM-dd", "timestamp.extractor": "record"}
+
+    async def body(task: FilesystemTask) -> None:
+        for first in range(0, 4_320, 500):
+            await task.put([rows(first, min(500, 4_320 - first), apart_ms=600_000)])
+            await task.pre_commit()
+        await task.finish()
+
+    with_task(tmp_path, body, **{"flush.size": 100_000}, **days)
+
+    assert files(tmp_path) == len(list((tmp_path / "topics" / "t").iterdir())) == 31
+
+
+def test_rows_that_come_now_are_committed_when_ten_minutes_are_over(tmp_path: Path) -> None:
+    async def body(task: FilesystemTask) -> None:
+        clock = task._context.clock
+        assert isinstance(clock, SteppedClock)
+        clock.time_ms = 1_700_000_400_000 - 1_000  # a multiple of ten minutes, less a second
+        await task.put([rows(0, 1)])
+        before = await task.pre_commit()
+        clock.time_ms = 1_700_000_400_000
+        await task.put([rows(1, 1)])
+        assert (before, await task.pre_commit(), files(tmp_path)) == ({("t", 0): 0}, {("t", 0): 2}, 1)
+
+    with_task(tmp_path, body)
 
 
 def test_where_a_row_came_from_is_not_taken_from_its_value(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ Tested in tests/core/log/test_partition_log.py and test_flipped_bits.py.
 import struct
 from typing import NamedTuple
 
-from ...ports import SMALLEST_RANGE_BYTES, FileRange
+from ...ports import SMALLEST_RANGE_BYTES, File, FileRange
 from ...wire.batches import read_header
 from ...wire.decompression import TooLarge
 from ...wire.record_times import first_record_not_older
@@ -108,13 +108,18 @@ def take_unread(where: Range, position: int, offset: int, wanted: Wanted) -> Unr
     if border - position < SMALLEST_RANGE_BYTES:
         return None
     file = segment.file
-    (first_offset,) = BASE_OFFSET.unpack(file.read_at(position, BASE_OFFSET.size))
-    (next_offset,) = BASE_OFFSET.unpack(file.read_at(border, BASE_OFFSET.size))
+    first_offset, next_offset = _base_offset(file, position), _base_offset(file, border)
     if not offset <= first_offset < next_offset < wanted.max_offset:
         return None
     return Unread(
         FileRange(file, position, border - position, segment.checked.forget), border, first_offset, next_offset
     )
+
+
+def _base_offset(file: File, position: int) -> int:
+    """Of the batch at `position`; -1 when the file ends there, though it should not."""
+    data = file.read_at(position, BASE_OFFSET.size)
+    return int(BASE_OFFSET.unpack(data)[0]) if len(data) == BASE_OFFSET.size else -1
 
 
 def first_not_older(where: Range, timestamp_ms: int, from_offset: int) -> tuple[int, int] | None:

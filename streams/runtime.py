@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ..core.client.backoff import backoff_ms
 from ..core.client.client import Client
 from ..core.errors import ErrorCode, Fenced, ProtocolError, Retriable
+from ..core.records import warm
 from .config import StreamsConfig
 from .plan import Plan
 from .progress import Ends, StreamProgress, partitions_of
@@ -65,6 +66,8 @@ async def run(
     progress = progress or StreamProgress(plan.name)
     stop = stop or asyncio.Event()
     this = Run(plan, client, config or StreamsConfig(), progress, to_end, upstream_done, stop)
+    # Not on the event loop once it is a member: on a new installation its heartbeats would wait meanwhile.
+    await asyncio.to_thread(warm.compile_kernels)
     failures = 0
     while True:
         before = this.progress.commits

@@ -7,11 +7,12 @@ Tested in tests/core/log/test_cleaning.py and by simulation in test_cleaning_cra
 """
 
 import logging
+import time
 
 from ...errors import StorageError
 from ...ports import Disk
 from ..file_names import CLEANED, DELETED, LOG, SWAP, TRANSACTION_INDEX, parse_segment_file
-from ..flushing import Flusher
+from ..flushing import NO_DESCRIPTORS, Flusher
 from ..leader_epochs import LeaderEpochs
 from ..segments.batch_scan import ScannedBatch, scan_batches
 from ..segments.segment import NO_BOUND, Segment
@@ -19,6 +20,9 @@ from ..segments.segment_list import SegmentList
 from .compaction import CleanedGroup
 
 logger = logging.getLogger(__name__)
+
+DESCRIPTOR_WAIT_S = 0.05
+DESCRIPTOR_WAITS = 600
 
 
 def swap_in(
@@ -51,14 +55,33 @@ def swap_in(
     try:
         for number, segment in enumerate(old):
             segment.move(DELETED, snapshot=number > 0)
-        disk.sync_directory(directory)
+        _sync_patiently(disk, directory)
         new.move("")
-        disk.sync_directory(directory)
+        _sync_patiently(disk, directory)
     except OSError as error:
         raise flusher.fail(error) from error
     new.release()
     flusher.add_deleted(old, due_ms)
     return old
+
+
+def _sync_patiently(disk: Disk, directory: str) -> None:
+    """Sync a directory; without a descriptor to open it by nothing was done, and one is waited for. Raises OSError.
+
+    Of a log in which segments are half exchanged nothing else would be left than to take it offline.
+    """
+    for attempt in range(DESCRIPTOR_WAITS):
+        try:
+            disk.sync_directory(directory)
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTORS:
+                raise
+            if not attempt:
+                logger.warning("%s: an exchange of segments waits for a free descriptor: %s", directory, error)
+        else:
+            return
+        time.sleep(DESCRIPTOR_WAIT_S)
+    disk.sync_directory(directory)
 
 
 def _give_up(new: Segment, old: list[Segment]) -> None:

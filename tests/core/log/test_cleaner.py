@@ -1,5 +1,6 @@
 """The cleaner of a real data directory, and its process: what it does, what ends it, what it leaves."""
 
+import errno
 import logging
 import os
 import subprocess
@@ -79,6 +80,38 @@ def test_a_process_of_its_own_cleans_a_log_and_the_next_start_finds_it_so(direct
     assert (directory.cleaned_to(log), log.damaged) == (active, [])
     assert f"t 0 {active}\n" in Path(directory.path, "cleaner-offset-checkpoint").read_text()
     assert log.size_bytes < 3000 + log.segments.active.size_bytes
+
+
+class CrowdedDisk(RealDisk):
+    """Has no descriptor for a directory for a while, once old segments have been renamed away."""
+
+    def __init__(self) -> None:
+        self.refused_count = 0
+
+    def sync_directory(self, path: str) -> None:
+        if self.refused_count < 3 and any(name.endswith(".deleted") for name in os.listdir(path)):
+            self.refused_count += 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        super().sync_directory(path)
+
+
+def test_an_exchange_that_finds_no_descriptor_waits_for_one(tmp_path: Path) -> None:
+    """It took the log offline, and the broker had to be restarted."""
+    disk = CrowdedDisk()
+    directory = LogDirectory.open(str(tmp_path / "data"), disk, FixedClock())
+    log = filled(directory)
+    cleaner = cleaner_of(directory)
+
+    assert cleaner.run_once()
+
+    assert disk.refused_count == 3
+    assert log.failure is None
+    assert [name for name in os.listdir(log.path) if name.endswith((".swap", ".cleaned"))] == []
+    assert len(records_of(log)) < 200
+    log.append([build_batch([SimpleRecord(0, 0, b"k", b"v")], timestamp_ms=0)], now_ms=0)
+    log.flush()
+    cleaner.close()
+    directory.close()
 
 
 def test_small_segments_become_one_with_the_next_pass(directory: LogDirectory) -> None:

@@ -103,10 +103,14 @@ def _rarer(array: Any, kind: Any) -> tuple[Any, int]:
     if pa.types.is_date(kind):
         return array.cast(pa.string()), kernels.TEXT
     if pa.types.is_float32(kind):
-        # A float32 is written with as few digits as give the same float32 again, as numpy's str does.
-        finite = [None if value is None or not np.isfinite(value) else value for value in array.to_pylist()]
-        return pa.array(
-            [None if value is None else str(np.float32(value)) for value in finite], pa.string()
-        ), kernels.RAW
+        return _float32_texts(array), kernels.RAW
     texts = [None if value is None else msgspec.json.encode(value) for value in array.to_pylist()]
     return pa.array(texts, pa.binary()), kernels.RAW
+
+
+def _float32_texts(array: Any) -> Any:
+    """As few digits as give the same float32 again, a point or an exponent among them, since Arrow writes 2.0 as 2."""
+    import pyarrow.compute as pc
+
+    texts = pc.if_else(pc.is_finite(array), array, None).cast(pa.string())
+    return pc.replace_substring_regex(texts, r"^(-?\d+)$", r"\1.0")

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from millstream.core.errors import PlanError
@@ -76,6 +77,19 @@ def test_control_characters_are_escaped() -> None:
 
 def test_numbers_that_json_lacks_are_null() -> None:
     assert encode(x=[math.nan, math.inf, -math.inf, 1e300]) == [b'{"x":null}'] * 3 + [b'{"x":1e+300}']
+
+
+@given(st.lists(st.none() | st.floats(width=32), max_size=20), st.integers(0, 2))
+@example([2.0, 16777216.0, 1e10, -0.0, 2.0**-149, 1e-5, None, math.nan, -math.inf], 0)
+def test_a_float32_has_as_few_digits_as_give_it_again(values: list[float | None], skipped: int) -> None:
+    columns = pa.RecordBatch.from_arrays([pa.array(values, pa.float32())], ["x"]).slice(skipped)
+
+    read = [json.loads(text)["x"] for text in JsonFormat().encode(columns).to_pylist()]
+
+    kept = [value if value is None or math.isfinite(value) else None for value in values[skipped:]]
+    assert [repr(value) for value in read] == [
+        repr(None if value is None else float(str(np.float32(value)))) for value in kept
+    ]
 
 
 def test_rarer_types_are_written_too() -> None:

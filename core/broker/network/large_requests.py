@@ -161,8 +161,9 @@ def _encode(
     message: Message, response: Message, parts: _Parts | None, context: RequestContext, correlation_id: int
 ) -> list[Any]:
     buffers = encode_response(response, context.api_key, context.api_version, correlation_id)
-    for piece, _ in parts.pieces if parts is not None else ():
-        take_apart(piece, [asked for asked, _ in parts.levels])
+    if parts is not None:
+        for piece, _ in parts.pieces:
+            take_apart(piece, [asked for asked, _ in parts.levels])
     for levels in WHOLE.get(context.api_key, ()) if parts is None else (parts.levels,):
         take_apart(message, [asked for asked, _ in levels])
         take_apart(response, [told for _, told in levels])

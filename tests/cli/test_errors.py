@@ -265,7 +265,7 @@ def test_a_name_that_millstream_does_not_have_is_told_with_those_that_it_has(fol
     refused(millstream("run", str(folder / "counts.py")), "counts.py:3", "did you mean Topology?")
 
     (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host").replace("agg.count()", "agg.avg('n')"))
-    refused(millstream("run", str(folder / "counts.py")), "counts.py:5", "there are ", " mean, ")
+    refused(millstream("run", str(folder / "counts.py")), "counts.py:5", "agg has no avg: write agg.mean('column')")
 
 
 def test_a_setting_of_the_consumer_without_its_prefix_is_told(folder: Path, millstream: Run) -> None:

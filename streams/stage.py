@@ -41,6 +41,7 @@ class Stage:
         self.first_letter = ""
         self._plan = plan
         self._partition = partition
+        self._incarnation = options.input_of(plan, node, merging=role == "merging")
         self._dead_letter_topic = options.dead_letter_topic
         self._branches = compile_branches(plan, node.name)
         self._codec = ChangelogCodec(self.store.partial_schema(), len(node.spec.group) + 1)
@@ -74,8 +75,9 @@ class Stage:
         self.late_partials += self.store.merge(partials.rows)
         for announced in partials.announcements:
             self._watermark.advance(
-                announced.partition, announced.stream_time_ms, idle=announced.idle, offset=announced.offset
-            )
+                announced.partition, announced.stream_time_ms, idle=announced.idle, offset=announced.offset,
+                incarnation=announced.incarnation,
+            )  # fmt: skip
         self.store.slots.stream_time_ms = max(self._watermark.time_ms, self.store.slots.stream_time_ms)
 
     def waits_for_quiet(self, elapsed_ms: int, idle_after_ms: int) -> bool:
@@ -109,7 +111,10 @@ class Stage:
         topic = self._plan.changelog_topic(self.node)
         changes = self._codec.encode(drained.changes, drained.gone)
         stream_time_ms = self.store.slots.stream_time_ms
-        progress = Progress(self._plan.fingerprint(self.node), offset, stream_time_ms, self._watermark.state())
+        progress = Progress(
+            self._plan.fingerprint(self.node), offset, stream_time_ms, self._watermark.state(),
+            incarnation=self._incarnation,
+        )  # fmt: skip
         if changes.num_rows:
             outputs.append(Output(topic, changes, self._partition))
         if changes.num_rows or progress != self._restored:
@@ -133,7 +138,9 @@ class Stage:
             records = self._codec.encode(partials)
             groups = binary_array(*encode_rows(partials.columns[: len(self.node.spec.group)], partials.num_rows))
             outputs.append(Output(topic, records, murmur2_partitions(groups, partitions)))
-        announcement = Announcement(self._partition, self.store.slots.stream_time_ms, self.idle, offset)
+        announcement = Announcement(
+            self._partition, self.store.slots.stream_time_ms, self.idle, offset, incarnation=self._incarnation
+        )
         if partials.num_rows or announcement != self._announced:
             record = encode_announcement(announcement)
             outputs += [Output(topic, record, partition) for partition in range(partitions)]
@@ -153,7 +160,10 @@ class Stage:
         """For a partial stage that nothing else tells where it stands: records of its repartition topic."""
         for announced in self._decoded(self._codec.decode_partials, records).announcements:
             if announced.partition == self._partition:
-                self._recall(PartitionTime(announced.stream_time_ms, announced.idle, announced.offset))
+                reached = PartitionTime(
+                    announced.stream_time_ms, announced.idle, announced.offset, announced.incarnation
+                )
+                self._recall(reached)
 
     def recall_merged(self, records: Records) -> None:
         """And then of the changelog of what was merged: announcements that are in it may be deleted by now."""
@@ -163,8 +173,13 @@ class Stage:
 
     def _recall(self, reached: PartitionTime) -> None:
         before = self._restored.offset if self._restored is not None else NO_OFFSET
-        if reached != PartitionTime(idle=reached.idle) and reached.offset >= before:
+        if self._is_of_another_topic(reached.incarnation) or reached == PartitionTime(idle=reached.idle):
+            return
+        if reached.offset >= before:
             self._restored = Progress(self._plan.fingerprint(self.node), reached.offset, reached.stream_time_ms)
+
+    def _is_of_another_topic(self, incarnation: int) -> bool:
+        return bool(incarnation and self._incarnation and incarnation != self._incarnation)
 
     def _decoded(self, decode: Callable[[pa.Array, pa.Array], Content], records: Records) -> Content:
         """What the codec makes of records. Raises PlanError for those that it did not write."""
@@ -177,14 +192,14 @@ class Stage:
         return f"{self.node.name}: cannot continue from topic {topic!r}: {why}; {self._plan.build_anew(self.node)}"
 
     def resume(self) -> int | None:
-        """Ends restoring: the input offset that the state stands at, None if there was no state, -1 if that is not
-        known: a version before has sent partial aggregates on without saying it.
+        """Ends restoring: the input offset that the state stands at, None if there was no state, or it is of a topic
+        that had this name before; -1 if it is not known: a version before has sent partial aggregates on without it.
         """
         if self._restored is None:
             return None
         self.resume_time(self._restored.stream_time_ms)
         self._watermark.restore(self._restored.watermark, self._restored.stream_time_ms)
-        return self._restored.offset
+        return None if self._is_of_another_topic(self._restored.incarnation) else self._restored.offset
 
     def resume_time(self, stream_time_ms: int) -> None:
         """Continue with the time that an earlier commit had reached."""

@@ -1,7 +1,7 @@
 """What the tasks of one run share. Pure values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .plan import Aggregation, Plan
 
@@ -11,13 +11,20 @@ class TaskOptions:
     """partitions: how many each topic has that is read or is a repartition topic. seed: of hash tables; changes no
     result.
 
-    bounded: nothing is late, and windows close when the run ends.
+    bounded: nothing is late, and windows close when the run ends. incarnations: a number by which a topic is told from
+    one that had its name before, 0 where there is none.
     """
 
     partitions: Mapping[str, int]
     dead_letter_topic: str
     bounded: bool = False
     seed: int = 0
+    incarnations: Mapping[str, int] = field(default_factory=dict)
+
+    def input_of(self, plan: Plan, node: Aggregation, *, merging: bool) -> int:
+        """The incarnation of the topic from which an aggregate gets its rows."""
+        topic = plan.repartition_topic(node) if merging else plan.source_of(node).topic
+        return self.incarnations.get(topic, 0)
 
     def is_whole(self, plan: Plan, node: Aggregation) -> bool:
         """Whether an aggregate needs no repartition: by its plan, or as its source has a single partition."""

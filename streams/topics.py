@@ -7,6 +7,7 @@ age and no time is too far in the future. Tests: tests/streams/test_runtime.py.
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..core.client.administration.admin_values import NewTopic
 from ..core.client.client import Client
@@ -112,7 +113,12 @@ async def ensure_topics(
             want(sink.topic, plan.sink_partitions(sink.topic) or sources[plan.source_of(sink).topic], KEEP)
     await _create_missing(client, wanted)
     _check_counts(client, plan, options)
-    return options
+    return replace(options, incarnations={name: _incarnation(client, name) for name in options.input_topics(plan)})
+
+
+def _incarnation(client: Client, topic: str) -> int:
+    """Of the topic's id as many bits as are a number everywhere; 0 where the cluster gives no ids."""
+    return int.from_bytes(client.cluster.topic_id(topic)[:6])
 
 
 def check_notes(plan: Plan, options: TaskOptions) -> None:

@@ -23,13 +23,14 @@ WATERMARK_KEY = b"\xffwatermark"
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a task has reached with the commit that this record is part of."""
+    """What a task has reached with the commit that this record is part of; offset and incarnation are of its input."""
 
     fingerprint: str
     offset: int
     stream_time_ms: int
     watermark: dict[str, list[int]] = {}
     format: int = FORMAT
+    incarnation: int = 0
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class Announcement(msgspec.Struct, frozen=True):
     idle: bool
     offset: int = -1
     format: int = FORMAT
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

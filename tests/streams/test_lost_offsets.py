@@ -91,6 +91,28 @@ def test_a_group_whose_offsets_expired_goes_on_where_its_state_stands(bootstrap:
     with_job(bootstrap, body)
 
 
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_an_input_topic_that_is_made_anew_is_read_from_its_beginning(bootstrap: str, partitions: int) -> None:
+    """Its group has no offsets either, and the state stands at one of the topic that had this name before."""
+
+    async def body(job: Job) -> None:
+        await create(job.client, job.source, partitions)
+        await fill(job.client, job.source, {part: rows("a", "b") for part in range(partitions)})
+        await job.run(2 * partitions)
+        await job.client.admin.delete_topics([job.source])
+        async with asyncio.timeout(60):
+            while any(place[0] == job.source for place in await job.client.admin.group_offsets(job.application)):  # noqa: ASYNC110 - they go by and by
+                await asyncio.sleep(0.02)
+        await create(job.client, job.source, partitions)
+        await fill(job.client, job.source, {part: rows("a", "a", "a", "b") for part in range(partitions)})
+
+        await job.run(4 * partitions)
+
+        assert await job.counts() == {"a": 4 * partitions, "b": 2 * partitions}
+
+    with_job(bootstrap, body)
+
+
 def test_the_time_is_known_too_when_the_offsets_expired(bootstrap: str) -> None:
     """A row that was late before is late after it: the time was noted beside the offset that is lost."""
 

@@ -136,7 +136,7 @@ def test_a_watermark_of_a_version_that_kept_no_offsets_is_understood() -> None:
     watermark.advance(1, 50, idle=False, offset=7)
 
     assert watermark.time_ms == 100
-    assert watermark.state() == {"0": [100, 0, -1], "1": [50, 0, 7]}
+    assert watermark.state() == {"0": [100, 0, -1, 0], "1": [50, 0, 7, 0]}
 
 
 def test_a_watermark_survives_its_state() -> None:

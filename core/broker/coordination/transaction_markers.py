@@ -4,6 +4,8 @@ A marker may be written again after a crash or a failed attempt; the second one 
 Tested in tests/core/broker/test_transactions.py.
 """
 
+import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +21,8 @@ from ..data_plane.waiting import Waiting
 from .internal_topics import OFFSETS_TOPIC
 
 LOG = logging.getLogger(__name__)
+BETWEEN_TURNS = 50
+"""Markers that are appended before others get their turn."""
 
 Written = Callable[[tuple[Partition, ...]], None]
 """Told the partitions that could not be reached, once the markers in all others are on disk."""
@@ -43,12 +47,12 @@ class MarkerWriter:
 
     def write(self, outcome: Outcome, written: Written) -> None:
         """One marker for each partition of `outcome`; calls back in every case, perhaps at once."""
-        _Writing(outcome, written).begin([(where, self._append(outcome, *where)) for where in outcome.partitions], self)
+        _Writing(outcome, written, self).go_on()
 
     def wait(self, log: PartitionLog, end_offset: int, flushed: Callable[[StorageError | None], None]) -> None:
         self._waiting.when_flushed(log, end_offset, flushed)
 
-    def _append(self, outcome: Outcome, topic: str, partition: int) -> "tuple[PartitionLog, int] | StorageError | None":
+    def append(self, outcome: Outcome, topic: str, partition: int) -> "tuple[PartitionLog, int] | StorageError | None":
         """The log and its end behind the marker; None where nothing has to be written, an error to try again."""
         try:
             log = self._partition(topic, partition)
@@ -95,25 +99,30 @@ class MarkerWriter:
 class _Writing:
     """One outcome until its markers are on disk."""
 
-    __slots__ = ("_failed", "_left", "_outcome", "_written")
+    __slots__ = ("_failed", "_left", "_outcome", "_partitions", "_writer", "_written")
 
-    def __init__(self, outcome: Outcome, written: Written) -> None:
+    def __init__(self, outcome: Outcome, written: Written, writer: MarkerWriter) -> None:
         self._outcome = outcome
         self._written = written
+        self._writer = writer
+        self._partitions = iter(outcome.partitions)
         self._failed: list[Partition] = []
         self._left = 1
 
-    def begin(
-        self, appends: "list[tuple[Partition, tuple[PartitionLog, int] | StorageError | None]]", writer: MarkerWriter
-    ) -> None:
-        for where, appended in appends:
+    def go_on(self) -> None:
+        """Appends some markers, and the others when it is the turn of this again."""
+        step = list(itertools.islice(self._partitions, BETWEEN_TURNS))
+        for where in step:
+            appended = self._writer.append(self._outcome, *where)
             if isinstance(appended, StorageError):
                 self._failed.append(where)
             elif appended is not None:
                 self._left += 1
-                log, end_offset = appended
-                writer.wait(log, end_offset, partial(self._flushed, where))
-        self._one_less()
+                self._writer.wait(*appended, partial(self._flushed, where))
+        if len(step) < BETWEEN_TURNS:
+            self._one_less()
+        else:
+            asyncio.get_running_loop().call_soon(self.go_on)
 
     def _flushed(self, where: Partition, failure: StorageError | None) -> None:
         if failure is not None:

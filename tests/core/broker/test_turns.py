@@ -5,7 +5,8 @@ SyncGroup.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from core.broker.running import ask, running_broker, running_server
 from core.broker.transactional import TransactionalProducer
 from core.broker.wire_client import WireClient
 
+from millstream.core.broker.coordination import transaction_markers
 from millstream.core.broker.handlers import k14_sync_group, k24_add_partitions_to_txn, k27_write_txn_markers
 from millstream.core.broker.network.large_requests import LARGE_BYTES
+from millstream.core.coordinators.transaction_records import TransactionState
 from millstream.core.errors import ErrorCode
 from millstream.core.wire.frames import encode_request
 from millstream.core.wire.message import joined
@@ -28,13 +31,14 @@ UNKNOWN = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 Part = SyncGroupRequest.SyncGroupRequestAssignment
 
 
-async def turns_of_others(work: Awaitable[Any]) -> tuple[Any, int]:
-    """What comes of it, and how often others had their turn meanwhile."""
+async def turns_of_others(work: Awaitable[Any], seen: Callable[[], object] = lambda: None) -> tuple[Any, int]:
+    """What comes of it, and how often others had their turn meanwhile; each time `seen` is called."""
     loop, turns = asyncio.get_running_loop(), 0
 
     def turn() -> None:
         nonlocal turns, handle
         turns += 1
+        seen()
         handle = loop.call_soon(turn)
 
     handle = loop.call_soon(turn)
@@ -113,6 +117,29 @@ async def test_markers_are_written_a_few_at_a_time(tmp_path: Path) -> None:
         assert codes == [(0, 0), (1, 0)] + [(number, UNKNOWN) for number in range(2, MANY)]
         assert [broker.partition("t", partition).end_offset for partition in (0, 1)] == [1, 1]
     assert turns >= MANY // k27_write_txn_markers.BETWEEN_TURNS - 1
+
+
+async def test_the_end_of_a_large_transaction_is_written_a_few_partitions_at_a_time(tmp_path: Path) -> None:
+    """One of 2,000 partitions held the loop up for 0.6 s."""
+    partitions = 170
+    async with running_broker(tmp_path) as broker:
+        await broker.cluster.create_topic("t", partitions, {})
+        producer = TransactionalProducer(broker, "x")
+        await producer.begin()
+        await producer.add(*(("t", number) for number in range(partitions)))
+        written = [0]
+
+        code, _ = await turns_of_others(
+            producer.end(),
+            lambda: written.append(sum(broker.partition("t", number).end_offset for number in range(partitions))),
+        )
+        state = broker.transactions.get("x")
+
+    assert code is ErrorCode.NONE
+    assert state is not None
+    assert state.state is TransactionState.COMPLETE_COMMIT
+    assert written[-1] == partitions
+    assert max(after - before for before, after in pairwise(written)) == transaction_markers.BETWEEN_TURNS
 
 
 async def test_a_leader_that_assigns_to_very_many_strangers_holds_nobody_up(tmp_path: Path) -> None:

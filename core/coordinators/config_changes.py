@@ -13,6 +13,11 @@ from ..config import ConfigDef, Field, LogConfig
 from ..errors import ConfigError, ErrorCode
 from .cluster_commands import ConfigChange, ConfigOperation, Fault
 
+MOST_TOLD = 20
+"""Unknown names that are looked at for what was meant. A request may bring a million of them."""
+MESSAGE_CHARACTERS = 8_000
+"""Of a fault; the protocol has room for 32,767 bytes."""
+
 
 class BrokerSettings(Protocol):
     """The broker's settings that may change while it runs, under their names, and the rules for them."""
@@ -73,12 +78,22 @@ def values_fault(definition: ConfigDef[Any], settings: Mapping[str, str | None])
     null = sorted(name for name, value in settings.items() if value is None)
     if null:
         return Fault(ErrorCode.INVALID_CONFIG, f"{definition.title}: no value is given for {', '.join(null)}")
+    unknown = [name for name in settings if name not in definition.fields]
+    more = frozenset(unknown[MOST_TOLD:])
     try:
-        parsed = definition.parse(settings)
+        parsed = definition.parse({name: value for name, value in settings.items() if name not in more})
     except ConfigError as error:
-        return Fault(ErrorCode.INVALID_CONFIG, "; ".join(error.faults))
+        told = "; ".join(error.faults)
+        return Fault(ErrorCode.INVALID_CONFIG, f"{told}; and {len(more)} more that are not settings" if more else told)
     if isinstance(parsed, LogConfig) and parsed.remote_storage_enable:
         return Fault(
             ErrorCode.INVALID_CONFIG, "topic: remote.storage.enable=true: there is no tiered storage; leave it false"
         )
     return None
+
+
+def shortened(message: str) -> str:
+    """As much of a message as an answer has room for."""
+    if len(message) <= MESSAGE_CHARACTERS:
+        return message
+    return f"{message[:MESSAGE_CHARACTERS]}... ({len(message)} characters)"

@@ -8,6 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import Fault, NewTopic, TopicInfo
+from ...coordinators.config_changes import shortened
 from ...errors import ErrorCode
 from ...wire.messages.k19_create_topics import CreateTopicsRequest, CreateTopicsResponse
 from ..context import RequestContext
@@ -35,7 +36,7 @@ async def handle(broker: "Broker", request: CreateTopicsRequest, context: Reques
         if number % BETWEEN_TURNS == 0:
             await asyncio.sleep(0)
         if isinstance(answer, Fault):
-            result = Result(name=topic.name, error_code=int(answer.code), error_message=answer.message)
+            result = Result(name=topic.name, error_code=int(answer.code), error_message=shortened(answer.message))
         else:
             result = _result(broker, answer, context.api_version)
         results[topic.name] = result

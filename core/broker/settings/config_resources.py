@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...coordinators.cluster_commands import AlterConfigs, ConfigChange, ResourceType
+from ...coordinators.config_changes import shortened
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ..monitoring.logger_levels import change_levels
 from ..topics.cluster import ClusterShell
@@ -57,7 +58,7 @@ async def alter(
                 raise ProtocolError(ErrorCode.INVALID_REQUEST, f"{resource.resource_name!r} is named twice")
             await _alter_one(cluster, resource, replace, validate_only)
         except ProtocolError as error:
-            outcomes.append((error.code, error.message))
+            outcomes.append((error.code, shortened(error.message)))
         except StorageError as error:
             LOG.error("the settings of %r are not changed: %s", resource.resource_name, error)
             outcomes.append((ErrorCode.KAFKA_STORAGE_ERROR, str(error)))

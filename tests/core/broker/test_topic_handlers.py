@@ -12,6 +12,7 @@ from millstream.core.wire.messages.k21_delete_records import DeleteRecordsReques
 from millstream.core.wire.messages.k27_write_txn_markers import WriteTxnMarkersRequest
 from millstream.core.wire.messages.k32_describe_configs import DescribeConfigsRequest
 from millstream.core.wire.messages.k37_create_partitions import CreatePartitionsRequest
+from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
 
 def creation(name: str, partitions: int = 1) -> CreateTopicsRequest:
@@ -147,3 +148,27 @@ async def test_settings_come_with_types_and_words_from_version_3_on(tmp_path):
     assert (newer.value, newer.read_only, newer.config_source, newer.config_type) == ("5", True, 4, 3)
     assert newer.documentation
     assert older.config_type == 0
+
+
+async def test_what_is_wrong_with_very_long_settings_fits_into_the_answer(tmp_path):
+    """The connection was closed: a text of the protocol has 32,767 bytes at most."""
+    value = "\N{SNOWMAN}" * 10_000
+    request = creation("t")
+    request.topics[0].configs = [CreateTopicsRequest.CreatableTopicConfig(name="retention.ms", value=value)]
+    config = IncrementalAlterConfigsRequest.AlterableConfig
+    for_topic = IncrementalAlterConfigsRequest.AlterConfigsResource(
+        resource_type=2, resource_name="kept", configs=[config(name="retention.ms", value=value)]
+    )
+    for_broker = IncrementalAlterConfigsRequest.AlterConfigsResource(
+        resource_type=4, resource_name="", configs=[config(name=f"c{number}", value="1") for number in range(9_000)]
+    )
+    async with running_broker(tmp_path) as broker:
+        await ask(broker, creation("kept"), 7)
+        created = await ask(broker, request, 7)
+        altered = await ask(broker, IncrementalAlterConfigsRequest(resources=[for_topic, for_broker]), 1)
+
+    assert created.encode(7)
+    assert altered.encode(1)
+    assert [one.error_code for one in created.topics] == [ErrorCode.INVALID_CONFIG]
+    assert [one.error_code for one in altered.responses] == [ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_REQUEST]
+    assert altered.responses[0].error_message.startswith("topic: retention.ms=")

@@ -65,6 +65,16 @@ def test_wrong_values_are_all_named_at_once() -> None:
     assert "did you mean retention.bytes" in fault.message
 
 
+def test_of_very_many_unknown_settings_a_few_are_named() -> None:
+    """200,000 were each compared with all that there are, for 20 s, and then the answer was too long to be sent."""
+    fault = values_fault(TOPIC_CONFIG, {f"c{number}": "1" for number in range(1_000)} | {RETENTION: "soon"})
+
+    assert fault is not None
+    assert fault.message.count("is not a setting") == 20
+    assert "retention.ms='soon'" in fault.message
+    assert fault.message.endswith("; and 980 more that are not settings")
+
+
 def test_a_setting_without_a_value_is_refused() -> None:
     fault = values_fault(TOPIC_CONFIG, {RETENTION: None})
 

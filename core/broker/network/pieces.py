@@ -55,6 +55,10 @@ CUTS: dict[int, tuple[Cut, ...]] = {
     10: (Cut((("coordinator_keys", "coordinators"),)),),
     13: (Cut((("members", "members"),)),),
     15: (Cut((("groups", "groups"),), leaves=100, name=_itself),),
+    20: (
+        Cut((("topics", "responses"),), name=lambda topic: (topic.name, topic.topic_id)),
+        Cut((("topic_names", "responses"),), name=_itself),
+    ),
     21: (Cut((TOPICS, PARTITIONS)),),
     23: (Cut((TOPICS, PARTITIONS)),),
     24: (Cut((("transactions", "results_by_transaction"),), leaves=200),),

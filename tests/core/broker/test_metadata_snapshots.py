@@ -200,8 +200,7 @@ async def test_a_deleted_topic_whose_directory_is_still_there_is_not_taken_in_ag
     async with cluster_shell(config_with(tmp_path), disk=StubbornDisk()) as cluster:
         await cluster.create_topic("stays", 1, {})
         await cluster.create_topic("goes", 1, {})
-        with pytest.raises(StorageError, match="stays-0 cannot be deleted"):
-            await cluster.delete_topic("stays")
+        await cluster.delete_topic("stays")
         await cluster.delete_topic("goes")
         await snapshot_now(cluster, tmp_path)
         assert list(cluster._metadata.removed.values()) == ["stays"]

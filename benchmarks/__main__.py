@@ -55,7 +55,7 @@ def write(texts: list[str], minutes: float) -> None:
         "# Measurements",
         "",
         f"Made by `make bench` on {time.strftime('%Y-%m-%d')} in {minutes:.0f} minutes, both sides of each comparison",
-        "in one run. Read ratios, not absolutes: the machine is small and shared.",
+        "in one run. Read ratios, not absolutes: the machine is small and shared. Where the time goes: `PROFILES.md`.",
         "",
         machine(),
         "",

@@ -28,9 +28,18 @@ def opened(path: Path, config: LogConfig) -> LogDirectory:
     return LogDirectory.open(str(path), RealDisk(), FixedClock(), DirectoryConfig(defaults=config))
 
 
-def made(path: Path, config: LogConfig | None = None) -> PartitionLog:
-    config = config or LogConfig()
+def made(path: Path, config: LogConfig) -> PartitionLog:
     return opened(path, config).create("t", 0, bytes(range(16)), config)
+
+
+def begun(path: Path, *, batches: int) -> PartitionLog:
+    """A log with so many batches of 10 kB, of which a reader has had the first."""
+    log = made(path, LogConfig())
+    for _ in range(batches):
+        log.append([batch(Random(1), 10_000)], now_ms=NOW_MS)
+    log.flush()
+    log.read(0, max_bytes=1)
+    return log
 
 
 def content(read: ReadResult) -> bytes:
@@ -70,11 +79,7 @@ def test_the_same_batches_come_whatever_a_reader_asks_for(tmp_path: Path, seed: 
 
 
 def test_what_was_appended_is_left_in_the_file_and_nothing_above_the_limit_goes_with_it(tmp_path: Path) -> None:
-    log = made(tmp_path)
-    for _ in range(100):
-        log.append([batch(Random(1), 10_000)], now_ms=NOW_MS)
-    log.flush()
-    log.read(0, max_bytes=1)
+    log = begun(tmp_path, batches=100)
 
     read = log.read(1, max_bytes=2**20, max_offset=50, leave_in_file=True)
 
@@ -85,11 +90,7 @@ def test_what_was_appended_is_left_in_the_file_and_nothing_above_the_limit_goes_
 
 
 def test_a_reader_of_all_there_is_gets_the_last_batch_too(tmp_path: Path) -> None:
-    log = made(tmp_path)
-    for _ in range(30):
-        log.append([batch(Random(1), 10_000)], now_ms=NOW_MS)
-    log.flush()
-    log.read(0, max_bytes=1)
+    log = begun(tmp_path, batches=30)
 
     read = log.read(1, max_bytes=2**20, leave_in_file=True)
 
@@ -118,11 +119,7 @@ def test_after_a_restart_batches_are_checked_once_before_they_are_left_in_the_fi
 
 
 def test_what_cannot_be_read_from_the_file_is_checked_again(tmp_path: Path) -> None:
-    log = made(tmp_path)
-    for _ in range(100):
-        log.append([batch(Random(1), 10_000)], now_ms=NOW_MS)
-    log.flush()
-    log.read(0, max_bytes=1)
+    log = begun(tmp_path, batches=100)
     read = log.read(1, max_bytes=500_000, leave_in_file=True)
     os.truncate(tmp_path / "t-0" / f"{0:020}.log", 100_000)
 

@@ -43,6 +43,7 @@ async def test_a_topic_made_anew_waits_for_the_checkpoint_without_the_old_one_an
         await broker.cluster.create_topic("t", 1, {})
         await broker.cluster.create_topic("other", 1, {})
         await ask(broker, produce("t", batch_of(b"v"), acks=-1), 9)
+        await until(lambda: broker.partition("t", 0).recovery_point == 1)
         await asyncio.to_thread(broker.logs.checkpoint)
         points = tmp_path / "recovery-point-offset-checkpoint"
         assert "t 0 1" in points.read_text().splitlines()

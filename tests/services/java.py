@@ -5,6 +5,7 @@ Jars are kept in the folder that MILLSTREAM_SERVICES names, else in .services/ o
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -57,11 +58,16 @@ def compiled(sources: Sequence[Path], jar_folder: Path, output: Path) -> str:
 
 
 def free_port() -> int:
-    """A port that was free on loopback a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that was free on loopback a moment ago, of those that the system gives to nobody by itself.
+
+    One of the system's choice may be an outgoing connection's before it is bound, or while its server is killed and
+    started again: even that of a client which reconnects, and is then connected to itself.
+    """
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class JavaProcess:

@@ -14,6 +14,7 @@ import pytest
 from core.broker.gated_disk import GatedDisk
 from core.broker.running import batch_of, fetch, produce, produced, running_broker, until
 from core.broker.wire_client import WireClient
+from services.java import free_port
 
 from millstream.core.broker.main import serve
 from millstream.core.broker.network.server import Server
@@ -77,7 +78,7 @@ def test_it_says_that_it_is_ready_and_ends_cleanly_when_told(tmp_path: Path, num
     with process(tmp_path / "data") as (broker, line):
         host, _, port = line.removeprefix("ready ").strip().rpartition(":")
         broker.send_signal(number)
-        output, _ = broker.communicate(timeout=20)
+        output, _ = broker.communicate(timeout=60)
 
     assert line.startswith("ready ")
     assert host == "127.0.0.1"
@@ -109,8 +110,7 @@ def test_a_port_that_is_taken_leaves_no_data_directory_behind(tmp_path: Path) ->
 
 
 async def test_each_listener_is_served_and_tells_its_clients_its_own_address(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        ports = one.getsockname()[1], two.getsockname()[1]
+    ports = free_port(), free_port()
     config = parse_broker_config(
         {
             "log.dirs": str(tmp_path),
@@ -178,7 +178,7 @@ def test_a_second_signal_ends_a_broker_whose_end_takes_long(tmp_path: Path) -> N
 
         broker.send_signal(signal.SIGTERM)
 
-        assert broker.wait(20) == -signal.SIGTERM
+        assert broker.wait(60) == -signal.SIGTERM
     assert not (tmp_path / "data" / ".kafka_cleanshutdown").exists()
 
 
@@ -190,7 +190,7 @@ def test_an_end_that_takes_too_long_is_cut_off(tmp_path: Path) -> None:
         broker.stdout.readline()
         broker.send_signal(signal.SIGINT)
 
-        assert broker.wait(20) == 1
+        assert broker.wait(60) == 1
         assert "raise shutdown.timeout.ms" in broker.stderr.read()
 
 

@@ -17,6 +17,7 @@ INTERRUPTED = 130
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 # `timeout -s INT` and shells send one press to the process and to its group: it then comes twice.
 SAME_PRESS_S = 0.5
+TURNS = 5  # of the event loop, in which it hears of all signals that came before
 
 
 @contextmanager
@@ -30,17 +31,23 @@ def stopped_by_signals(*, before_the_end: Callable[[], None] = lambda: None) -> 
         yield stop
         return
     loop = asyncio.get_running_loop()
-    asked_s = 0.0
+    counts_again = False
 
     def asked() -> None:
-        nonlocal asked_s
         if not stop.is_set():
-            asked_s = loop.time()
             stop.set()
+            loop.call_later(SAME_PRESS_S, same_press_is_over, TURNS)
             print("stopping; once more to end at once", file=sys.stderr, flush=True)
-        elif loop.time() - asked_s >= SAME_PRESS_S:
+        elif counts_again:
             before_the_end()
             _end_at_once()
+
+    def same_press_is_over(turns: int) -> None:
+        """After more turns: where the loop was held up since the first signal, the second is still to be heard."""
+        nonlocal counts_again
+        counts_again = turns == 0
+        if turns:
+            loop.call_soon(same_press_is_over, turns - 1)
 
     before = {number: signal.getsignal(number) for number in NUMBERS}
     for number in NUMBERS:

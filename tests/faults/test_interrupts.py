@@ -17,7 +17,7 @@ from millstream.core.client.administration.admin_groups import measure_lag
 from millstream.core.client.client import Client
 from millstream.embedded import open_client
 
-ENDS_WITHIN_S = 20
+ENDS_WITHIN_S = 60
 GROUPS = ("connect-lines-to-archive", "connect-traffic-to-lake", "log-aggregation")
 
 

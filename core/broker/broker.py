@@ -93,11 +93,23 @@ class Broker:
         return self.logs.get((topic, partition)) if topic != METADATA_TOPIC else None
 
     def partition(self, topic: str, partition: int) -> PartitionLog:
-        """The log of a partition. Raises ProtocolError UNKNOWN_TOPIC_OR_PARTITION."""
+        """The log of a partition. Raises ProtocolError with what absence() says."""
         log = self.find(topic, partition)
         if log is None:
-            raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"{topic}-{partition}")
+            raise ProtocolError(self.absence(topic, partition), f"there is no log of {topic}-{partition}")
         return log
+
+    def absence(self, topic: str, partition: int) -> ErrorCode:
+        """What it means that there is no such log: no such partition, or a disk that keeps it from being made."""
+        known = self.cluster.topic(topic)
+        if known is not None and 0 <= partition < known.partitions:
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+    def is_offline(self, topic: str, partition: int) -> bool:
+        """Whether a partition that the metadata knows has no log, or one whose disk has failed: nobody leads it."""
+        log = self.logs.get((topic, partition))
+        return log is None or log.failure is not None
 
     def online_partition(self, topic: str, partition: int) -> PartitionLog:
         """The log of a partition that can answer. Raises ProtocolError also for one whose disk has failed, in Kafka's

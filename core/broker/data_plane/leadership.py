@@ -8,6 +8,7 @@ from typing import Protocol
 from ...errors import ErrorCode, ProtocolError
 
 LEADER_EPOCH = 0
+NO_LEADER = -1
 NOT_GIVEN = -1
 
 

@@ -81,12 +81,14 @@ class _Fetch:
         if part.topic is None:
             error = ErrorCode.UNKNOWN_TOPIC_ID
         elif log is None:
-            error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            error = broker.absence(part.topic, part.wanted.partition)
         elif self._dialogue.by_id and log.topic_id != part.topic_id:
             error = ErrorCode.INCONSISTENT_TOPIC_ID
         committed_only = self._request.isolation_level == READ_COMMITTED
         read.begin(log, error, committed_only=committed_only, leave_in_file=self._context.takes_file_ranges)
-        (self._unknown if log is None else self._reads).append(read)
+        if error == ErrorCode.KAFKA_STORAGE_ERROR:
+            read.conclusive = True
+        (self._unknown if log is None and not read.conclusive else self._reads).append(read)
 
     def is_ready(self) -> bool:
         """Reads every partition; whether the answer may go: enough data, or something to tell."""

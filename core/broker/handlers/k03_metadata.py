@@ -2,7 +2,7 @@
 for and allowed. Shell.
 
 As on Kafka, the answer that creates a topic still calls it unknown, and the next one has it: who only looks whether a
-topic is gone does not find it.
+topic is gone does not find it. As there, nobody leads a partition whose log is offline; its leader epoch stays.
 4 made creation optional, 8 brought authorized operations, 10 and 12 topic ids, 13 an error for all of it.
 Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/core/broker/test_metadata.py.
 """
@@ -15,7 +15,7 @@ from ...errors import ErrorCode, ProtocolError, StorageError
 from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..data_plane.leadership import LEADER_EPOCH
+from ..data_plane.leadership import LEADER_EPOCH, NO_LEADER
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -26,13 +26,14 @@ VERSIONS = (0, 13)
 TOPIC_IDS_SINCE = 12
 ZERO_UUID = bytes(16)
 TopicAnswer = MetadataResponse.MetadataResponseTopic
+PartitionAnswer = MetadataResponse.MetadataResponsePartition
 
 
 async def handle(broker: "Broker", request: MetadataRequest, context: RequestContext) -> MetadataResponse:
     """All topics for null (and, in version 0, for an empty list), else those asked for by name or id."""
     cluster = broker.cluster
     if request.topics is None or (context.api_version == 0 and not request.topics):
-        topics = [_known(topic, cluster.node_id) for topic in cluster.topics()]
+        topics = [_known(broker, topic) for topic in cluster.topics()]
     else:
         topics = [await _one(broker, wanted, request, context) for wanted in request.topics]
     if request.include_topic_authorized_operations:
@@ -61,7 +62,7 @@ async def _one(
         topic = cluster.topic_by_id(wanted.topic_id)
         if topic is None:
             return TopicAnswer(error_code=int(ErrorCode.UNKNOWN_TOPIC_ID), name=None, topic_id=wanted.topic_id)
-        return _known(topic, cluster.node_id)
+        return _known(broker, topic)
     topic = cluster.topic(wanted.name)
     may_create = request.allow_auto_topic_creation or context.api_version < 4
     if topic is None and may_create and broker.config.auto_create_topics_enable:
@@ -76,7 +77,7 @@ async def _one(
         fault = name_fault(wanted.name)
         code = fault.code if fault is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         return TopicAnswer(error_code=int(code), name=wanted.name)
-    return _known(topic, cluster.node_id)
+    return _known(broker, topic)
 
 
 async def _create(broker: "Broker", name: str) -> None:
@@ -87,19 +88,26 @@ async def _create(broker: "Broker", name: str) -> None:
             raise
 
 
-def _known(topic: "TopicInfo", node_id: int) -> TopicAnswer:
+def _known(broker: "Broker", topic: "TopicInfo") -> TopicAnswer:
     return TopicAnswer(
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.internal,
         partitions=[
-            MetadataResponse.MetadataResponsePartition(
-                partition_index=index,
-                leader_id=node_id,
-                leader_epoch=LEADER_EPOCH,
-                replica_nodes=[node_id],
-                isr_nodes=[node_id],
-            )
+            _partition(broker.cluster.node_id, index, offline=broker.is_offline(topic.name, index))
             for index in range(topic.partitions)
         ],
+    )
+
+
+def _partition(node_id: int, index: int, *, offline: bool) -> PartitionAnswer:
+    """Of one whose log is not there or has failed, clients learn that nobody leads it, and ask again."""
+    return PartitionAnswer(
+        error_code=int(ErrorCode.LEADER_NOT_AVAILABLE if offline else ErrorCode.NONE),
+        partition_index=index,
+        leader_id=NO_LEADER if offline else node_id,
+        leader_epoch=LEADER_EPOCH,
+        replica_nodes=[node_id],
+        isr_nodes=[] if offline else [node_id],
+        offline_replicas=[node_id] if offline else [],
     )

@@ -14,7 +14,7 @@ from ...wire.messages.k75_describe_topic_partitions import (
 )
 from ..authorized import TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..data_plane.leadership import LEADER_EPOCH
+from ..data_plane.leadership import LEADER_EPOCH, NO_LEADER
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -54,7 +54,7 @@ def start(
             response.next_cursor = _cursor(name, begin)
             break
         end = min(topic.partitions, begin + room)
-        response.topics.append(_known(topic, begin, end, broker.cluster.node_id))
+        response.topics.append(_known(broker, topic, begin, end))
         room -= max(end - begin, 0)
         if end < topic.partitions:
             response.next_cursor = _cursor(name, end)
@@ -72,22 +72,27 @@ def _unknown(name: str) -> TopicAnswer:
     return TopicAnswer(error_code=int(code), name=name)
 
 
-def _known(topic: "TopicInfo", begin: int, end: int, node_id: int) -> TopicAnswer:
+def _known(broker: "Broker", topic: "TopicInfo", begin: int, end: int) -> TopicAnswer:
     return TopicAnswer(
         name=topic.name,
         topic_id=topic.topic_id,
         is_internal=topic.internal,
         partitions=[
-            PartitionAnswer(
-                partition_index=index,
-                leader_id=node_id,
-                leader_epoch=LEADER_EPOCH,
-                replica_nodes=[node_id],
-                isr_nodes=[node_id],
-                eligible_leader_replicas=[],
-                last_known_elr=[],
-            )
+            _partition(broker.cluster.node_id, index, offline=broker.is_offline(topic.name, index))
             for index in range(begin, end)
         ],
         topic_authorized_operations=TOPIC_OPERATIONS,
+    )
+
+
+def _partition(node_id: int, index: int, *, offline: bool) -> PartitionAnswer:
+    return PartitionAnswer(
+        partition_index=index,
+        leader_id=NO_LEADER if offline else node_id,
+        leader_epoch=LEADER_EPOCH,
+        replica_nodes=[node_id],
+        isr_nodes=[] if offline else [node_id],
+        eligible_leader_replicas=[node_id] if offline else [],
+        last_known_elr=[node_id] if offline else [],
+        offline_replicas=[node_id] if offline else [],
     )

@@ -134,6 +134,9 @@ async def _logs(page: Exposition, broker: "Broker") -> None:
             if number % LOGS_AT_ONCE == 0:
                 await asyncio.sleep(0)
     topics = broker.cluster.topics()
+    partitions = sum(topic.partitions for topic in topics)
+    lacking = partitions - sum(broker.cluster.topic(log.topic) is not None for log in broker.logs.logs())
+    leaderless = offline + lacking
     manager, controller = "kafka_server_replicamanager", "kafka_controller_kafkacontroller"
     page.gauges(
         [
@@ -148,17 +151,17 @@ async def _logs(page: Exposition, broker: "Broker") -> None:
                 "Partitions that this broker leads: all that are not offline.",
                 len(logs) - offline,
             ),
-            (f"{manager}_offlinereplicacount", "Logs whose disk has failed.", offline),
-            (f"{manager}_underreplicatedpartitions", "Logs that are offline: there are no other replicas.", offline),
+            (f"{manager}_offlinereplicacount", "Logs whose disk has failed, or that are not made yet.", leaderless),
+            (f"{manager}_underreplicatedpartitions", "Logs that are offline: there are no other replicas.", leaderless),
             (f"{manager}_underminisrpartitioncount", "Logs with min.insync.replicas above 1: acks=all fails.", under),
             (f"{manager}_atminisrpartitioncount", "Logs with min.insync.replicas 1.", at),
             (f"{manager}_reassigningpartitions", "Partitions on their way to another broker: there is none.", 0),
             (f"{manager}_produceridcount", "Producers whose sequence is known, once for each log.", producers),
             (f"{controller}_activecontrollercount", "This broker is its own controller.", 1),
             (f"{controller}_activebrokercount", "Brokers.", 1),
-            (f"{controller}_offlinepartitionscount", "Partitions without a leader.", offline),
+            (f"{controller}_offlinepartitionscount", "Partitions without a leader.", leaderless),
             (f"{controller}_globaltopiccount", "Topics.", len(topics)),
-            (f"{controller}_globalpartitioncount", "Partitions of all topics.", sum(one.partitions for one in topics)),
+            (f"{controller}_globalpartitioncount", "Partitions of all topics.", partitions),
             (f"{controller}_preferredreplicaimbalancecount", "Partitions led by another than their first replica.", 0),
             ("kafka_server_kafkaserver_brokerstate", "3: running.", 3),
         ]

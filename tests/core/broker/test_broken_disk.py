@@ -10,14 +10,18 @@ from core.broker.running import ask, batch_of, fetch, partitions_of, produce, pr
 from core.broker.test_monitoring import watched
 
 from millstream.core.broker.broker import Broker
+from millstream.core.coordinators.cluster_commands import MorePartitions
 from millstream.core.errors import ErrorCode, StorageError
 from millstream.core.wire.messages.k02_list_offsets import ListOffsetsRequest
+from millstream.core.wire.messages.k03_metadata import MetadataRequest
 from millstream.core.wire.messages.k08_offset_commit import OffsetCommitRequest
 from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest
 from millstream.core.wire.messages.k21_delete_records import DeleteRecordsRequest
 from millstream.core.wire.messages.k22_init_producer_id import InitProducerIdRequest
 from millstream.core.wire.messages.k23_offset_for_leader_epoch import OffsetForLeaderEpochRequest
+from millstream.core.wire.messages.k35_describe_log_dirs import DescribeLogDirsRequest
 from millstream.core.wire.messages.k61_describe_producers import DescribeProducersRequest
+from millstream.core.wire.messages.k75_describe_topic_partitions import DescribeTopicPartitionsRequest
 
 OFFLINE = int(ErrorCode.KAFKA_STORAGE_ERROR)
 BEFORE = {"epoch", "delete", "producers", "look up"}
@@ -80,6 +84,54 @@ async def test_a_log_whose_disk_fails_is_offline_for_good_and_the_others_are_ser
     assert values_of(partition)[0] == b"a"
     assert f"{tmp_path}/t-0: offline since its disk failed: [Errno 5] Input/output error" in caplog.text
     assert "restart once it is sound" in caplog.text
+
+
+async def test_nobody_leads_a_partition_whose_log_is_offline(tmp_path: Path) -> None:
+    """As of Kafka 4.3.1 with two directories of which one had failed, but for the leader epoch."""
+    disk = BrokenDisk("t-0")
+    name = [MetadataRequest.MetadataRequestTopic(name="t")]
+    described = DescribeTopicPartitionsRequest(topics=[DescribeTopicPartitionsRequest.TopicRequest(name="t")])
+    with pytest.raises(StorageError, match="t-0: offline since its disk failed"):  # noqa: PT012
+        async with running_broker(tmp_path, disk=disk) as broker:
+            await filled(broker)
+            await broker.cluster.create_partitions([MorePartitions("t", 2, None)])
+            disk.calls = frozenset({"sync"})
+            await codes(broker, "t")
+            disk.calls = frozenset()
+            (led,) = (await ask(broker, MetadataRequest(topics=name), 12)).topics
+            (all_led,) = [
+                one for one in (await ask(broker, MetadataRequest(topics=None), 12)).topics if one.name == "t"
+            ]
+            (topic,) = (await ask(broker, described, 0)).topics
+            (directory,) = (await ask(broker, DescribeLogDirsRequest(topics=None), 5)).results
+
+    assert led == all_led
+    offline, online = led.partitions
+    assert (led.error_code, online.error_code, offline.error_code) == (0, 0, ErrorCode.LEADER_NOT_AVAILABLE)
+    assert (online.leader_id, online.isr_nodes, online.offline_replicas) == (1, [1], [])
+    assert (offline.leader_id, offline.replica_nodes, offline.isr_nodes, offline.offline_replicas) == (-1, [1], [], [1])
+    offline, online = topic.partitions
+    assert (online.error_code, online.leader_id, online.isr_nodes, online.offline_replicas) == (0, 1, [1], [])
+    assert (offline.error_code, offline.leader_id, offline.isr_nodes, offline.offline_replicas) == (0, -1, [], [1])
+    assert (offline.eligible_leader_replicas, offline.last_known_elr) == ([1], [1])
+    there = {(one.name, part.partition_index) for one in directory.topics for part in one.partitions}
+    assert directory.error_code == 0
+    assert {("other", 0), ("t", 1)} <= there
+    assert ("t", 0) not in there
+
+
+async def test_a_directory_that_has_failed_is_described_as_failed(tmp_path: Path) -> None:
+    disk = BrokenDisk("__cluster_metadata-0")
+    with pytest.raises(StorageError, match="__cluster_metadata-0: offline"):  # noqa: PT012
+        async with running_broker(tmp_path, disk=disk) as broker:
+            await filled(broker)
+            disk.calls = frozenset({"sync"})
+            with pytest.raises(StorageError, match="offline"):
+                await broker.cluster.create_topic("new", 1, {})
+            (directory,) = (await ask(broker, DescribeLogDirsRequest(topics=None), 5)).results
+
+    assert (directory.error_code, directory.log_dir, directory.topics) == (OFFLINE, str(tmp_path), [])
+    assert (directory.total_bytes, directory.usable_bytes) == (-1, -1)
 
 
 async def test_a_read_that_fails_is_told_and_ends_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from millstream.core.wire.messages.k37_create_partitions import CreatePartitions
 from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
 FULL = int(ErrorCode.KAFKA_STORAGE_ERROR)
+LEADERLESS = int(ErrorCode.LEADER_NOT_AVAILABLE)
 
 
 def create(name: str) -> CreateTopicsRequest:
@@ -51,7 +52,7 @@ async def test_what_a_full_disk_kept_from_the_files_beside_a_log_is_written_when
         await until(lambda: disk.refused_count == 1)
         disk.full = False
 
-        assert produced(await asyncio.wait_for(waiting, 20)) == [(0, 0)]
+        assert produced(await asyncio.wait_for(waiting, 60)) == [(0, 0)]
 
 
 @pytest.mark.parametrize("refusal", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
@@ -147,13 +148,18 @@ async def test_a_topic_whose_logs_cannot_be_made_yet_is_there_as_its_client_is_t
         wanted = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name="u")])
         (known,) = (await ask(broker, wanted, 9)).topics
         refused = produced(await ask(broker, produce("u", batch_of(b"a"), batch_of(b"b"), acks=-1), 9))
+        read = partitions_of(await ask(broker, fetch("u", 0, 0, 0, max_wait_ms=60_000), 12))
         disk.full = False
         await until(lambda: broker.logs.get(("u", 1)) is not None)
         taken = produced(await ask(broker, produce("u", None, batch_of(b"b"), acks=-1), 9))
+        (again_led,) = (await ask(broker, wanted, 9)).topics
 
+    unknown = int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     assert [one.error_code for one in (*created.topics, *again.topics)] == [0, ErrorCode.TOPIC_ALREADY_EXISTS]
-    assert (known.error_code, len(known.partitions)) == (0, 2)
-    assert refused == [(0, 0), (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1)], "clients try that again"
+    assert [(one.error_code, one.leader_id) for one in known.partitions] == [(0, 1), (LEADERLESS, -1)]
+    assert [(one.error_code, one.leader_id) for one in again_led.partitions] == [(0, 1), (0, 1)]
+    assert refused == [(0, 0), (FULL, -1)], "clients try that again"
+    assert [(one.partition_index, one.error_code) for one in read] == [(0, 0), (1, FULL), (2, unknown)]
     assert taken[-1] == (0, 0)
 
 

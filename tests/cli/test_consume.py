@@ -16,7 +16,7 @@ from services.millstream import MillstreamBroker
 from millstream.cli import consume
 from millstream.core.errors import ErrorCode, ProtocolError
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 ALL = ("--from-beginning", "--to-end")
 
 

@@ -10,7 +10,7 @@ from cli.conftest import START_MS, Cluster
 from confluent_kafka import Consumer
 from services.java import jars
 
-TIMEOUT_S = 60
+TIMEOUT_S = 90
 
 
 def kafka_groups(server: str, *arguments: str) -> list[list[str]]:

@@ -163,7 +163,7 @@ def on_a_terminal(command: list[str], width: int) -> str:
             break
         written += part
     os.close(ours)
-    assert process.wait(30) == 0, written.decode(errors="replace")
+    assert process.wait(90) == 0, written.decode(errors="replace")
     return written.decode()
 
 

@@ -19,7 +19,7 @@ from millstream.cli import line_input
 from millstream.cli.line_input import LineFormat, Rows, read_lines
 from millstream.core.errors import ConfigError
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 
 
 def read(cluster: Cluster, topic: str = "t", *options: str) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ class ConnectWorker:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=90) as answer:
                 return answer.status, _content(answer.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -26,7 +26,7 @@ def confluent_write(server: str, topic: str, codec: str) -> None:
     producer = Producer({"bootstrap.servers": server, "compression.type": codec, "linger.ms": 50})
     for key, value in RECORDS:
         producer.produce(topic, value, key)
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
 
 
 def confluent_read(server: str, topic: str, group: str) -> Records:
@@ -73,7 +73,7 @@ def kafka_python_write(server: str, topic: str, codec: str) -> None:
     )
     for key, value in RECORDS:
         producer.send(topic, value, key)
-    producer.flush(30)
+    producer.flush(90)
     producer.close()
 
 
@@ -92,13 +92,13 @@ def kafka_python_read(server: str, topic: str, group: str) -> Records:
 def kcat_write(server: str, topic: str, codec: str) -> None:
     lines = b"".join(key + b"\t" + value + b"\n" for key, value in RECORDS)
     command = ["kcat", "-P", "-b", server, "-t", topic, "-K", "\t", "-z", codec]
-    subprocess.run(command, input=lines, check=True, timeout=30)
+    subprocess.run(command, input=lines, check=True, timeout=90)
 
 
 def kcat_read(server: str, topic: str, group: str) -> Records:
     command = ["kcat", "-b", server, "-X", "auto.offset.reset=earliest", "-c", str(len(RECORDS))]
     command += ["-f", "%k\t%s\n", "-G", group, topic]
-    output = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    output = subprocess.run(command, check=True, capture_output=True, timeout=90).stdout
     pairs = [line.split(b"\t", 1) for line in output.splitlines()]
     return [(key, value) for key, value in pairs]
 

@@ -19,7 +19,7 @@ from services.millstream import MillstreamBroker
 
 PARTITIONS = 3
 PORTION = 6_000
-TIMEOUT_S = 60
+TIMEOUT_S = 90
 FAST_START = ["-Xmx300m", "-XX:TieredStopAtLevel=1"]
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]

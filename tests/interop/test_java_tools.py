@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from interop.java_tools import Answer, JavaTools, lines, tool
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 GROUPS = tool("consumer.group.ConsumerGroupCommand")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\b1[0-9]{12}\b")

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Consumer, KafkaError
 
-TIMEOUT_S = 60
+TIMEOUT_S = 90
 
 
 def test_a_consumer_of_the_new_group_protocol_ends_with_a_fatal_error_that_says_why(broker: str) -> None:

@@ -24,12 +24,12 @@ async def talk_to(address: tuple[str, int], run: str) -> None:
 def read_all(bootstrap: str, topic: str) -> list[tuple[bytes, bytes | None]]:
     """Keys and values of a topic's records."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "enable.partition.eof": True})
-    partitions = list(consumer.list_topics(topic, 30).topics[topic].partitions)
+    partitions = list(consumer.list_topics(topic, 90).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     records: list[tuple[bytes, bytes | None]] = []
     ends = 0
     while ends < len(partitions):
-        message = consumer.poll(30)
+        message = consumer.poll(90)
         assert message is not None
         if message.error() is not None:
             ends += 1

@@ -18,7 +18,7 @@ from services.millstream import MillstreamBroker
 
 PARTITIONS = 4
 RECORDS = 100
-TIMEOUT_S = 60
+TIMEOUT_S = 90
 
 # kafka-python leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -13,7 +13,7 @@ from core.broker.wire_client import WireClient
 from interop.group_dialogue import joining, syncing
 from interop.java_tools import JavaTools, tool
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 RESETTER = tool("StreamsResetter")
 PARTITIONS = {"input": 2, "through": 1, "output": 1, "APP-by-item-repartition": 2, "APP-totals-changelog": 2}
 RECORDS = 5

@@ -8,7 +8,7 @@ import aiokafka
 import confluent_kafka
 import kafka
 
-TIMEOUT_S = 30
+TIMEOUT_S = 90
 
 
 class Fenced(Exception):

@@ -14,7 +14,7 @@ class GatedFile(RealFile):
 
     def sync(self) -> None:
         if self.path.endswith(".log"):
-            assert self._gate.open_gate.wait(20), "the test never opened the gate"
+            assert self._gate.open_gate.wait(60), "the test never opened the gate"
             if self._gate.broken:
                 raise OSError(5, "input/output error")
         super().sync()

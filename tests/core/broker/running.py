@@ -103,6 +103,6 @@ def values_of(partition: FetchResponse.PartitionData) -> list[bytes | None]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Lets the event loop go round until `condition` holds, for what has no event of its own."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)

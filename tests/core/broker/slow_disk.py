@@ -44,4 +44,4 @@ class SlowDisk(RealDisk):
     def _wait(self, path: str) -> None:
         if self.held(path):
             self.waiting.set()
-            assert self.go.wait(20), f"the test never let {path} be opened"
+            assert self.go.wait(60), f"the test never let {path} be opened"

@@ -206,7 +206,7 @@ async def test_who_waits_for_the_disk_is_told_that_the_topic_is_gone(tmp_path: P
         deletion = asyncio.ensure_future(broker.cluster.delete_topic("t"))
         disk.open_gate.set()
         await deletion
-        answered = produced(await asyncio.wait_for(waiting, 20))
+        answered = produced(await asyncio.wait_for(waiting, 60))
 
     assert answered in ([(0, 0)], [(int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), -1)])
 

@@ -84,7 +84,7 @@ async def test_a_fetch_that_fails_at_the_end_of_its_wait_is_answered(
     def read(self: PartitionRead, max_bytes: int, *, first: bool, news_only: bool) -> int:
         return reads.pop()(self, max_bytes, first=first, news_only=news_only)
 
-    async with running_server(tmp_path) as server, asyncio.timeout(20):
+    async with running_server(tmp_path) as server, asyncio.timeout(60):
         await server.broker.cluster.create_topic("t", 1, {})
         monkeypatch.setattr(PartitionRead, "read", read)
         async with WireClient(server.address) as client:

@@ -62,7 +62,7 @@ async def test_a_fetch_waits_for_data_and_is_woken_by_it(tmp_path: Path) -> None
         assert not waiting.done()
         await ask(broker, produce("t", batch_of(b"this"), acks=1), 9)
 
-        (partition,) = await asyncio.wait_for(waiting, 10)
+        (partition,) = await asyncio.wait_for(waiting, 60)
         assert values_of(partition) == [b"this"]
         assert broker.waiting.waiting_count() == 0
 
@@ -78,7 +78,7 @@ async def test_a_fetch_waits_for_as_many_bytes_as_it_asks_for(tmp_path: Path) ->
         assert not waiting.done()
         await ask(broker, produce("t", batch_of(b"z" * 100), acks=-1), 9)
 
-        (partition,) = await asyncio.wait_for(waiting, 10)
+        (partition,) = await asyncio.wait_for(waiting, 60)
         assert values_of(partition) == [b"x" * 100, b"y" * 100, b"z" * 100]
 
 
@@ -93,7 +93,7 @@ async def test_records_that_were_appended_before_the_wait_began_end_it_when_they
 
         disk.open_gate.set()
 
-        (partition,) = await asyncio.wait_for(waiting, 10)
+        (partition,) = await asyncio.wait_for(waiting, 60)
         assert values_of(partition) == [b"on its way"]
 
 
@@ -168,7 +168,7 @@ async def test_a_fetch_of_a_topic_that_is_deleted_meanwhile_is_told(tmp_path: Pa
 
         await broker.cluster.delete_topic("t")
 
-        (partition,) = await asyncio.wait_for(waiting, 10)
+        (partition,) = await asyncio.wait_for(waiting, 60)
         assert partition.error_code == int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         assert broker.waiting.waiting_count() == 0
 
@@ -202,7 +202,7 @@ async def test_a_wait_in_a_session_ends_with_data_of_a_partition_that_the_reques
 
         await ask(broker, produce("t", batch_of(b"new"), acks=-1), 9)
 
-        (partition,) = partitions_of(await asyncio.wait_for(waiting, 10))
+        (partition,) = partitions_of(await asyncio.wait_for(waiting, 60))
         assert values_of(partition) == [b"new"]
 
 
@@ -217,7 +217,7 @@ async def test_a_request_of_a_session_that_another_one_overtook_is_told(tmp_path
         await ask(broker, FetchRequest(session_id=first.session_id, session_epoch=2), 12)
         await ask(broker, produce("t", batch_of(b"new"), acks=-1), 9)
 
-        overtaken = await asyncio.wait_for(waiting, 10)
+        overtaken = await asyncio.wait_for(waiting, 60)
         assert (overtaken.error_code, overtaken.responses) == (int(ErrorCode.INVALID_FETCH_SESSION_EPOCH), [])
 
 
@@ -246,7 +246,7 @@ async def test_a_wait_does_not_end_for_bytes_that_the_limit_of_a_partition_keeps
         assert not waiting.done()
         await ask(broker, produce("t", None, batch_of(b"y" * 900), acks=-1), 9)
 
-        partitions = await asyncio.wait_for(waiting, 10)
+        partitions = await asyncio.wait_for(waiting, 60)
         assert [values_of(one) for one in partitions] == [[b"x" * 900], [b"y" * 900]]
 
 
@@ -308,7 +308,7 @@ async def test_a_wait_for_committed_records_ends_with_the_marker(tmp_path: Path)
         assert not waiting.done()
         broker.journal.append_marker(log, 7, 0, commit=True, coordinator_epoch=0)
 
-        (partition,) = await asyncio.wait_for(waiting, 10)
+        (partition,) = await asyncio.wait_for(waiting, 60)
         assert values_of(partition)[:1] == [b"v"]
 
 

@@ -266,6 +266,6 @@ async def test_a_client_that_goes_while_its_join_waits_leaves_no_wait_behind(tmp
             async with WireClient(server.address) as other:
                 while not server.broker.groups.waiting_count():
                     await other.ask(ListGroupsRequest(), 0)
-        async with WireClient(server.address) as other, asyncio.timeout(10):
+        async with WireClient(server.address) as other, asyncio.timeout(60):
             while server.broker.groups.waiting_count():
                 await other.ask(ListGroupsRequest(), 0)

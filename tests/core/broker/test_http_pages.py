@@ -28,7 +28,7 @@ async def pages() -> AsyncIterator[int]:
 
 def get(port: int, *requests: tuple[str, str]) -> list[tuple[int, bytes]]:
     """Over one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     answers = []
     for method, path in requests:
         connection.request(method, path)
@@ -70,7 +70,7 @@ async def test_what_is_no_request_is_refused_and_the_connection_closed(sent: byt
     async with pages() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert await asyncio.to_thread(get, port, ("GET", "/")) == [(200, b"hello\n")]
@@ -80,9 +80,9 @@ async def test_connections_are_bounded_and_end_with_the_pages() -> None:
     async with pages() as port:
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
     for reader, writer in idle:
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()

@@ -72,7 +72,7 @@ async def test_old_segments_go_while_the_broker_runs_and_a_waiting_reader_learns
         await until(lambda: log.log_start_offset == 1)
 
         await ask(broker, produce("t", batch_of(b"new", timestamp_ms=clock.now_ms()), acks=-1), 9)
-        (partition,) = partitions_of(await asyncio.wait_for(waiting, 10))
+        (partition,) = partitions_of(await asyncio.wait_for(waiting, 60))
         assert values_of(partition) == [b"new"]
         await until(lambda: (tmp_path / "log-start-offset-checkpoint").read_text().endswith("t 0 1\n"))
 

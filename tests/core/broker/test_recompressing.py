@@ -31,7 +31,7 @@ async def test_what_comes_later_waits_behind_what_is_recompressed(
 
     def gated(*arguments: object) -> object:
         threads.add(threading.current_thread())
-        gate.wait(30)
+        gate.wait(60)
         return original(*arguments)
 
     monkeypatch.setattr(recompressing, "recompressed", gated)

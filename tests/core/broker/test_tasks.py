@@ -13,7 +13,7 @@ async def test_a_cancellation_waits_for_the_end_of_the_work_and_has_what_came_of
 
     def work() -> str:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return "opened"
 
     waiting = asyncio.ensure_future(to_its_end(work, undo=undone.append))
@@ -34,7 +34,7 @@ async def test_a_failure_is_told_even_to_who_is_cancelled() -> None:
 
     def work() -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         raise LookupError("the disk")
 
     waiting = asyncio.ensure_future(to_its_end(work))

@@ -105,7 +105,7 @@ async def test_a_fetch_that_waits_in_a_deleted_topic_is_told_so(tmp_path):
         await asyncio.sleep(0)
         await ask(broker, DeleteTopicsRequest(topic_names=["orders"]), 5)
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answer = (await waiting).responses[0].partitions[0]
         assert answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 

@@ -45,7 +45,7 @@ async def broker_with_logs(
 
 
 async def until_state(broker: Broker, transactional_id: str, state: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await state_of(broker, transactional_id) != state:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -203,7 +203,7 @@ async def test_many_ids_are_forgotten_a_few_at_a_time(tmp_path):
         await asyncio.gather(*(TransactionalProducer(broker, f"p{number}").begin() for number in range(450)))
         clock.shift_ms += 3_700_000
         known = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while broker.transactions.all():
                 known.append(len(broker.transactions.all()))
                 await asyncio.sleep(0)
@@ -313,10 +313,15 @@ async def test_a_transaction_not_decided_before_a_crash_is_ended_by_the_next_pro
         assert broker.partition("logs", 0).last_stable_offset == broker.partition("logs", 0).end_offset
 
 
-async def test_a_thousand_ids_are_loaded_quickly(tmp_path):
+async def test_a_thousand_ids_are_loaded_more_quickly_than_they_were_made(tmp_path):
+    begun_s = time.monotonic()
     async with running_broker(tmp_path) as broker:
         await asyncio.gather(*(TransactionalProducer(broker, f"id-{number}").begin() for number in range(1000)))
-    started = time.monotonic()
-    async with running_broker(tmp_path) as broker:
-        assert len(broker.transactions.all()) == 1000
-        assert time.monotonic() - started < 2
+    made_s, loaded_s = time.monotonic() - begun_s, []
+    for _ in range(3):  # Here a tenth of the time, but anything may hold up one of them.
+        begun_s = time.monotonic()
+        async with running_broker(tmp_path) as broker:
+            assert len(broker.transactions.all()) == 1000
+            loaded_s.append(time.monotonic() - begun_s)
+
+    assert min(loaded_s) < made_s

@@ -34,7 +34,7 @@ async def test_a_wait_for_the_disk_ends_when_its_offset_is_flushed_and_not_befor
 async def test_a_wait_for_what_is_already_on_disk_ends_by_itself() -> None:
     waiting = Waiting(asyncio.get_running_loop())
 
-    await asyncio.wait_for(waiting.until_flushed(Log(flushed_offset=7), 7), 5)
+    await asyncio.wait_for(waiting.until_flushed(Log(flushed_offset=7), 7), 60)
 
     assert waiting.waiting_count() == 0
 

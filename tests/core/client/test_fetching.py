@@ -43,7 +43,7 @@ async def test_partitions_at_their_end_do_not_hold_up_the_one_that_is_read(tmp_p
             await write(client, topic, numbered(100, start))
 
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             consumer(
                 client, fetch_max_wait_ms=600_000, fetch_buffer_bytes=4000, max_partition_fetch_bytes=2000
             ) as reader,
@@ -150,7 +150,7 @@ async def test_what_was_asked_for_before_damage_was_found_is_not_handed_out_behi
             large = [bytes(300_000), b"behind it".ljust(300_000)]  # Decoded in a thread, while the next is asked for.
             for value in large:
                 await write(client, topic, [value])
-            async with asyncio.timeout(30), consumer(client, max_partition_fetch_bytes=1) as reader:
+            async with asyncio.timeout(60), consumer(client, max_partition_fetch_bytes=1) as reader:
                 reader.assign({(topic, 0): 0})
                 with pytest.raises(CorruptRecords):
                     await reader.poll(10_000)

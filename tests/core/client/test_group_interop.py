@@ -59,7 +59,7 @@ async def test_partitions_are_shared_with_another_client(cluster: Target, strate
 
         with other_member(cluster, group, topic, strategy) as other:  # It leads; we follow.
             while len(other.assignment) < 6:
-                await asyncio.wait_for(client.refresh(), 5)
+                await asyncio.wait_for(client.refresh(), 60)
             async with consumer(client, group_id=group, **config) as ours:
                 ours.subscribe([topic])
                 while sorted({*ours.assignment, *other.assignment}) != everything or len(ours.assignment) != 3:

@@ -106,7 +106,7 @@ async def test_a_callback_can_ask_where_its_new_partitions_begin(cluster: Target
             found: list[int] = []
 
             async def assigned(partitions: Sequence[TopicPartition]) -> None:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     found.extend([await reader.position(partition) for partition in partitions])
                 reader.seek((topic, 0), 3)
 
@@ -127,7 +127,7 @@ async def test_who_waits_for_the_position_of_a_partition_that_is_taken_away_is_t
             reader.assign({(topic, 0): 0})
 
             with pytest.raises(ProtocolError, match="no-such-topic-0 is not assigned to this consumer"):
-                await asyncio.wait_for(waiting, 30)
+                await asyncio.wait_for(waiting, 60)
 
 
 async def test_cooperative_members_keep_what_does_not_move(cluster: Target):

@@ -241,4 +241,4 @@ async def test_who_waits_for_rows_is_told_when_the_producer_breaks_down(tmp_path
             with pytest.raises(ZeroDivisionError):
                 await write_one()
             with pytest.raises(Retriable, match="the producer was closed"):
-                await asyncio.wait_for(rows[0], 30)
+                await asyncio.wait_for(rows[0], 60)

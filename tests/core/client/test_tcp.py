@@ -245,7 +245,7 @@ async def members_in_order(count: int, talk: Callable[[TcpConnection], Awaitable
 
     async with serving(script) as connection:
         await talk(connection)
-        await asyncio.wait_for(done.wait(), 20)
+        await asyncio.wait_for(done.wait(), 60)
     return came
 
 
@@ -319,7 +319,7 @@ async def test_a_reader_that_stands_still_is_given_up_even_where_no_answer_is_aw
 
     async with serving(script, request_timeout_ms=200) as connection:
         with pytest.raises(Retriable, match="took no request for 200 ms"):
-            await asyncio.wait_for(post_for_ever(connection), 20)
+            await asyncio.wait_for(post_for_ever(connection), 60)
         with pytest.raises(NotConnected):
             await connection.post(beat())
         over.set()

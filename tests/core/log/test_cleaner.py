@@ -301,9 +301,9 @@ def test_several_threads_clean_several_logs_at_once_and_share_memory_and_speed(d
     cleaner = LogCleaner(directory, FixedClock(), settings, runner.of)
     cleaner.start()
 
-    first, second = runner.begun.get(timeout=30), runner.begun.get(timeout=30)
+    first, second = runner.begun.get(timeout=60), runner.begun.get(timeout=60)
     runner.go.release()
-    third = runner.begun.get(timeout=30)
+    third = runner.begun.get(timeout=60)
     cleaner.close()
 
     assert names_of(first, second, third) == {"a-0", "b-0", "c-0"}
@@ -317,13 +317,13 @@ def test_the_number_of_threads_and_the_speed_change_while_it_runs(directory: Log
     runner = GatedRunner()
     cleaner = LogCleaner(directory, FixedClock(), SETTINGS, runner.of)
     cleaner.start()
-    begun = [runner.begun.get(timeout=30)]
+    begun = [runner.begun.get(timeout=60)]
 
     cleaner.configure(replace(SETTINGS, threads=2))
-    begun.append(runner.begun.get(timeout=30))
+    begun.append(runner.begun.get(timeout=60))
     cleaner.configure(replace(SETTINGS, bytes_per_second=100.0))
     runner.go.release(2)
-    begun.append(runner.begun.get(timeout=30))
+    begun.append(runner.begun.get(timeout=60))
     cleaner.close()
 
     assert names_of(*begun) == {"a-0", "b-0", "c-0"}

@@ -306,7 +306,7 @@ def test_deleting_logs_while_the_committer_syncs_them_harms_no_other(tmp_path: P
             commits.kick(kept)
         directory.delete("gone", 0)
 
-    assert commits.request(kept).result(timeout=30) == 300
+    assert commits.request(kept).result(timeout=60) == 300
     commits.close()
     assert kept.failure is None
     directory.close()

@@ -24,7 +24,7 @@ class Log:
         end_offset = self.end_offset
         self.flushes += 1
         self.begun.release()
-        assert self.may_end.acquire(timeout=10)
+        assert self.may_end.acquire(timeout=60)
         if self.failure is not None:
             raise self.failure
         return end_offset
@@ -49,15 +49,15 @@ def test_all_who_ask_while_a_sync_runs_share_the_next_one(commits: GroupCommit, 
     log = Log()
     log.end_offset = 1
     first = commits.request(log)
-    assert log.begun.acquire(timeout=10)
+    assert log.begun.acquire(timeout=60)
     log.end_offset = 50
     others = [commits.request(log) for _ in range(20)]
     commits.kick(log)
 
     log.may_end.release(2)
 
-    assert first.result(timeout=10) == 1
-    assert {other.result(timeout=10) for other in others} == {50}
+    assert first.result(timeout=60) == 1
+    assert {other.result(timeout=60) for other in others} == {50}
     commits.close()
     assert (log.flushes, log.tidied, told) == (2, 2, [log, log])
 
@@ -70,7 +70,7 @@ def test_a_failed_sync_is_told_to_all_who_wait(commits: GroupCommit, told: list[
 
     for one in waiting:
         with pytest.raises(StorageError, match="the disk is gone"):
-            one.result(timeout=10)
+            one.result(timeout=60)
     commits.close()
     assert set(told) == {log}
     assert log.tidied == 0
@@ -84,8 +84,8 @@ def test_a_bug_in_one_log_does_not_stop_the_others(commits: GroupCommit) -> None
         log.may_end.release(9)
 
     with pytest.raises(StorageError, match="ZeroDivisionError"):
-        commits.request(broken).result(timeout=10)
-    assert commits.request(sound).result(timeout=10) == 7
+        commits.request(broken).result(timeout=60)
+    assert commits.request(sound).result(timeout=60) == 7
 
 
 def test_one_who_no_longer_waits_does_no_harm(commits: GroupCommit) -> None:
@@ -95,7 +95,7 @@ def test_one_who_no_longer_waits_does_no_harm(commits: GroupCommit) -> None:
 
     log.may_end.release(9)
 
-    assert waits.result(timeout=10) == 0
+    assert waits.result(timeout=60) == 0
 
 
 def test_closing_serves_what_was_asked_for_and_refuses_what_comes_later() -> None:

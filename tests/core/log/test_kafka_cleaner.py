@@ -47,7 +47,7 @@ def fill(bootstrap: str) -> None:
     transactional = []
     for name in ("a", "b"):
         transactional.append(Producer({"bootstrap.servers": bootstrap, "transactional.id": name}))
-        transactional[-1].init_transactions(30)
+        transactional[-1].init_transactions(90)
     for number in range(120):
         producer = random.choice([*producers, *transactional])
         if producer in transactional:
@@ -56,9 +56,9 @@ def fill(bootstrap: str) -> None:
             key = random.choice(["k%d", "a key of more than sixteen bytes %d"]) % random.randrange(40)
             value = random.choice([None, random.randbytes(random.randrange(9000)), random.randbytes(20)])
             producer.produce(TOPIC, value, key=key, timestamp=NOW_MS + number, headers=[("h", b"1")], partition=0)
-        assert producer.flush(30) == 0
+        assert producer.flush(90) == 0
         if producer in transactional:
-            producer.commit_transaction(30) if random.random() < 0.5 else producer.abort_transaction(30)
+            producer.commit_transaction(90) if random.random() < 0.5 else producer.abort_transaction(90)
 
 
 def set_dirty_ratio(bootstrap: str, ratio: str) -> None:
@@ -66,7 +66,7 @@ def set_dirty_ratio(bootstrap: str, ratio: str) -> None:
     resource = ConfigResource(ResourceType.TOPIC, TOPIC, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
+        future.result(90)
 
 
 def wait_until_cleaned(server: Kafka, data: Path) -> int:
@@ -112,7 +112,7 @@ def consumed(bootstrap: str, isolation: str) -> list[tuple[int, bytes, bytes]]:
     )
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
     found = []
-    while (message := consumer.poll(30)) is not None and message.error() is None:
+    while (message := consumer.poll(90)) is not None and message.error() is None:
         found.append((message.offset(), message.key(), message.value()))
     consumer.close()
     return found
@@ -123,7 +123,7 @@ def test_both_cleaners_leave_the_same_batches_and_kafka_serves_ours(kafka_of_our
     settings = {"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "1.0"}
     admin = AdminClient({"bootstrap.servers": server.bootstrap})
     for future in admin.create_topics([NewTopic(TOPIC, 1, 1, config=settings)]).values():
-        future.result(30)
+        future.result(90)
     fill(server.bootstrap)
     server.stop()
     shutil.copytree(theirs, ours)

@@ -32,19 +32,19 @@ def work(bootstrap: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     settings = {"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.01"}
     for future in admin.create_topics([NewTopic("compacted", 1, 1, config=settings)]).values():
-        future.result(30)
+        future.result(90)
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "compression.type": "lz4"})
     for number in range(1500):
         producer.produce("compacted", bytes(range(256)) * 8 + b"%d" % number, key=b"%d" % (number % 7), partition=0)
         producer.poll(0)
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
     transactional = Producer({"bootstrap.servers": bootstrap, "transactional.id": "tx"})
-    transactional.init_transactions(30)
+    transactional.init_transactions(90)
     for outcome in (transactional.commit_transaction, transactional.abort_transaction):
         transactional.begin_transaction()
         for number in range(900):
             transactional.produce("compacted", b"in a transaction" * 100, key=b"%d" % (number % 5), partition=0)
-        assert transactional.flush(30) == 0
+        assert transactional.flush(90) == 0
         outcome(30)
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "a-group"})
     consumer.commit(offsets=[TopicPartition("compacted", 0, 42)], asynchronous=False)

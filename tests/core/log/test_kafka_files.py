@@ -38,7 +38,7 @@ def kafka_with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]
     admin = AdminClient({"bootstrap.servers": server.bootstrap})
     topic = NewTopic(TOPIC, 1, 1, config={"segment.bytes": "1048576", "index.interval.bytes": "500"})
     for future in admin.create_topics([topic]).values():
-        future.result(30)
+        future.result(90)
     for codec in CODECS:
         fill(server.bootstrap, codec)
     for number, outcome in enumerate(("commit", "abort", "open")):
@@ -54,20 +54,20 @@ def fill(bootstrap: str, codec: str) -> None:
     for number in range(300):
         value = f"{codec} {number} ".encode() * 200
         producer.produce(TOPIC, value, key=codec, timestamp=NOW_MS + number, headers=[("h", b"1")], partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
 
 
 def transaction(bootstrap: str, name: str, outcome: str) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
-    producer.init_transactions(30)
+    producer.init_transactions(90)
     producer.begin_transaction()
     for number in range(5):
         producer.produce(TOPIC, f"{name} {number}", key=outcome, timestamp=NOW_MS + 10_000, partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(90) == 0
     if outcome == "commit":
-        producer.commit_transaction(30)
+        producer.commit_transaction(90)
     elif outcome == "abort":
-        producer.abort_transaction(30)
+        producer.abort_transaction(90)
 
 
 def by_kafka(bootstrap: str, isolation: str) -> list[tuple[int, int, bytes, bytes]]:
@@ -80,7 +80,7 @@ def by_kafka(bootstrap: str, isolation: str) -> list[tuple[int, int, bytes, byte
     )  # fmt: skip
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
     found = []
-    while (message := consumer.poll(30)) is not None and message.error() is None:
+    while (message := consumer.poll(90)) is not None and message.error() is None:
         kind, timestamp_ms = message.timestamp()
         assert kind == TIMESTAMP_CREATE_TIME
         found.append((message.offset(), timestamp_ms, message.key(), message.value()))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fsspec
+from fsspec.spec import AbstractBufferedFile
 
 from ..errors import Retriable, StorageError
 from .deadline import Deadline
@@ -65,10 +66,13 @@ class GenericFileWriter:
             self._deadline.call(self._file.close)
 
     def abandon(self) -> None:
+        """Closed for fsspec: its finalizer would upload what it holds, in whichever thread the collector ran."""
         discard = getattr(self._file, "discard", None)
         if discard is not None:
             with contextlib.suppress(Exception):  # what is left is a staged file, swept at the next start
                 self._deadline.call(discard)
+        if isinstance(self._file, AbstractBufferedFile):
+            self._file.closed = True
 
 
 class GenericFileSystem:

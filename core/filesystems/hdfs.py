@@ -1,18 +1,20 @@
 """HDFS as a FileSystem, through hdfs-native, with what it does not say made plain. Shell.
 
 Met here: three minutes of silent retries before a dead NameNode is reported, calls that never return while it hangs,
-untyped errors with a Java class in their text, and a lease conflict that looks like an existing file.
+untyped errors with a Java class in their text, a lease conflict that looks like an existing file, and writers that call
+the NameNode when Python's garbage collector finds them.
 Tested in tests/core/filesystems against a real HDFS.
 """
 
 import contextlib
+import io
 import posixpath
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hdfs_native import Client, WriteOptions
+from hdfs_native import Client, FileWriter, WriteOptions
 
 from ..errors import ConfigError, Retriable, StorageError
 from .deadline import Deadline
@@ -110,6 +112,18 @@ class HdfsFileWriter:
         self._closed = True
 
 
+def _create(client: Client, path: str, options: WriteOptions) -> FileWriter:
+    """A writer that just its own close() closes.
+
+    The library's writer is an io.RawIOBase, whose finalizer closes what was not closed: it asked the NameNode in
+    whichever thread the garbage collector ran in, the event loop's too, without a deadline; and a second close, or one
+    after the NameNode was started anew, is refused for 16 s. Closed for RawIOBase alone, it is just dropped.
+    """
+    writer = client.create(path, options)
+    io.RawIOBase.close(writer)
+    return writer
+
+
 class HdfsFileSystem:
     """`hdfs://`."""
 
@@ -135,7 +149,7 @@ class HdfsFileSystem:
         _check_name(path)
         options = WriteOptions(overwrite=True, create_parent=True)
         with _told_apart("create", path):
-            return HdfsFileWriter(self._deadline.call(self._client.create, path, options), path, self._deadline)
+            return HdfsFileWriter(self._deadline.call(_create, self._client, path, options), path, self._deadline)
 
     def read(self, path: str) -> bytes:
         _check_name(path)

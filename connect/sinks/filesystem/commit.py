@@ -94,12 +94,20 @@ class PartitionCommits:
             with ThreadPoolExecutor(PARALLEL_FILES, thread_name_prefix="stage") as threads:
                 staged = list(threads.map(self._write, pending.files, paths))
         except (Retriable, StorageError):
-            for path in paths:  # the next try writes them all anew; a disk that is full needs the room
-                with contextlib.suppress(Retriable, StorageError):
-                    self.filesystem.delete(path)
             self._left_behind = True
+            self._remove_staged(paths)
             raise
         return Manifest(self.topic, self.partition, self.start, pending.end, self.writer, tuple(staged))
+
+    def _remove_staged(self, paths: Sequence[str]) -> None:
+        """The next try writes them all anew, and a disk that is full needs the room.
+
+        Up to the first that cannot be removed: a store that is away would be asked for each of them, for minutes. What
+        stays is removed after the next commit.
+        """
+        with contextlib.suppress(Retriable, StorageError):
+            for path in paths:
+                self.filesystem.delete(path)
 
     def _write(self, file: NewFile, path: str) -> CommittedFile:
         writer = self.filesystem.open_write(path)

@@ -117,6 +117,46 @@ def test_a_call_that_fails_or_only_seems_to_fail_is_tried_again(tmp_path: Path, 
     assert failed > 40
 
 
+def test_a_store_that_is_away_is_asked_to_remove_one_staged_file_and_the_rest_after_the_next_commit(
+    tmp_path: Path,
+) -> None:
+    """Each of up to dozens was asked for, three seconds where the store is down and thirty where it hangs."""
+    local = LocalFileSystem()
+    asked: list[str] = []
+
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(local, name)
+
+        def open_write(self, path: str) -> Any:
+            writer = local.open_write(path)
+            if away:
+                writer.write(b"half")
+                writer.close()
+                raise Retriable("down")
+            return writer
+
+        def delete(self, path: str) -> None:
+            asked.append(path)
+            if away:
+                raise Retriable("down")
+            local.delete(path)
+
+    away = True
+    task = commits(Away(), tmp_path)
+    pending = Pending(10, [NewFile(f"{tmp_path}/data/{number}.txt", 1, b"whole") for number in range(40)])
+    with pytest.raises(Retriable, match="down"):
+        task.commit(pending)
+    left = list((tmp_path / "+tmp").iterdir())
+    asked_while_away = len(asked)
+    away = False
+    task.commit(pending)
+
+    assert (asked_while_away, len(left) > 1) == (1, True)
+    assert list((tmp_path / "+tmp").iterdir()) == []
+    assert list(visible(tmp_path).values()) == [b"whole"] * 40
+
+
 def test_of_two_tasks_at_the_same_offset_one_commits_and_the_other_is_fenced(tmp_path: Path) -> None:
     zombie, owner = commits(LocalFileSystem(), tmp_path), commits(LocalFileSystem(), tmp_path)
     zombie.commit(Pending(10, new_files(tmp_path, 0, 9)))

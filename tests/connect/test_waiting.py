@@ -22,7 +22,7 @@ from millstream.core.client.config import producer_config
 from millstream.core.errors import BackOff, Retriable
 from millstream.embedded import open_client
 
-SOON_S = 10  # The transactions of these tests stay open for 60 s.
+SOON_S = 40  # The transactions of these tests stay open for 60 s.
 
 
 async def hang(client: Client, topic: str, began: asyncio.Event, end: asyncio.Event) -> None:

@@ -96,7 +96,7 @@ class Reader:
     def close(self) -> None:
         for broker in self._brokers:
             broker.send_signal(signal.SIGTERM)
-            broker.wait(20)
+            broker.wait(60)
             assert broker.stdout is not None
             broker.stdout.close()
 

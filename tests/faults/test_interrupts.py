@@ -54,12 +54,13 @@ def interrupted(up: Up, number: int) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_live_run_ends_cleanly_and_goes_on_later(tmp_path: Path, number: int) -> None:
     pipeline, feed = pipeline_and_feed(tmp_path)
     up = pipeline.start()
     try:
-        feed_until(up, feed, lambda: len(manifests(pipeline.lake)) > 2, 60)
+        feed_until(up, feed, lambda: len(manifests(pipeline.lake)) > 2, 120)
         said = interrupted(up, number)
     finally:
         up.kill()
@@ -74,13 +75,14 @@ def test_a_live_run_ends_cleanly_and_goes_on_later(tmp_path: Path, number: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_bounded_run_ends_cleanly_and_goes_on_later(tmp_path: Path) -> None:
     pipeline, feed = pipeline_and_feed(tmp_path)
     for _ in range(150):
         feed.write()
     up = pipeline.start("--to-end")
     try:
-        feed_until(up, feed, lambda: (pipeline.data / "access-logs-0").exists(), 60)
+        feed_until(up, feed, lambda: (pipeline.data / "access-logs-0").exists(), 120)
         said = interrupted(up, signal.SIGINT)
     finally:
         up.kill()
@@ -91,11 +93,12 @@ def test_a_bounded_run_ends_cleanly_and_goes_on_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_ctrl_c_again_and_again_ends_without_a_traceback_and_loses_nothing(tmp_path: Path) -> None:
     pipeline, feed = pipeline_and_feed(tmp_path)
     up = pipeline.start()
     try:
-        feed_until(up, feed, lambda: len(manifests(pipeline.lake)) > 2, 60)
+        feed_until(up, feed, lambda: len(manifests(pipeline.lake)) > 2, 120)
         for _ in range(ENDS_WITHIN_S * 50):
             up.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

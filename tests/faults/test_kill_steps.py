@@ -12,7 +12,7 @@ from faults.feeds import Feed
 from faults.pipeline_runs import PipelineFolder
 
 PIECE_EVERY_S = 0.3
-PIECES_MAX = 200
+PIECES_MAX = 400
 SEND = "millstream.core.client.producing.producer:Producer.send"
 SEND_OFFSETS = "millstream.core.client.producing.producer:Producer.send_offsets"
 DECIDED = "millstream.core.broker.coordination.transactions:TransactionsShell._decided"
@@ -119,6 +119,7 @@ def kill_once(pipeline: PipelineFolder, feed: Feed, kill_at: Sequence[str]) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_kill_at_a_step_of_each_commit_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     kill_at_each(QUICK, tmp_path / "pipeline", str(tmp_path / "lake"), moments=("after",))
 

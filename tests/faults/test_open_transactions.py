@@ -11,21 +11,22 @@ from faults.pipeline_runs import PipelineFolder
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_rows_whose_commit_is_on_its_way_are_not_left_out_of_a_bounded_run(tmp_path: Path, broker: str) -> None:
     """Kafka answers EndTxn before the markers are written: results vanished from the lake of a run right after it."""
     lines = access_lines()[:500]
     pipeline = PipelineFolder(tmp_path / "pipeline", str(tmp_path / "lake"), server=broker)
     producer = Producer({"bootstrap.servers": broker, "transactional.id": "other"})
-    producer.init_transactions(20)
+    producer.init_transactions(60)
     producer.begin_transaction()
     for line in lines:
         producer.produce("access-logs", line)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
     up = pipeline.start("--to-end")
     with pytest.raises(subprocess.TimeoutExpired):
         up.process.wait(8)
-    producer.commit_transaction(20)
+    producer.commit_transaction(60)
 
     assert up.wait(90) == 0
     assert archived_lines(pipeline.lake) == lines

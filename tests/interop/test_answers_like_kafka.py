@@ -44,6 +44,7 @@ def test_our_answers_are_those_that_kafka_gave(tmp_path: Path) -> None:
 
 @pytest.mark.service
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_kafka_still_answers_as_it_did(tmp_path: Path) -> None:
     """On a Kafka of its own: settings of all brokers are changed."""
     server = Kafka(tmp_path / "kafka")

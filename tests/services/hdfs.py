@@ -82,7 +82,7 @@ class Hdfs:
     def _operational(self) -> bool:
         query = f"http://127.0.0.1:{self._http_port}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
         try:
-            with urllib.request.urlopen(query, timeout=2) as answer:
+            with urllib.request.urlopen(query, timeout=10) as answer:
                 beans = json.load(answer)["beans"]
         except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
             return False

@@ -36,12 +36,12 @@ class MillstreamBroker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("ready "):
-            self._process.wait(20)
+            self._process.wait(60)
             errors = (self._folder / "broker.log").read_text(errors="replace")
             raise AssertionError(f"the broker did not become ready; it printed {line!r} and {errors[-2000:]}")
         return self.bootstrap
 
-    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 90) -> None:
         """Returns once `condition` holds of something that the broker does by itself."""
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -62,10 +62,10 @@ class MillstreamBroker:
             return
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError("the broker did not end within 20 s of SIGTERM") from None
+            raise AssertionError("the broker did not end within 60 s of SIGTERM") from None
         self._close_output()
 
     def _close_output(self) -> None:

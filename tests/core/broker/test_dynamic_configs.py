@@ -7,7 +7,7 @@ from core.broker.running import ask, running_broker
 
 from millstream.core.broker.broker import Broker
 from millstream.core.broker.settings.config import BrokerConfig
-from millstream.core.errors import ProtocolError
+from millstream.core.errors import ErrorCode, ProtocolError
 from millstream.core.wire.messages.k32_describe_configs import DescribeConfigsRequest
 from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
@@ -107,6 +107,51 @@ async def test_what_is_fixed_or_wrong_is_refused_and_changes_nothing(tmp_path: P
 
     assert codes == [42, 42, 42]
     assert [source for _, _, source in shown] == [4, 5]
+
+
+async def test_what_is_no_setting_is_kept_over_a_restart_and_its_value_shown_to_nobody(tmp_path: Path) -> None:
+    """As Kafka does with settings of plug-ins: tests/interop/odd_answers.py."""
+    for name, resource in (("my.plugin.rate", "1"), ("my.plugin.rate", ""), ("my.other", "")):
+        async with running_broker(tmp_path) as broker:
+            assert await alter(broker, name, "secret", resource) == 0
+    async with running_broker(tmp_path) as broker:
+        shown = []
+        for resource in ("1", ""):
+            wanted = DescribeConfigsRequest.DescribeConfigsResource(resource_type=4, resource_name=resource)
+            wanted.configuration_keys = None
+            request = DescribeConfigsRequest(resources=[wanted], include_synonyms=True, include_documentation=True)
+            (found,) = (await ask(broker, request, 4)).results
+            shown += [
+                (one.name, one.value, one.is_sensitive, one.read_only, one.config_source, one.config_type)
+                + tuple((synonym.value, synonym.source) for synonym in one.synonyms)
+                for one in found.configs
+                if one.name.startswith("my.")
+            ]
+        for name, resource in (("my.plugin.rate", "1"), ("my.plugin.rate", ""), ("my.other", "")):
+            assert await alter(broker, name, None, resource) == 0
+        assert not any(broker.cluster.broker_configs(resource) for resource in ("1", ""))
+
+    unknown = (None, True, True)
+    assert shown == [
+        ("my.plugin.rate", *unknown, 2, 0, (None, 2), (None, 3)),
+        ("my.other", *unknown, 3, 0, (None, 3)),
+        ("my.plugin.rate", *unknown, 3, 0, (None, 3)),
+        ("my.other", *unknown, 3, 0, (None, 3)),
+    ]
+
+
+async def test_very_many_names_of_no_setting_are_refused_at_once(tmp_path: Path) -> None:
+    async with running_broker(tmp_path) as broker:
+        configs = [IncrementalAlterConfigsRequest.AlterableConfig(name=f"n{n}", value="") for n in range(10_001)]
+        codes = []
+        for some in (configs, configs[1:]):
+            wanted = IncrementalAlterConfigsRequest.AlterConfigsResource(
+                resource_type=4, resource_name="", configs=some
+            )
+            response = await ask(broker, IncrementalAlterConfigsRequest(resources=[wanted]), 1)
+            codes.append(response.responses[0].error_code)
+
+    assert codes == [ErrorCode.POLICY_VIOLATION, 0]
 
 
 async def test_settings_of_the_broker_itself_are_in_force_at_once_and_after_a_restart(tmp_path: Path) -> None:

@@ -52,7 +52,6 @@ def test_what_stays_as_it_is_says_what_to_do() -> None:
         name: refusal(ONE, {}, **{name: value})
         for name, value in {
             "num_partitions": "3",
-            "no_such_setting": "x",
             "ssl_keystore_location": "/keys",
             "listeners": "PLAINTEXT://:1",
             "max_connection_creation_rate": "5",
@@ -63,7 +62,6 @@ def test_what_stays_as_it_is_says_what_to_do() -> None:
     assert refused["num_partitions"] == (
         "Cannot update these configs dynamically: [num.partitions]; set them in the broker's file and restart"
     )
-    assert "[no.such.setting]" in str(refused["no_such_setting"])
     assert str(refusal(ONE, {}, log_cleaner_thread="2")).endswith("did you mean log.cleaner.threads?")
     assert "only per-listener" in str(refused["ssl_keystore_location"])
     assert str(refused["listeners"]).endswith("set it in its file")
@@ -73,6 +71,16 @@ def test_what_stays_as_it_is_says_what_to_do() -> None:
 
 def test_what_an_older_version_left_in_the_log_does_not_keep_others_from_being_changed() -> None:
     assert refusal(ONE, {ONE: {"no.such.setting": "1"}}, max_connections="5") is None
+
+
+def test_names_that_no_setting_has_are_kept_but_for_misspelt_ones(caplog: pytest.LogCaptureFixture) -> None:
+    assert refusal(ONE, {}, my_plugin_rate="7") is None
+    assert refusal(ALL, {}, confluent_balancer_enable="true") is None
+    assert str(refusal(ALL, {}, auto_create_topic_enable="true")).endswith("did you mean auto.create.topics.enable?")
+    assert RULES.config({ALL: {"my.plugin.rate": "7"}}) == STARTED
+    assert caplog.text == ""
+    assert idle_changes([f"my.{number}" for number in range(1_000)])[:1] == [("my.0", "nobody here knows it")]
+    assert len(idle_changes([f"my.{number}" for number in range(1_000)])) == 20
 
 
 def test_settings_that_move_nothing_are_kept_and_named() -> None:

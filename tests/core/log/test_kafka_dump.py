@@ -13,7 +13,7 @@ from services.java import jars
 from services.millstream import MillstreamBroker
 from services.needed import needed
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
 
 # That offsets are not consecutive is told of every compacted log.
 COMPLAINTS = re.compile(r"isvalid: false|Mismatches|corrupt|Exception|not found in log|Could not|Failed", re.IGNORECASE)

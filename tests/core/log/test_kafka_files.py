@@ -20,7 +20,7 @@ from millstream.core.log.real_disk import RealDisk
 from millstream.core.ports import SystemClock
 from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TOPIC = "moved"
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

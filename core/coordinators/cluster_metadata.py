@@ -38,9 +38,11 @@ from .cluster_image import ClusterImage, partition_records, topic_records
 from .config_changes import BrokerSettings, changed, values_fault
 from .topic_rules import (
     INTERNAL_TOPICS,
+    MAX_SETTINGS,
     collision_key,
     internal_fault,
     many_partitions_fault,
+    many_settings_fault,
     more_partitions_fault,
     new_topic_fault,
 )
@@ -213,6 +215,8 @@ class ClusterMetadata:
             return _refused(fault)
         kind = int(command.resource_type)
         differing = [key for key in (*after, *current) if after.get(key) != current.get(key)]
+        if len(differing) > MAX_SETTINGS:
+            return _refused(many_settings_fault(name, len(differing)))
         records = tuple(
             ConfigRecord(resource_type=kind, resource_name=name, name=key, value=after.get(key))
             for key in dict.fromkeys(differing)

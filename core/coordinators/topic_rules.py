@@ -12,7 +12,7 @@ from ..errors import ErrorCode
 from .cluster_commands import DEFAULT, Fault, MorePartitions, NewTopic, TopicInfo
 
 MAX_NAME_LENGTH = 249
-MAX_PARTITIONS = 10_000
+MAX_PARTITIONS = MAX_SETTINGS = 10_000
 """Of all topics of one request, and of one topic."""
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 METADATA_TOPIC = "__cluster_metadata"
@@ -98,6 +98,14 @@ def many_partitions_fault(topics: Iterable[NewTopic], default_partitions: int) -
     return Fault(
         ErrorCode.POLICY_VIOLATION,
         f"Excessively large number of partitions per request: {total}; at most {MAX_PARTITIONS} may be.",
+    )
+
+
+def many_settings_fault(name: str, count: int) -> Fault:
+    """One request may not change so many settings of a resource, which may have any names."""
+    return Fault(
+        ErrorCode.POLICY_VIOLATION,
+        f"{count} settings of {name!r} would change at once; at most {MAX_SETTINGS} may, so change some at a time",
     )
 
 

@@ -95,5 +95,5 @@ def _entry(
         ]
     if api_version >= TYPES_SINCE:
         entry.config_type = view.kind
-        entry.documentation = view.field.doc if request.include_documentation else None
+        entry.documentation = (view.field.doc or None) if request.include_documentation else None
     return entry

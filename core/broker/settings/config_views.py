@@ -5,14 +5,14 @@ Tested in tests/interop/test_answers_like_kafka.py.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...config import INT_MAX, REQUIRED, TOPIC_CONFIG, Field
 from ...coordinators.cluster_commands import TopicInfo
 from ..topics.cluster import ClusterShell
 from .config import BROKER_CONFIG, TOPIC_DEFAULTS, BrokerConfig
-from .dynamic_settings import DYNAMIC_FIELDS
+from .dynamic_settings import DYNAMIC_FIELDS, is_strange
 from .idle_settings import IDLE_SETTINGS
 from .setting_types import setting_type, shown_value
 from .topic_settings import DYNAMIC_BROKER_CONFIGS, EVERY_BROKER
@@ -138,6 +138,7 @@ def broker_views(cluster: ClusterShell, config: BrokerConfig) -> Iterator[Config
         if topic_name in COARSE_NAMES or topic_name in DEFAULT_NAMES:
             field = dataclasses.replace(field, default=None)
         yield ConfigView(field, name, sources, False)
+    yield from _strange_views(((DYNAMIC_BROKER, own), (DYNAMIC_DEFAULT_BROKER, every)))
 
 
 def cluster_views(cluster: ClusterShell) -> Iterator[ConfigView]:
@@ -145,6 +146,15 @@ def cluster_views(cluster: ClusterShell) -> Iterator[ConfigView]:
     for name, value in cluster.broker_configs(EVERY_BROKER).items():
         if name in DYNAMIC_FIELDS:
             yield ConfigView(DYNAMIC_FIELDS[name], name, (Source(name, value, DYNAMIC_DEFAULT_BROKER),), False)
+    yield from _strange_views(((DYNAMIC_DEFAULT_BROKER, cluster.broker_configs(EVERY_BROKER)),))
+
+
+def _strange_views(layers: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[ConfigView]:
+    """Names that no setting has: what stands under them may be a secret, and is shown to nobody."""
+    for name in dict.fromkeys(name for _, layer in layers for name in layer if is_strange(name)):
+        sources = tuple(Source(name, layer[name], source) for source, layer in layers if name in layer)
+        field = Field(name=name, attribute="", kind=object, default=None, doc="", nullable=True, secret=True)
+        yield ConfigView(field, name, sources, True)
 
 
 def setting_rows() -> list[tuple[str, str, str, str]]:

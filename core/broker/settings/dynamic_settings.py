@@ -1,7 +1,8 @@
 """Settings of the broker that admins change while it runs: which, to what, and the config that comes of them. Pure.
 
 They stand in the metadata log for one broker, by its number, or for all, by ''; those of the one hold over those of
-all, both over the file's. Those that are defaults of topics reach the logs by topic_settings.py.
+all, both over the file's. Those that are defaults of topics reach the logs by topic_settings.py. What is no setting at
+all is kept, as by Kafka, and its value never shown; but one that is misspelt is refused.
 Source: DynamicBrokerConfig, LogCleaner, DynamicThreadPool and SocketServer of Kafka 4.3.1, with their messages.
 Tested in tests/core/broker/test_dynamic_settings.py and tests/interop/test_answers_like_kafka.py.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from ...config import TOPIC_CONFIG, Field
 from ...coordinators.cluster_commands import Fault
+from ...coordinators.config_changes import MOST_TOLD
 from ...errors import ConfigError, ErrorCode
 from .config import BROKER_CONFIG, BrokerConfig, is_setting, near_setting
 from .foreign_settings import REFUSED, refusal, why_without_meaning
@@ -66,6 +68,8 @@ CLEANERS = "log.cleaner.threads"
 OVERRIDES = "max.connections.per.ip.overrides"
 DEDUPE_BYTES_PER_THREAD = 1 << 20
 MISSPELT = 0.9
+OF_OTHERS = "confluent."
+"""Settings of another Kafka's plug-ins: in files they are passed over, here they are as strange as to Kafka."""
 NOTHING: Mapping[str, str] = {}
 
 Given = Mapping[str, Mapping[str, str]]
@@ -116,6 +120,8 @@ class DynamicSettings:
         return dataclasses.replace(self.static, **parsed)
 
     def _value_fault(self, name: str, value: str) -> str | None:
+        if name not in DYNAMIC_FIELDS:
+            return None
         fault = value_fault(DYNAMIC_FIELDS[name], value)
         if fault is None and name == OVERRIDES:
             try:
@@ -142,15 +148,27 @@ class DynamicSettings:
 
 
 def idle_changes(names: Collection[str]) -> list[tuple[str, str]]:
-    """Those of the settings that move nothing here, each with why."""
-    return [(name, WITHOUT_EFFECT[name]) for name in names if name in WITHOUT_EFFECT]
+    """Those of the settings that move nothing here, each with why; of strange ones a few."""
+    strange = [(name, "nobody here knows it") for name in names if is_strange(name)]
+    return [(name, WITHOUT_EFFECT[name]) for name in names if name in WITHOUT_EFFECT] + strange[:MOST_TOLD]
+
+
+def is_strange(name: str) -> bool:
+    """Whether it is no setting of Kafka or of this broker: it may be one of a plug-in, which Kafka keeps."""
+    if name in DYNAMIC_FIELDS or is_setting(name) or name in REFUSED:
+        return False
+    return name.startswith(OF_OTHERS) or why_without_meaning(name) is None
 
 
 def _not_changed_here(given: Mapping[str, str], resource_name: str) -> str:
     """Which of the settings stay as they are, and what to do."""
     secure = sorted(name for name in given if name.startswith(("ssl.", "sasl.")) and name not in DYNAMIC_FIELDS)
     each = sorted(name for name in given if name in ONE_BROKER_ONLY | IDLE_OF_ONE_BROKER)
-    foreign = [name for name in given if name not in DYNAMIC_FIELDS]
+    for name in [name for name in given if is_strange(name)][:MOST_TOLD]:
+        near = near_setting(name, MISSPELT)
+        if near is not None:
+            return f"Cannot update these configs dynamically: [{name}]; did you mean {near}?"
+    foreign = [name for name in given if name not in DYNAMIC_FIELDS and not is_strange(name)]
     fixed = sorted(name for name in foreign if name not in {*secure, *each} and not _is_dynamic_in_kafka(name))
     if fixed:
         start = f"Cannot update these configs dynamically: [{', '.join(fixed)}]"

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...config import INT_MAX, Field
 
-BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 1, 2, 3, 5, 6, 7, 9
+UNKNOWN, BOOLEAN, STRING, INT, LONG, DOUBLE, LIST, PASSWORD = 0, 1, 2, 3, 5, 6, 7, 9
 
 LISTS = frozenset({"listeners", "advertised.listeners", "controller.listener.names", "log.dirs"})
 """Settings that are read as one text here, and are lists to clients."""
@@ -41,7 +41,9 @@ LONGS = frozenset({"local.retention.bytes", "log.local.retention.bytes"})
 
 
 def setting_type(field: Field) -> int:
-    """The number that DescribeConfigs gives."""
+    """The number that DescribeConfigs gives; kind: object for what is not known."""
+    if field.kind is object:
+        return UNKNOWN
     if field.secret:
         return PASSWORD
     if field.kind is int:

@@ -110,7 +110,7 @@ async def test_what_is_fixed_or_wrong_is_refused_and_changes_nothing(tmp_path: P
 
 
 async def test_what_is_no_setting_is_kept_over_a_restart_and_its_value_shown_to_nobody(tmp_path: Path) -> None:
-    """As Kafka does with settings of plug-ins: tests/interop/odd_answers.py."""
+    """As Kafka does with settings of plug-ins: tests/interop/strange_setting_answers.py."""
     for name, resource in (("my.plugin.rate", "1"), ("my.plugin.rate", ""), ("my.other", "")):
         async with running_broker(tmp_path) as broker:
             assert await alter(broker, name, "secret", resource) == 0
@@ -122,8 +122,10 @@ async def test_what_is_no_setting_is_kept_over_a_restart_and_its_value_shown_to_
             request = DescribeConfigsRequest(resources=[wanted], include_synonyms=True, include_documentation=True)
             (found,) = (await ask(broker, request, 4)).results
             shown += [
-                (one.name, one.value, one.is_sensitive, one.read_only, one.config_source, one.config_type)
-                + tuple((synonym.value, synonym.source) for synonym in one.synonyms)
+                (
+                    *(one.name, one.value, one.is_sensitive, one.read_only, one.config_source, one.config_type),
+                    *((synonym.value, synonym.source) for synonym in one.synonyms),
+                )
                 for one in found.configs
                 if one.name.startswith("my.")
             ]

@@ -206,6 +206,8 @@ class ClusterMetadata:
         after = changed(current, command.changes, fields, replace=command.replace)
         if isinstance(after, Fault):
             return _refused(after)
+        if len(after) > MAX_SETTINGS:
+            return _refused(many_settings_fault(name, len(after)))
         if is_topic:
             fault = values_fault(TOPIC_CONFIG, after)
         else:
@@ -215,8 +217,6 @@ class ClusterMetadata:
             return _refused(fault)
         kind = int(command.resource_type)
         differing = [key for key in (*after, *current) if after.get(key) != current.get(key)]
-        if len(differing) > MAX_SETTINGS:
-            return _refused(many_settings_fault(name, len(differing)))
         records = tuple(
             ConfigRecord(resource_type=kind, resource_name=name, name=key, value=after.get(key))
             for key in dict.fromkeys(differing)

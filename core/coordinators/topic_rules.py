@@ -12,8 +12,10 @@ from ..errors import ErrorCode
 from .cluster_commands import DEFAULT, Fault, MorePartitions, NewTopic, TopicInfo
 
 MAX_NAME_LENGTH = 249
-MAX_PARTITIONS = MAX_SETTINGS = 10_000
+MAX_PARTITIONS = 10_000
 """Of all topics of one request, and of one topic."""
+MAX_SETTINGS = 1_000
+"""Of one resource: those of a broker may have any names."""
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 METADATA_TOPIC = "__cluster_metadata"
 
@@ -102,11 +104,8 @@ def many_partitions_fault(topics: Iterable[NewTopic], default_partitions: int) -
 
 
 def many_settings_fault(name: str, count: int) -> Fault:
-    """One request may not change so many settings of a resource, which may have any names."""
-    return Fault(
-        ErrorCode.POLICY_VIOLATION,
-        f"{count} settings of {name!r} would change at once; at most {MAX_SETTINGS} may, so change some at a time",
-    )
+    """Of a resource that would have more settings than anybody needs."""
+    return Fault(ErrorCode.POLICY_VIOLATION, f"{name!r} would have {count} settings; at most {MAX_SETTINGS} may be")
 
 
 def internal_fault(topic: TopicInfo) -> Fault | None:

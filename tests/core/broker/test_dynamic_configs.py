@@ -142,18 +142,18 @@ async def test_what_is_no_setting_is_kept_over_a_restart_and_its_value_shown_to_
     ]
 
 
-async def test_very_many_names_of_no_setting_are_refused_at_once(tmp_path: Path) -> None:
+async def test_a_broker_keeps_no_more_than_a_thousand_names_of_no_setting(tmp_path: Path) -> None:
     async with running_broker(tmp_path) as broker:
-        configs = [IncrementalAlterConfigsRequest.AlterableConfig(name=f"n{n}", value="") for n in range(10_001)]
+        configs = [IncrementalAlterConfigsRequest.AlterableConfig(name=f"n{n}", value="") for n in range(1_001)]
         codes = []
-        for some in (configs, configs[1:]):
+        for some in (configs, configs[1:], configs[:1]):
             wanted = IncrementalAlterConfigsRequest.AlterConfigsResource(
                 resource_type=4, resource_name="", configs=some
             )
             response = await ask(broker, IncrementalAlterConfigsRequest(resources=[wanted]), 1)
             codes.append(response.responses[0].error_code)
 
-    assert codes == [ErrorCode.POLICY_VIOLATION, 0]
+    assert codes == [ErrorCode.POLICY_VIOLATION, 0, ErrorCode.POLICY_VIOLATION]
 
 
 async def test_settings_of_the_broker_itself_are_in_force_at_once_and_after_a_restart(tmp_path: Path) -> None:

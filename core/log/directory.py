@@ -8,11 +8,12 @@ Source: LogManager and MetaProperties of Kafka 4.3.1. Tested in tests/core/log/t
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import Any, TypeVar
 
 from ..config import LogConfig
 from ..errors import ConfigError, DataDirectoryInUse, ErrorCode, ProtocolError, StorageError
@@ -49,6 +50,8 @@ from .segments.segment import Segment
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ZERO_UUID = bytes(16)
 CLEAN_SHUTDOWN_TEXT = b'{"version":0,"brokerEpoch":-1}'
 
@@ -58,7 +61,7 @@ class DirectoryConfig:
     """How to open a data directory. cluster_id: None takes the one found there, or a new one.
 
     defaults: the settings of logs until their topic's own are set on PartitionLog.config. recovery_threads: how many
-    logs are opened at a time.
+    logs are opened at a time, and closed.
     """
 
     node_id: int = 1
@@ -157,7 +160,7 @@ class LogDirectory:
             segment = Segment.create(self._disk, path, 0, index_interval=config.index_interval_bytes)
         except OSError as error:
             raise StorageError(f"{path} cannot be made: {error}") from error
-        loaded = LoadedLog([segment], 0, 0, LeaderEpochs(), new_files={PARTITION_METADATA: metadata})
+        loaded = LoadedLog([segment], 0, 0, LeaderEpochs(), new_files={PARTITION_METADATA: metadata}, complete=True)
         log = PartitionLog(topic, partition, topic_id, config, self._disk, path, loaded)
         self._logs[key] = log
         return log
@@ -260,12 +263,14 @@ class LogDirectory:
             logger.error("%s; what is there is served, make room for more", error)
 
     def _load_logs(self, points: Mapping[TopicPartition, LoadPoint]) -> None:
-        """Several at a time, where that is asked for: recovering a log is mostly waiting for the medium."""
-        if self.config.recovery_threads > 1:
-            with ThreadPoolExecutor(self.config.recovery_threads, "recovery") as threads:
-                self._logs.update(zip(points, threads.map(self._load_log, points, points.values()), strict=True))
-        else:
-            self._logs.update((key, self._load_log(key, point)) for key, point in points.items())
+        self._logs.update(zip(points, self._several(self._load_log, points, points.values()), strict=True))
+
+    def _several(self, call: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+        """As map(); several at a time, where that is asked for: it is mostly waiting for the medium."""
+        if self.config.recovery_threads == 1:
+            return list(map(call, *arguments))
+        with ThreadPoolExecutor(self.config.recovery_threads, "logs") as threads:
+            return list(threads.map(call, *arguments))
 
     def _load_log(self, key: TopicPartition, point: LoadPoint) -> PartitionLog:
         path = f"{self.path}/{log_directory(*key)}"
@@ -361,12 +366,7 @@ class LogDirectory:
 
     def close(self) -> None:
         """Close every log, and mark the shutdown as clean if that went well for all. Raises StorageError otherwise."""
-        failures = []
-        for log in self.logs():
-            try:
-                log.close()
-            except StorageError as error:
-                failures.append(str(error))
+        failures = [failure for failure in self._several(_closed, self.logs()) if failure is not None]
         try:
             self.checkpoint()
             if not failures:
@@ -388,3 +388,12 @@ class LogDirectory:
         with self._beside, self._checkpointing:
             self._closed = True
             self._held.release()
+
+
+def _closed(log: PartitionLog) -> str | None:
+    """Close a log; why that did not go well, None if it did."""
+    try:
+        log.close()
+    except StorageError as error:
+        return str(error)
+    return None

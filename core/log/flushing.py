@@ -29,7 +29,9 @@ Growing = Callable[[], tuple[int, Segment]]
 class Flusher:
     """What of a log waits for the medium. The log's own thread adds, the committer's takes."""
 
-    def __init__(self, disk: Disk, path: str, *, flushed_offset: int, new_files: dict[str, bytes]) -> None:
+    def __init__(
+        self, disk: Disk, path: str, *, flushed_offset: int, new_files: dict[str, bytes], complete: bool
+    ) -> None:
         self.flushed_offset = flushed_offset
         self.recovery_point = flushed_offset
         self.failure: StorageError | None = None
@@ -44,6 +46,7 @@ class Flusher:
         self._between: tuple[int, bytes] | None = None
         self._stray_snapshot = -1
         self._files: dict[str, bytes] = dict(new_files)
+        self._complete_at = flushed_offset if complete else -1
         self._doomed: list[tuple[Segment, int]] = []
         self._deleted: list[tuple[Segment, int]] = []
         self._names_changed = self._new = bool(new_files)
@@ -265,14 +268,15 @@ class Flusher:
         self._stray_snapshot = offset
 
     def finish(self, growing: Growing, snapshot: bytes) -> None:
-        """After the last flush: complete every file. Raises StorageError."""
+        """After the last flush: complete every file that is not. Raises StorageError."""
         self.tidy(growing)
         self.remove_deleted(NO_BOUND)
         end_offset, active = growing()
         try:
-            active.seal()
-            active.sync_indexes()
-            self._write_snapshot(end_offset, snapshot)
+            if end_offset != self._complete_at:
+                active.seal()
+                active.sync_indexes()
+                self._write_snapshot(end_offset, snapshot)
         except OSError as error:
             raise StorageError(f"{self._path} cannot be closed cleanly: {error}") from error
         if self._unfinished or self._snapshots:

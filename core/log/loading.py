@@ -50,7 +50,10 @@ class LoadPoint:
 
 @dataclass(slots=True)
 class LoadedLog:
-    """A log's state as found. new_files: of a log just made, to be synced before anything of it counts."""
+    """A log's state as found. new_files: of a log just made, to be synced before anything of it counts.
+
+    complete: its files are those that a clean shutdown leaves, so that with nothing appended none has to be written.
+    """
 
     segments: list[Segment]
     end_offset: int
@@ -59,6 +62,7 @@ class LoadedLog:
     producers: ProducerStates = field(default_factory=ProducerStates)
     damaged: list[LogDamage] = field(default_factory=list)
     new_files: dict[str, bytes] = field(default_factory=dict)
+    complete: bool = False
 
 
 class Loader:
@@ -268,6 +272,7 @@ class Loader:
         anew = [segment.base_offset for segment in self._changed if segment not in self._resumed]
         limit = min([*anew, *(self._point.recovery_point for _ in self._resumed)], default=NO_BOUND)
         start, loaded.producers = self._snapshot(loaded, limit=-1 if unknown else limit)
+        loaded.complete = self._point.clean and start == loaded.end_offset and not self._changed
         for segment in self._changed:
             segment.set_aborted(segment.saved_aborted(start) if segment.base_offset < start else [])
         runs = EpochRuns()

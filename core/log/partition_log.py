@@ -53,7 +53,9 @@ class PartitionLog:
         self._disk = disk
         self._producers = loaded.producers
         self._epochs = loaded.epochs
-        self._flusher = Flusher(disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files)
+        self._flusher = Flusher(
+            disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files, complete=loaded.complete
+        )
         self.segments = SegmentList(loaded.segments, self._flusher)
         self._snapshot_at = (self.segments.active, self.segments.active.size_bytes)
         self._reader = LogReader(disk, path, self._flusher, self._epochs, loaded.damaged)

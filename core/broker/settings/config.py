@@ -138,9 +138,9 @@ class BrokerConfig(SnapshotSettings):
     log_flush_offset_checkpoint_interval_ms: int = setting(
         "log.flush.offset.checkpoint.interval.ms", 60_000, "How often recovery points are written", unit="ms", minimum=1
     )
-    # Kafka's 2 suit disks that turn; a recovery here is mostly waiting for syncs.
+    # Kafka's 2 suit disks that turn; a recovery here, and closing, is mostly waiting for syncs.
     num_recovery_threads_per_data_dir: int = setting(
-        "num.recovery.threads.per.data.dir", 8, "Logs that are opened at a time when the broker starts", minimum=1
+        "num.recovery.threads.per.data.dir", 8, "Logs that are opened, and closed, at a time", minimum=1
     )
     log_cleaner_enable: bool = setting("log.cleaner.enable", True, "Whether compacted topics are cleaned")
     log_cleaner_threads: int = setting("log.cleaner.threads", 1, "Threads that clean, each with a process", minimum=0)

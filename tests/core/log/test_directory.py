@@ -17,7 +17,8 @@ from millstream.core.log.group_commit import GroupCommit
 from millstream.core.log.real_disk import RealDisk
 from millstream.core.wire.batches import SimpleRecord, build_batch
 
-BATCH = build_batch([SimpleRecord(0, 1_700_000_000_000, None, b"v")], timestamp_ms=0)
+RECORDS = [SimpleRecord(0, 1_700_000_000_000, None, b"v")]
+BATCH = build_batch(RECORDS, timestamp_ms=0)
 TOPIC_ID = bytes(range(16))
 
 
@@ -252,8 +253,35 @@ def test_only_a_clean_shutdown_leaves_its_mark_and_opening_takes_it_away(disk: F
     assert not opened(disk).was_clean
 
 
-def test_a_log_whose_disk_failed_leaves_no_clean_mark(disk: FaultyDisk) -> None:
+def test_logs_to_which_nothing_was_appended_are_closed_without_a_look_at_their_files(
+    disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = opened(disk)
+    directory.create("empty", 0, TOPIC_ID)
+    for number in range(2):
+        log = directory.create("idle", number, TOPIC_ID)
+        log.append([build_batch(RECORDS, timestamp_ms=0, producer_id=7, producer_epoch=0, base_sequence=0)], now_ms=0)
+    directory.close()
+    directory = opened(disk)
+    directory.get(("idle", 1)).append([BATCH], now_ms=0)
+    used: list[str] = []
+    monkeypatch.setattr(disk, "open", lambda path, **how: (used.append(path), FaultyDisk.open(disk, path, **how))[1])
+
+    directory.close()
+
+    assert {path.split("/")[1] for path in used if path.startswith(("data/idle", "data/empty"))} == {"idle-1"}
+    disk.restart(power_cut=True)
+    again = opened(disk)
+    assert again.was_clean
+    logs = [again.get(key) for key in (("empty", 0), ("idle", 0), ("idle", 1))]
+    assert [(log.end_offset, log.damaged) for log in logs] == [(0, []), (1, []), (2, [])]
+    assert [len(log.active_producers()) for log in logs] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_log_whose_disk_failed_leaves_no_clean_mark(disk: FaultyDisk, threads: int) -> None:
+    directory = opened(disk, recovery_threads=threads)
+    directory.create("b", 0, TOPIC_ID)
     log = directory.create("a", 0, TOPIC_ID)
     log.append([BATCH], now_ms=0)
     log.flush()

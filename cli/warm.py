@@ -1,5 +1,6 @@
 """`millstream warm`: compiles every kernel into numba's cache, which a first run would otherwise do while it works."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,9 @@ LINE = '::1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"'
 def is_cold() -> bool:
     """Whether kernels are still to be compiled, as far as the folders beside them tell."""
     package = Path(__file__).resolve().parent.parent
+    if elsewhere := os.environ.get("NUMBA_CACHE_DIR"):  # There numba makes a folder for each, of its name and a hash.
+        names = [Path(folder).name for folder in KERNEL_FOLDERS]
+        return not all(any(Path(elsewhere).glob(f"{name}_*/*.nbi")) for name in names)
     caches = [package / folder / "__pycache__" for folder in KERNEL_FOLDERS]
     writable = all(os.access(cache if cache.exists() else cache.parent, os.W_OK) for cache in caches)
     return writable and not all(any(cache.glob("*.nbi")) for cache in caches)
@@ -21,6 +25,7 @@ def tell_if_cold() -> None:
     """A first run is slower than all others: say why."""
     if is_cold():
         say("first run: compiling kernels, once per installation, about a minute (millstream warm does it ahead)")
+        logging.getLogger("millstream.core.records.warm").setLevel(logging.ERROR)  # It would say it again.
 
 
 def warm() -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from ..core.client.backoff import backoff_ms
 from ..core.client.client import Client
 from ..core.errors import ErrorCode, Fenced, ProtocolError, Retriable
-from ..core.records import warm
 from .config import StreamsConfig
 from .plan import Plan
 from .progress import Ends, StreamProgress, partitions_of
@@ -67,7 +66,7 @@ async def run(
     stop = stop or asyncio.Event()
     this = Run(plan, client, config or StreamsConfig(), progress, to_end, upstream_done, stop)
     # Not on the event loop once it is a member: on a new installation its heartbeats would wait meanwhile.
-    await asyncio.to_thread(warm.compile_kernels)
+    await client.records_ready()
     failures = 0
     while True:
         before = this.progress.commits

@@ -63,6 +63,7 @@ class SourceRunner:
         assert isinstance(connector, SourceConnector)
         transactional_id = f"{self._group_id}-{name}-{number}"
         settings = self._deployment.overrides.producer_config(transactional_id=transactional_id)
+        await unless_stopped(stop, self._client.records_ready(), waiting_for="kernels to be compiled, once")
         async with self._client.producer(settings) as producer, TaskScope() as scope:
             offsets = await unless_stopped(
                 stop, self._fence_and_read(producer), waiting_for=f"the offsets in {self._offsets_topic.name}"

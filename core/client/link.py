@@ -57,6 +57,12 @@ def _top_level_code(response: Any) -> Sequence[int]:
     return (response.error_code,)
 
 
+def _load_kernels() -> None:
+    from ..records import warm
+
+    warm.load_kernels()
+
+
 class ClusterLink:
     """What consumers, producers and admin ask a cluster through; `async with` connects, leaving it closes all."""
 
@@ -67,6 +73,8 @@ class ClusterLink:
         self.nodes = Nodes(transport, config, self.clock)
         self._scope = TaskScope()
         self._threads: ThreadPoolExecutor | None = None
+        self._loading = asyncio.Lock()
+        self._is_loaded = False
         self._watched: set[str] = set()
         self._creatable: set[str] = set()
         self._watchers_of_all = 0
@@ -262,6 +270,16 @@ class ClusterLink:
         return backoff_ms(
             tries, first_ms=config.retry_backoff_ms, max_ms=config.retry_backoff_max_ms, random_unit=random.random()
         )
+
+    async def records_ready(self) -> None:
+        """Until records can be encoded and decoded on the event loop: their kernels are compiled, or loaded, beside it.
+
+        On a new installation that takes longer than heartbeats and other clients of this loop can wait.
+        """
+        async with self._loading:  # In turn: rows that are handed over while it waits stay in their order.
+            if not self._is_loaded:
+                await self.run_in_thread(_load_kernels)
+                self._is_loaded = True
 
     async def run_in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run heavy work (decoding, encoding) beside the event loop."""

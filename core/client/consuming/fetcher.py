@@ -300,6 +300,7 @@ class Fetcher:
             self.wake()
 
     async def _decode(self, state: PartitionState, blob: Blob) -> "DecodedBlob":
+        await self._client.records_ready()
         from .decoding import DecodeOptions, decode_blob
 
         options = DecodeOptions(self.isolation == READ_COMMITTED, self._config.check_crcs)

@@ -213,6 +213,7 @@ class Producer:
         """
         reserved = 0
         try:
+            await self._client.records_ready()
             parts = await self._split(tracker.topic, columns, partition) if columns.num_rows else []
             reserved = await self._reserve(columns.nbytes)
             encoded = await self._encode(parts, columns.nbytes)

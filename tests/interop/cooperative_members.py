@@ -34,7 +34,7 @@ class Member(threading.Thread):
 
     def leave(self) -> None:
         self._ended.set()
-        self.join(30)
+        self.join(90)
         assert not self.is_alive()
 
 

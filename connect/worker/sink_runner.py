@@ -60,6 +60,8 @@ class SinkRunner:
         # Where the durable rows of each partition ended when it was opened, and where those do that were put since.
         self._begun: dict[TopicPartition, int] = {}
         self._put_end: dict[TopicPartition, int] = {}
+        # Whether a call of the task was given up: it is asked for nothing more than to stop.
+        self._cut_off = False
 
     async def run(self, stop: asyncio.Event) -> None:
         overrides = self._deployment.overrides
@@ -76,9 +78,8 @@ class SinkRunner:
             self._stop = stop
             self._letters = letters
             await letters.start(stop)
-            await self._task.start(
-                SinkContext(self._deployment.name, self._progress.task, self._client.clock, self._bounded)
-            )
+            context = SinkContext(self._deployment.name, self._progress.task, self._client.clock, self._bounded)
+            await self._unless_stopped(self._task.start(context), "the destination", grace_ms=self._grace_ms)
             try:
                 await (self._run_bounded() if self._bounded else self._run_live())
             finally:
@@ -228,9 +229,18 @@ class SinkRunner:
     async def _convert(self, records: Records) -> tuple[SinkBatch, Sequence[RowFailure]]:
         return await self._client.run_in_thread(_converted, self._converter, records)
 
-    async def _until_ready(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _until_ready(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The call's result, however long the destination is down; the group keeps its member meanwhile."""
-        return await self._until_it_works(call, "the destination is not ready", self._wait_in_group)
+        told = "the destination is not ready"
+        return await self._until_it_works(lambda: self._in_grace(call()), told, self._wait_in_group)
+
+    async def _in_grace(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a call of the task; one that a hanging destination holds up ends with the grace."""
+        try:
+            return await self._unless_stopped(work, "the destination", grace_ms=self._grace_ms)
+        except Stopped:
+            self._cut_off = True
+            raise
 
     async def _until_it_works(
         self, call: Callable[[], Awaitable[T]], told: str, wait: Callable[[int], Awaitable[None]]
@@ -251,6 +261,7 @@ class SinkRunner:
                 self._progress.waiting_for = str(error)
                 log.warning("%s: %s, next try in %s: %s", self._deployment.name, told, span(wait_ms), error)
                 await wait(wait_ms)
+                self._progress.waiting_for = f"try {attempt + 1} is under way after: {error}"
             else:
                 if attempt:
                     self._progress.waiting_for = ""
@@ -302,7 +313,9 @@ class SinkRunner:
     async def _until_open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Within a rebalance, so that the group cannot be polled meanwhile."""
         return await self._until_it_works(
-            lambda: self._task.open(partitions), "cannot open partitions", lambda ms: wait_for(self._stop, ms)
+            lambda: self._in_grace(self._task.open(partitions)),
+            "cannot open partitions",
+            lambda ms: wait_for(self._stop, ms),
         )
 
     async def _revoked(self, partitions: Collection[TopicPartition]) -> None:
@@ -350,6 +363,12 @@ class SinkRunner:
         raise TakenOver(f"its offsets were refused {COMMITS_MAX} times, as members of its group come again and again")
 
     async def _finish_in_time(self) -> None:
+        if self._cut_off:
+            log.warning(
+                "%s: ended before everything was written; it is read again next time: its destination did not answer",
+                self._deployment.name,
+            )
+            return
         try:
             async with asyncio.timeout(self._grace_ms / 1000):
                 await self._commit(await self._task.finish())

@@ -133,7 +133,8 @@ class GenericFileSystem:
             self._deadline.call(self._filesystem.rm_file, path)
 
     def close(self) -> None:
-        """fsspec keeps and closes its own sessions."""
+        """Calls under way are given up; fsspec keeps and closes its own sessions."""
+        self._deadline.close()
 
     def _make_parent(self, path: str) -> None:
         self._deadline.call(self._filesystem.makedirs, posixpath.dirname(path), exist_ok=True)

@@ -187,4 +187,5 @@ class HdfsFileSystem:
             self._deadline.call(self._client.delete, path)
 
     def close(self) -> None:
-        """The client holds no resource that outlives it."""
+        """Calls under way are given up; the client holds no resource that outlives it."""
+        self._deadline.close()

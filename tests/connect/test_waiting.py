@@ -6,9 +6,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from connect.worlds import Destination, ListSource, cluster, create, sink, source, until, write
+from connect.worlds import Destination, ListSink, ListSource, cluster, create, sink, source, until, write
 from services.millstream import MillstreamBroker
 
 from millstream.connect.api import SourceBatch
@@ -203,3 +204,75 @@ async def test_a_source_that_is_not_ready_is_asked_again_and_says_what_it_waits_
     [task] = progress.tasks
     assert (task.state, task.rows, task.restarts, task.waiting_for) == ("DONE", 2, 0, "")
     assert waited_for[:3] == ["", "the source is asleep", "the source yawns"]
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+@pytest.mark.parametrize("hanging_call", ["start", "open", "put", "pre_commit", "finish"])
+async def test_a_sink_ends_within_its_grace_although_its_destination_hangs(
+    tmp_path: Path, hanging_call: str, bounded: bool
+) -> None:
+    """Ctrl-C was heard after 90 s, when all calls to a NameNode that hung had missed their deadline."""
+    stop, hangs, progress, destination = asyncio.Event(), asyncio.Event(), WorkerProgress(), Destination()
+    asked: list[str] = []
+
+    class Hanging(ListSink):
+        def __getattribute__(self, name: str) -> Any:
+            known = super().__getattribute__(name)
+            if name not in ("start", "open", "put", "pre_commit", "finish", "stop"):
+                return known
+
+            async def call(*arguments: Any) -> Any:
+                asked.append(name)
+                if name == hanging_call:
+                    hangs.set()
+                    await asyncio.Event().wait()
+                return await known(*arguments)
+
+            return call
+
+    deployment = sink("lake", destination, "lines")
+    connector = replace(deployment.connector, make_task=lambda _: Hanging(destination))
+    worker = WorkerConfig(task_shutdown_graceful_timeout_ms=200)
+    async with cluster(tmp_path) as client, asyncio.TaskGroup() as group:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"a")])
+        deployment = replace(deployment, connector=connector)
+        standalone = Standalone(client, [deployment], worker=worker, progress=progress, bounded=bounded)
+        running = group.create_task(standalone.run(stop))
+        if hanging_call == "finish" and not bounded:
+            await until(lambda: destination.count == 1)
+        else:
+            await hangs.wait()
+        stop.set()
+        async with asyncio.timeout(SOON_S):
+            await running
+
+    assert progress.tasks[0].state == "STOPPED"
+    after = asked[asked.index(hanging_call) + 1 :]
+    assert after == ([] if hanging_call == "start" else ["stop"])
+
+
+async def test_a_sink_whose_destination_is_down_says_when_it_tries_again(tmp_path: Path) -> None:
+    """An outage long over was told of as the last word while a large commit was under way."""
+    outages = [BackOff("the lake is away", 1), BackOff("the lake is still away", 1)]
+    told: list[str] = []
+    progress, destination = WorkerProgress(), Destination()
+
+    async def before_put() -> None:
+        told.append(progress.tasks[0].waiting_for)
+        if outages:
+            raise outages.pop(0)
+
+    destination.before_put = before_put
+    async with cluster(tmp_path) as client:
+        await create(client, "lines")
+        await write(client, "lines", [(None, b"a")])
+        worker = Standalone(client, [sink("lake", destination, "lines")], progress=progress, bounded=True)
+        await worker.run(asyncio.Event())
+
+    assert told == [
+        "",
+        "try 2 is under way after: the lake is away",
+        "try 3 is under way after: the lake is still away",
+    ]
+    assert (destination.count, progress.tasks[0].waiting_for) == (1, "")

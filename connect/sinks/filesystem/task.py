@@ -63,7 +63,11 @@ class FilesystemTask:
         self._root = root.rstrip("/")
         if not filesystem.exclusive_create:
             log.warning("%s: %s cannot create files conditionally: at least once", context.connector, config.store_url)
-        await asyncio.to_thread(filesystem.list, self._root)
+        try:
+            await asyncio.to_thread(filesystem.list, self._root)
+        except BaseException:  # asked to end meanwhile, or it ends by itself: no thread waits on for the answer
+            filesystem.close()
+            raise
 
     async def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         async def recover(partition: TopicPartition) -> tuple[TopicPartition, int | None]:

@@ -53,6 +53,35 @@ def test_calls_that_hang_are_counted_and_refused_until_one_returns() -> None:
     answer.set()
 
 
+def test_who_waits_for_a_store_that_hangs_is_told_when_it_is_closed_and_nobody_waits_afterwards() -> None:
+    """A process that was asked to end waited for its threads, and they for a NameNode that hung."""
+    asked, answer = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    class Client:
+        def delete(self, _: str) -> None:
+            asked.set()
+            answer.wait()
+
+    filesystem = HdfsFileSystem(Client(), Deadline("hdfs://namenode", 600))  # type: ignore[arg-type]
+
+    def wait() -> None:
+        with pytest.raises(Retriable) as caught:
+            filesystem.delete("/file")
+        told.append(str(caught.value))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    asked.wait()
+    filesystem.close()
+    waiting.join(30)
+    answer.set()
+
+    with pytest.raises(Retriable, match="hdfs://namenode is closed"):
+        filesystem.delete("/file")
+    assert told == ["hdfs://namenode is closed"]
+
+
 def test_a_file_that_is_given_up_while_the_store_hangs_does_not_hang() -> None:
     answer = threading.Event()
 

@@ -5,6 +5,7 @@ in its bytes, so here the setting is only needed to insist on one of the two.
 Source: org.apache.kafka.connect.json.JsonConverter. Tested in tests/connect/test_converters.py.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ class JsonConverter:
         if self._envelope is not None:
             return self._envelope
         present = values.drop_null()
-        return len(present) > 0 and present[0].as_py().startswith(ENVELOPE_START)
+        return len(present) > 0 and present[0].as_py().removeprefix(BOM_UTF8).startswith(ENVELOPE_START)
 
     def _with_envelope(self, values: pa.Array) -> DecodedColumns:
         """Values that share a schema are read as one; the schema is parsed once."""
@@ -56,7 +57,7 @@ class JsonConverter:
         failures = []
         for row, value in enumerate(values.to_pylist()):
             try:
-                envelope = msgspec.json.decode(value or b"", type=dict[str, msgspec.Raw])
+                envelope = msgspec.json.decode((value or b"").removeprefix(BOM_UTF8), type=dict[str, msgspec.Raw])
                 schema, payload = bytes(envelope["schema"]), bytes(envelope["payload"])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
                 cause = NULL_VALUE if value is None else f"no envelope of schema and payload: {error}"

@@ -8,6 +8,7 @@ Tests: tests/core/formats/test_json.py.
 import base64
 import binascii
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -30,11 +31,11 @@ class RowFault(Exception):
 
 
 def read_object(value: bytes) -> dict[str, Any]:
-    """The JSON object that `value` is. Raises RowFault."""
+    """The JSON object that `value` is. A byte order mark before it is passed over, as by Jackson. Raises RowFault."""
     if not value:
         raise RowFault("empty value")
     try:
-        found = DECODER.decode(value.decode())
+        found = DECODER.decode(value.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as error:
         raise RowFault(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except (msgspec.DecodeError, RecursionError) as error:

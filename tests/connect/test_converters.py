@@ -57,6 +57,15 @@ def test_without_declared_types_good_rows_keep_their_places(values: list[bytes |
     assert sorted([*result.rows.tolist(), *(failure.row for failure in result.failures)]) == list(range(len(values)))
 
 
+def test_a_byte_order_mark_before_a_value_is_passed_over_with_and_without_an_envelope() -> None:
+    mark = b"\xef\xbb\xbf"
+    envelope = b'{"schema":{"type":"struct","fields":[{"field":"n","type":"int32"}]},"payload":{"n":%d}}'
+
+    for values in (binary(mark + b'{"n":1}', b'{"n":2}'), binary(mark + envelope % 1, envelope % 2)):
+        result = converter().decode(values)
+        assert (result.columns.to_pylist(), result.failures) == ([{"n": 1}, {"n": 2}], [])
+
+
 def test_types_are_found_over_the_whole_batch() -> None:
     result = converter().decode(binary(b'{"a": 1}', b'{"a": 2.5, "b": "x"}', b'{"b": null, "c": {"d": [1]}}'))
 

@@ -1,9 +1,11 @@
 """Bytes of a file to lines, as one Arrow column, with the position of each. Pure.
 
-A line ends at a newline, which does not belong to it, nor does a carriage return before it.
+A line ends at a newline, which does not belong to it, nor does a carriage return before it. Nor does the byte order
+mark that Windows writes at the beginning of a file belong to its first line.
 Tested in tests/connect/sources/test_lines.py against Python's own splitting.
 """
 
+import codecs
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ Int64Array = npt.NDArray[np.int64]
 
 NEWLINE = 10
 CARRIAGE_RETURN = 13
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def split_lines(
     final: no more bytes will follow, so a last line without a newline counts. skipping: `data` begins within a line
     that was already handed over as far as it may be long.
     """
-    begin = 0
+    begin = len(codecs.BOM_UTF8) if not position and data.startswith(codecs.BOM_UTF8) else 0
     if skipping:
         newline = data.find(b"\n")
         if newline < 0:
@@ -54,10 +57,15 @@ def split_lines(
         ends = np.append(ends, len(data))
         done = len(data)
     if not len(ends):
-        return _no_lines(done, skipping=False)
+        return _no_lines(done if skipping else 0, skipping=False)
     starts = np.concatenate((np.array([begin], np.int64), ends[:-1] + 1))
     values, truncated = _column(data, starts, ends, line_bytes_max)
     return Lines(values, starts + position, done, skipping=cut_off, truncated=truncated)
+
+
+def is_utf16(data: bytes) -> bool:
+    """Whether a file that begins so is UTF-16, as PowerShell writes it: its lines are no lines of bytes."""
+    return data.startswith(UTF16_MARKS)
 
 
 def _no_lines(consumed: int, *, skipping: bool) -> Lines:

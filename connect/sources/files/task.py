@@ -29,7 +29,7 @@ from .known import (
     source_offset,
     source_partition,
 )
-from .lines import Lines, split_lines
+from .lines import Lines, is_utf16, split_lines
 from .look import Look, Moved
 from .reading import Reading, Readings
 from .spec import SPEC, FilesConfig, files_config, split
@@ -277,6 +277,8 @@ class FilesTask:
             skipping=known.skipping,
             final=one.at_end and file.complete and (self._context.bounded or file.compressed),
         )
+        if lines.consumed and not known.position and is_utf16(data):
+            log.warning("%s is UTF-16, which gives no lines that can be read: convert it to UTF-8", known.path)
         if lines.truncated:
             log.warning("%s: %d lines longer than max.line.bytes were cut off", known.path, lines.truncated)
         last = data[max(0, lines.consumed - FINGERPRINT_BYTES) : lines.consumed]

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from sim.file_reader import Reader
 
+from millstream.connect.api import SourceContext
+from millstream.connect.sources.files.spec import SPEC
+from millstream.connect.sources.files.task import make_task
 from millstream.core.errors import Retriable
+from millstream.core.ports import SystemClock
 
 Between = Callable[[Reader], Any]
 
@@ -51,6 +55,34 @@ async def test_growing_files_give_their_whole_lines_with_path_and_offset(tmp_pat
 
         assert reader.lines == ["one", "two", "partial", "ünï", "other"]
         assert reader.positions == [("a.log", 0), ("a.log", 4), ("a.log", 8), ("a.log", 16), ("b.log", 0)]
+
+
+async def test_the_byte_order_mark_of_a_file_is_no_part_of_its_first_line(tmp_path: Path, between: Between) -> None:
+    async with Reader(tmp_path) as reader:
+        (tmp_path / "a.log").write_bytes(b"\xef\xbb\xbf")
+        await reader.start()
+        await between(reader)
+        write(tmp_path / "a.log", "one", "two")
+        (tmp_path / "b.log.gz").write_bytes(gzip.compress("\ufeffthree\nfour\n".encode()))
+        await between(reader)
+        write(tmp_path / "a.log", "five")
+        await reader.poll_to_end()
+
+        assert sorted(reader.lines) == ["five", "four", "one", "three", "two"]
+
+
+async def test_a_file_in_utf_16_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As PowerShell writes it. It is cut at bytes that are no newlines, and was handed on without a word."""
+    (tmp_path / "a.log").write_bytes("one\ntwo\n".encode("utf-16"))
+    task = make_task(
+        SPEC.validate({"name": "f", "connector.class": "files", "topic": "t", "file": f"{tmp_path}/a.log"}).values
+    )
+    await task.start(SourceContext("f", 0, Reader(tmp_path), SystemClock(), True))
+    await task.poll()
+
+    assert caplog.messages == [
+        f"{tmp_path}/a.log is UTF-16, which gives no lines that can be read: convert it to UTF-8"
+    ]
 
 
 async def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Between) -> None:

@@ -1,5 +1,7 @@
 """Lines out of bytes, against Python's own splitting, however the bytes are cut into reads."""
 
+import codecs
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +56,25 @@ def test_a_long_line_is_cut_off_and_its_rest_passed_over(
     values, _ = read_all(b"".join(line + b"\n" for line in whole), read_bytes, line_bytes_max, final=False)
 
     assert values == [line[:line_bytes_max] for line in whole]
+
+
+@given(CONTENT, st.integers(1, 40), st.booleans())
+def test_a_byte_order_mark_at_the_beginning_of_a_file_belongs_to_no_line(
+    data: bytes, read_bytes: int, final: bool
+) -> None:
+    """Files that Windows programs write begin with one; a pattern took it into the first group, JSON was refused."""
+    plain, plain_starts = read_all(data, read_bytes, 100, final=final)
+    marked, marked_starts = read_all(codecs.BOM_UTF8 + data, read_bytes, 100, final=final)
+
+    assert (marked, marked_starts) == (plain, [start + 3 for start in plain_starts])
+
+
+def test_a_byte_order_mark_further_on_is_text() -> None:
+    lines = split_lines(codecs.BOM_UTF8 * 2 + b"a\n" + codecs.BOM_UTF8 + b"b\n", position=0, line_bytes_max=10)
+    assert lines.values.to_pylist() == [codecs.BOM_UTF8 + b"a", codecs.BOM_UTF8 + b"b"]
+
+    later = split_lines(codecs.BOM_UTF8 + b"c\n", position=7, line_bytes_max=10)
+    assert later.values.to_pylist() == [codecs.BOM_UTF8 + b"c"]
 
 
 @pytest.mark.parametrize("final", [False, True])

@@ -47,6 +47,17 @@ def decode(*rows: bytes | str | None, schema: pa.Schema = SCHEMA) -> tuple[list[
     return result.columns.to_pylist(), [tuple(failure) for failure in result.failures]
 
 
+def test_a_byte_order_mark_before_an_object_is_passed_over_as_by_kafka_connect() -> None:
+    """Asked of JsonConverter of Kafka 4.3.1: one mark, and at the very beginning only."""
+    mark = "\ufeff"
+    rows, failures = decode(
+        mark + '{"ts":1}', mark + ' {"host":"\ufeffa"}', " " + mark + '{"ts":2}', mark + mark + '{"ts":3}', mark
+    )
+
+    assert [(row["ts"], row["host"]) for row in rows] == [(1, None), (None, "\ufeffa")]
+    assert [row for row, _ in failures] == [2, 3, 4]
+
+
 # --- against the definition -----------------------------------------------------------------------------------------
 
 integers = st.integers(-(2**63), 2**63 - 1) | st.integers(-200, 200) | st.integers(-(2**70), 2**70)

@@ -19,7 +19,7 @@ SETTINGS = {
 def values(admin: AdminClient) -> dict[str, str]:
     """retention.ms of each topic."""
     asked = admin.describe_configs([ConfigResource(2, name) for name in NAMES])
-    return {resource.name: future.result(30)["retention.ms"].value for resource, future in asked.items()}
+    return {resource.name: future.result(90)["retention.ms"].value for resource, future in asked.items()}
 
 
 @pytest.mark.slow
@@ -29,18 +29,18 @@ def test_topics_and_settings_that_were_answered_are_there_after_kills_between_sn
     server.start()
     admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
     for future in admin.create_topics([NewTopic(name, 1, 1) for name in [*NAMES, "round-0"]]).values():
-        future.result(30)
+        future.result(90)
     known = values(admin)
     for number in range(1, KILLS + 1):
-        admin.create_topics([NewTopic(f"round-{number}", 1, 1)])[f"round-{number}"].result(30)
-        admin.delete_topics([f"round-{number - 1}"])[f"round-{number - 1}"].result(30)
+        admin.create_topics([NewTopic(f"round-{number}", 1, 1)])[f"round-{number}"].result(90)
+        admin.delete_topics([f"round-{number - 1}"])[f"round-{number - 1}"].result(90)
         wanted = {name: str(number * 1_000_000 + place) for place, name in enumerate(NAMES)}
         asked = {}
         for name, value in wanted.items():
             entry = ConfigEntry("retention.ms", value, incremental_operation=AlterConfigOpType.SET)
             resource = ConfigResource(2, name, incremental_configs=[entry])
             asked[name] = admin.incremental_alter_configs([resource])[resource]
-        wait([asked[NAMES[number * 3]]], 30, FIRST_COMPLETED)
+        wait([asked[NAMES[number * 3]]], 90, FIRST_COMPLETED)
         server.kill()
         answered = [name for name, future in asked.items() if future.done() and future.exception() is None]
         server.start()
@@ -49,7 +49,7 @@ def test_topics_and_settings_that_were_answered_are_there_after_kills_between_sn
         assert answered
         assert {name: found[name] for name in answered} == {name: wanted[name] for name in answered}
         assert all(found[name] in (known[name], wanted[name]) for name in NAMES)
-        listed = {name for name in admin.list_topics(timeout=30).topics if not name.startswith("__")}
+        listed = {name for name in admin.list_topics(timeout=90).topics if not name.startswith("__")}
         assert listed == {*NAMES, f"round-{number}"}
         known = found
     server.stop()

@@ -45,7 +45,7 @@ def work(bootstrap: str) -> None:
         for number in range(900):
             transactional.produce("compacted", b"in a transaction" * 100, key=b"%d" % (number % 5), partition=0)
         assert transactional.flush(90) == 0
-        outcome(30)
+        outcome(90)
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "a-group"})
     consumer.commit(offsets=[TopicPartition("compacted", 0, 42)], asynchronous=False)
     consumer.close()
@@ -68,7 +68,8 @@ def test_the_dump_tool_of_kafka_reads_all_that_a_broker_leaves(
     server.start()
     data = tmp_path / "data"
     work(server.bootstrap)
-    server.wait_for(lambda: (data / "cleaner-offset-checkpoint").exists())
+    cleaned = data / "cleaner-offset-checkpoint"
+    server.wait_for(lambda: cleaned.exists() and "compacted 0 " in cleaned.read_text())
     server.stop()
     compacted = data / "compacted-0"
 

@@ -58,7 +58,9 @@ def fill(bootstrap: str, codec: str) -> None:
 
 
 def transaction(bootstrap: str, name: str, outcome: str) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+    # The open one must stay so until Kafka is stopped, which takes more than the usual minute on a busy machine.
+    lasts = {"transaction.timeout.ms": 900_000}
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name} | lasts)
     producer.init_transactions(90)
     producer.begin_transaction()
     for number in range(5):

@@ -34,7 +34,7 @@ class Flusher:
     ) -> None:
         self.flushed_offset = flushed_offset
         self.recovery_point = flushed_offset
-        self.failure: StorageError | None = None
+        self._why_failed: str | None = None
         self.lock = threading.Lock()
         self._disk = disk
         self._path = path
@@ -50,6 +50,21 @@ class Flusher:
         self._doomed: list[tuple[Segment, int]] = []
         self._deleted: list[tuple[Segment, int]] = []
         self._names_changed = self._new = bool(new_files)
+
+    @property
+    def failure(self) -> StorageError | None:
+        """Why the log takes and gives nothing more. Made anew: one that was raised keeps all that its traceback leads
+        to."""
+        return None if self._why_failed is None else StorageError(self._why_failed)
+
+    def abandon(self, why: str) -> None:
+        """Every later use is refused; the files of segments that are to go are let go of."""
+        self._why_failed = self._why_failed or why
+        with self.lock:
+            gone = [segment for segment, _ in (*self._doomed, *self._deleted)]
+        for segment in gone:
+            segment.release()
+            segment.unload()
 
     def add_sealed(self, segment: Segment, snapshot_offset: int, snapshot: bytes) -> None:
         """A segment is followed by a new one; the producer snapshot is of the border. The caller holds the lock."""
@@ -118,11 +133,10 @@ class Flusher:
 
     def fail(self, error: OSError) -> StorageError:
         """Take the log offline for good, unless it is already, as one is that was deleted during a sync."""
-        if self.failure is not None:
-            return self.failure
-        self.failure = StorageError(f"{self._path}: offline since its disk failed: {error}; restart once it is sound")
-        logger.critical("%s", self.failure)
-        return self.failure
+        if self._why_failed is None:
+            self._why_failed = f"{self._path}: offline since its disk failed: {error}; restart once it is sound"
+            logger.critical("%s", self._why_failed)
+        return StorageError(self._why_failed)
 
     def not_written(self, segment: Segment, error: OSError) -> StorageError:
         """What a failed append means: on a full or read-only disk the log goes on afterwards, else it is offline."""

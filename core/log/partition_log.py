@@ -57,7 +57,7 @@ class PartitionLog:
             disk, path, flushed_offset=loaded.end_offset, new_files=loaded.new_files, complete=loaded.complete
         )
         self.segments = SegmentList(loaded.segments, self._flusher)
-        self._snapshot_at = (self.segments.active, self.segments.active.size_bytes)
+        self._snapshot_at = (self.segments.active.base_offset, self.segments.active.size_bytes)
         self._reader = LogReader(disk, path, self._flusher, self._epochs, loaded.damaged)
 
     def __repr__(self) -> str:
@@ -314,7 +314,7 @@ class PartitionLog:
             return 0
         if count == len(segments):
             self.roll()
-        self.segments.drop_first(segments[:count], now_ms + self.config.file_delete_delay_ms)
+        self._reader.forget(self.segments.drop_first(segments[:count], now_ms + self.config.file_delete_delay_ms))
         self._start_at(self.segments.layout.bases[0])
         return count
 
@@ -374,10 +374,10 @@ class PartitionLog:
         On the log's own thread; the next flush() and tidy() write it. Returns whether it had.
         """
         active, (known, known_bytes) = self.segments.active, self._snapshot_at
-        grown = active.size_bytes - (known_bytes if known is active else 0)
+        grown = active.size_bytes - (known_bytes if known == active.base_offset else 0)
         if grown < grown_bytes or self._flusher.failure is not None:
             return False
-        self._snapshot_at = (active, active.size_bytes)
+        self._snapshot_at = (active.base_offset, active.size_bytes)
         self._flusher.add_snapshot(self.end_offset, encode_snapshot(self._producers.all()))
         return True
 
@@ -395,6 +395,6 @@ class PartitionLog:
 
     def abandon(self, why: str) -> None:
         """Let go of the files as they are; every later use is refused."""
-        self._flusher.failure = self._flusher.failure or StorageError(f"{self.path} is {why}")
+        self._flusher.abandon(f"{self.path} is {why}")
         for segment in self.segments.layout.segments:
             segment.unload()

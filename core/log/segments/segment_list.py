@@ -63,13 +63,19 @@ class SegmentList:
             self._flusher.add_sealed(segments[-1], segment.base_offset, snapshot)
             self.layout = Layout.of([*segments, segment])
 
-    def drop_first(self, gone: Sequence[Segment], due_ms: int) -> None:
-        """Take the oldest segments away, but for those that the cleaner has just exchanged; files go from due_ms on."""
+    def drop_first(self, gone: Sequence[Segment], due_ms: int) -> Sequence[Segment]:
+        """Take the oldest segments away, but for those that the cleaner has just exchanged; files go from due_ms on.
+
+        Returns those that are gone.
+        """
         with self._flusher.lock:
             segments = self.layout.segments
             found = list(takewhile(lambda segment: segment in gone, segments))
             self.layout = Layout.of(segments[len(found) :])
         self._flusher.add_doomed(found, due_ms)
+        if self._timeless is not None and self._timeless[0] in found:
+            self._timeless = None
+        return found
 
     def exchange(self, old: Sequence[Segment], new: Segment) -> None:
         """Put `new` in the place of neighbours. Raises StorageError when not all of them are there any more."""

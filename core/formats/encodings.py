@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import PlanError
-from ..kernels.arrow import binary_buffers
+from ..kernels.arrow import BINARY_BYTES_MAX, binary_buffers
 from .api import DecodedColumns, Format, RowFailure
 
 UTF8: Final = "utf-8"
@@ -79,6 +79,7 @@ def to_utf8(values: Any, name: str, table: SingleBytes | None) -> tuple[Any, dic
     """The values as UTF-8, null where they are not in the encoding; and why, by row.
 
     values: pa.Array of binary. table: what single_bytes(name) gave.
+    Raises PlanError for more than 2 GiB of UTF-8, twice or thrice what the values take: offsets have 32 bits.
     """
     if table is None:
         return _one_by_one(values, name)
@@ -88,8 +89,9 @@ def to_utf8(values: Any, name: str, table: SingleBytes | None) -> tuple[Any, dic
     special = np.flatnonzero(data >= ASCII_END)
     if not special.size:
         return values, {}
-    text = pa.py_buffer(data.tobytes().decode(name, "replace").encode())
     longer = np.concatenate([[0], np.cumsum(table.sizes[data[special]] - 1)])
+    _check_size(high - low + int(longer[-1]), name)
+    text = pa.py_buffer(data.tobytes().decode(name, "replace").encode())
     ends = buffers.ends - low
     new_ends = (ends + longer[np.searchsorted(special, ends)]).astype(np.int32)
     faults = _undefined(special[table.undefined[data[special]]], ends, data, name)
@@ -109,15 +111,23 @@ def _undefined(places: Any, ends: Any, data: Any, name: str) -> dict[int, str]:
 
 
 def _one_by_one(values: Any, name: str) -> tuple[Any, dict[int, str]]:
-    texts: list[str | None] = []
+    texts: list[bytes | None] = []
     faults: dict[int, str] = {}
+    size_bytes = 0
     for row, value in enumerate(values.to_pylist()):
         try:
-            texts.append(None if value is None else value.decode(name))
+            texts.append(None if value is None else value.decode(name).encode())
+            size_bytes += len(texts[-1] or b"")
         except UnicodeDecodeError as error:
             texts.append(None)
             faults[row] = f"not {name}: {error.reason} at byte {error.start}"
-    return pa.array(texts, pa.string()).cast(pa.binary()), faults
+    _check_size(size_bytes, name)
+    return pa.array(texts, pa.binary()), faults
+
+
+def _check_size(size_bytes: int, name: str) -> None:
+    if size_bytes > BINARY_BYTES_MAX:
+        raise PlanError(f"values in {name} take more than 2 GiB as UTF-8 in one batch; cut it into smaller batches")
 
 
 def single_bytes(name: str) -> SingleBytes | None:

@@ -93,6 +93,7 @@ def _plain(array: Any) -> tuple[Any, int]:
 
 def _rarer(array: Any, kind: Any) -> tuple[Any, int]:
     if pa.types.is_dictionary(kind):
+        _check_decoded_size(array)
         return _plain(array.dictionary_decode())
     if pa.types.is_uint64(kind):
         return array.cast(pa.string()), kernels.RAW
@@ -105,7 +106,27 @@ def _rarer(array: Any, kind: Any) -> tuple[Any, int]:
     if pa.types.is_float32(kind):
         return _float32_texts(array), kernels.RAW
     texts = [None if value is None else msgspec.json.encode(value) for value in array.to_pylist()]
-    return pa.array(texts, pa.binary()), kernels.RAW
+    written = pa.array(texts, pa.binary())
+    if isinstance(written, pa.ChunkedArray):  # So Arrow gives what does not fit into one array.
+        raise _too_large(array)
+    return written, kernels.RAW
+
+
+def _too_large(array: Any) -> PlanError:
+    return PlanError(
+        f"json: a column of {len(array)} rows of {array.type} holds more than 2 GiB; cut them into smaller batches"
+    )
+
+
+def _check_decoded_size(array: Any) -> None:
+    """A few texts of a dictionary can be many gigabytes of rows; Arrow's own error speaks of its inner workings."""
+    kind = array.type.value_type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        import pyarrow.compute as pc
+
+        sizes = pc.binary_length(array.dictionary).cast(pa.int64()).take(array.indices)
+        if (pc.sum(sizes).as_py() or 0) > ENCODED_BYTES_MAX:
+            raise _too_large(array)
 
 
 def _float32_texts(array: Any) -> Any:

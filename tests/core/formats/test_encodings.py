@@ -84,3 +84,16 @@ def test_another_encoding_is_for_reading() -> None:
 
     with pytest.raises(PlanError, match="columns line cannot be written with encoding='iso8859-1', which is for read"):
         reencoded(TextFormat(), "latin-1").encode(columns)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_more_than_2_gib_of_utf_8_are_refused_before_offsets_of_32_bits_wrap(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gigabyte of latin-1 can be two of UTF-8."""
+    monkeypatch.setattr("millstream.core.formats.encodings.BINARY_BYTES_MAX", 8)
+    format = reencoded(TextFormat(), encoding)
+
+    assert format.decode(pa.array(["\xe9\xe9".encode(encoding)] * 2)).columns.to_pydict() == {"line": ["\xe9\xe9"] * 2}
+    with pytest.raises(PlanError, match="take more than 2 GiB as UTF-8 in one batch; cut it into smaller batches"):
+        format.decode(pa.array(["\xe9\xe9".encode(encoding)] * 2 + [b"a\0"]))

@@ -122,3 +122,11 @@ def test_columns_that_make_no_object_are_refused(columns: pa.RecordBatch | None)
 
     with pytest.raises(PlanError, match="an object needs members, each with its own name"):
         JsonFormat().encode(columns)
+
+
+def test_dictionaries_of_more_than_2_gib_are_refused_with_the_remedy() -> None:
+    """Arrow's own error told of a take operation."""
+    words = pa.DictionaryArray.from_arrays(pa.array([0] * 2048, pa.int16()), pa.array(["x" * (1 << 20)]))
+
+    with pytest.raises(PlanError, match=r"json: a column of 2048 rows of dictionary.* holds more than 2 GiB; cut"):
+        JsonFormat().encode(pa.RecordBatch.from_pydict({"word": words}))

@@ -44,7 +44,9 @@ from .topic_rules import (
     many_partitions_fault,
     many_settings_fault,
     more_partitions_fault,
+    named_twice_fault,
     new_topic_fault,
+    wanted_partitions,
 )
 
 NO_SETTINGS: Mapping[str, str] = {}
@@ -132,12 +134,18 @@ class ClusterMetadata:
         answers: list[Answer] = []
         new: dict[str, str] = {}
         counts = Counter(topic.name for topic, _ in topics)
-        fault = many_partitions_fault((one for one, _ in topics if counts[one.name] == 1), self._default_partitions)
+        fault = many_partitions_fault(
+            sum(
+                wanted_partitions(one.partitions, len(one.assignments), self._default_partitions)
+                for one, _ in topics
+                if counts[one.name] == 1
+            )
+        )
         if fault is not None:
             return ClusterDecision((), (fault,) * len(topics))
         for topic, topic_id in topics:
             if counts[topic.name] > 1:
-                answers.append(_named_twice(topic.name))
+                answers.append(named_twice_fault(topic.name))
                 continue
             key = collision_key(topic.name)
             fault = new_topic_fault(
@@ -171,7 +179,7 @@ class ClusterMetadata:
             if info is None:
                 answers.append(_no_topic(name))
             elif counts[name] > 1:
-                answers.append(_named_twice(name))
+                answers.append(named_twice_fault(name))
             elif info.internal:
                 answers.append(internal_fault(info))
             else:
@@ -187,7 +195,7 @@ class ClusterMetadata:
             info = self._topics.get(wanted.name)
             fault = more_partitions_fault(wanted, info, self._node_id)
             if counts[wanted.name] > 1:
-                fault = _named_twice(wanted.name)
+                fault = named_twice_fault(wanted.name)
             if fault is not None or info is None:
                 answers.append(fault)
             else:
@@ -280,10 +288,6 @@ def _with(configs: Mapping[str, str], record: ConfigRecord) -> dict[str, str]:
 
 def _no_topic(name: str) -> Fault:
     return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
-
-
-def _named_twice(name: str) -> Fault:
-    return Fault(ErrorCode.INVALID_REQUEST, f"topic {name!r} is named twice in one request")
 
 
 def _refused(fault: Fault) -> ClusterDecision:

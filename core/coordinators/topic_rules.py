@@ -87,20 +87,25 @@ def _counts_fault(topic: NewTopic) -> Fault | None:
     return None
 
 
-def many_partitions_fault(topics: Iterable[NewTopic], default_partitions: int) -> Fault | None:
-    """Whether one request may create all of this; then it creates nothing, as in Kafka."""
-    total = 0
-    for topic in topics:
-        if topic.assignments:
-            total += len(topic.assignments)
-        else:
-            total += default_partitions if topic.partitions == DEFAULT else max(topic.partitions, 0)
+def wanted_partitions(partitions: int, assigned: int, default_partitions: int) -> int:
+    """How many partitions a new topic is to have: as many as are assigned, the number given, or the default one."""
+    if assigned:
+        return assigned
+    return default_partitions if partitions == DEFAULT else max(partitions, 0)
+
+
+def many_partitions_fault(total: int) -> Fault | None:
+    """Whether one request may create so many; else it creates nothing, as in Kafka."""
     if total <= MAX_PARTITIONS:
         return None
     return Fault(
         ErrorCode.POLICY_VIOLATION,
         f"Excessively large number of partitions per request: {total}; at most {MAX_PARTITIONS} may be.",
     )
+
+
+def named_twice_fault(name: str) -> Fault:
+    return Fault(ErrorCode.INVALID_REQUEST, f"topic {name!r} is named twice in one request")
 
 
 def many_settings_fault(name: str, count: int) -> Fault:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...coordinators.cluster_commands import ConfigChange, ConfigOperation
 from ...wire.messages.k33_alter_configs import AlterConfigsRequest, AlterConfigsResponse
 from ..context import RequestContext
-from ..settings.config_resources import ResourceChange, alter
+from ..settings.config_resources import altered
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -23,23 +23,19 @@ async def handle(
     context: RequestContext,  # noqa: ARG001
 ) -> AlterConfigsResponse:
     """Each resource is changed as a whole, or not at all."""
-    resources = [
-        ResourceChange(
-            resource.resource_type,
-            resource.resource_name,
-            [ConfigChange(config.name, ConfigOperation.SET, config.value) for config in resource.configs],
-        )
-        for resource in request.resources
-    ]
-    outcomes = await alter(broker.cluster, resources, replace=True, validate_only=request.validate_only)
-    return AlterConfigsResponse(
-        responses=[
+    response = AlterConfigsResponse()
+    changes = altered(broker.cluster, request.resources, _changes, replace=True, validate_only=request.validate_only)
+    async for resource, code, message in changes:
+        response.responses.append(
             AlterConfigsResponse.AlterConfigsResourceResponse(
                 error_code=int(code),
                 error_message=message,
                 resource_type=resource.resource_type,
                 resource_name=resource.resource_name,
             )
-            for resource, (code, message) in zip(resources, outcomes, strict=True)
-        ]
-    )
+        )
+    return response
+
+
+def _changes(resource: AlterConfigsRequest.AlterConfigsResource) -> list[ConfigChange]:
+    return [ConfigChange(config.name, ConfigOperation.SET, config.value) for config in resource.configs]

@@ -8,14 +8,17 @@ Source: ControllerApis.createPartitions of Kafka 4.3.1. Tested in tests/core/bro
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import Fault, MorePartitions
+from ...coordinators.topic_rules import named_twice_fault
 from ...wire.messages.k37_create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
 from ..context import RequestContext
 from ..topics.metadata_changes import answers_of
+from ..turns import in_turns, named_again
 
 if TYPE_CHECKING:
     from ..broker import Broker
 
 VERSIONS = (0, 3)
+Result = CreatePartitionsResponse.CreatePartitionsTopicResult
 
 
 async def handle(
@@ -24,21 +27,22 @@ async def handle(
     context: RequestContext,  # noqa: ARG001
 ) -> CreatePartitionsResponse:
     """Those that may be are there, and on disk."""
-    topics = [
-        MorePartitions(
-            topic.name,
-            topic.count,
-            None if topic.assignments is None else [assignment.broker_ids for assignment in topic.assignments],
-        )
-        for topic in request.topics
-    ]
-    change = broker.cluster.create_partitions(topics, validate_only=request.validate_only)
-    answers = await answers_of(change, len(topics))
-    results: dict[str, CreatePartitionsResponse.CreatePartitionsTopicResult] = {}
-    for topic, answer in zip(topics, answers, strict=True):
-        result = CreatePartitionsResponse.CreatePartitionsTopicResult(name=topic.name)
-        if isinstance(answer, Fault):
-            result.error_code = int(answer.code)
-            result.error_message = answer.message
-        results[topic.name] = result
+    again = await named_again(request.topics, lambda topic: topic.name)
+    results: dict[str, Result] = {}
+    async for some in in_turns(request.topics):
+        wanted = [_more(topic) for topic in some if topic.name not in again]
+        change = broker.cluster.create_partitions(wanted, validate_only=request.validate_only)
+        answers = iter(await answers_of(change, len(wanted)))
+        for topic in some:
+            answer = named_twice_fault(topic.name) if topic.name in again else next(answers)
+            result = results[topic.name] = Result(name=topic.name)
+            if isinstance(answer, Fault):
+                result.error_code, result.error_message = int(answer.code), answer.message
     return CreatePartitionsResponse(results=list(results.values()))
+
+
+def _more(topic: CreatePartitionsRequest.CreatePartitionsTopic) -> MorePartitions:
+    assignments = topic.assignments
+    return MorePartitions(
+        topic.name, topic.count, None if assignments is None else [assignment.broker_ids for assignment in assignments]
+    )

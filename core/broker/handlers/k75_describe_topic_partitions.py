@@ -4,6 +4,10 @@ Source: KIP-966, DescribeTopicPartitionsRequestHandler of Kafka 4.3.1.
 Tested in tests/interop/test_answers_like_kafka.py.
 """
 
+import asyncio
+import heapq
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...coordinators.topic_rules import name_fault
@@ -15,6 +19,7 @@ from ...wire.messages.k75_describe_topic_partitions import (
 from ..authorized import TOPIC_OPERATIONS
 from ..context import RequestContext
 from ..data_plane.leadership import LEADER_EPOCH, NO_LEADER
+from ..turns import AT_ONCE, in_turns
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -22,11 +27,12 @@ if TYPE_CHECKING:
 
 VERSIONS = (0, 0)
 PAGE_LIMIT = 2_000
+Wanted = DescribeTopicPartitionsRequest.TopicRequest
 TopicAnswer = DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponseTopic
 PartitionAnswer = DescribeTopicPartitionsResponse.DescribeTopicPartitionsResponsePartition
 
 
-def start(
+async def handle(
     broker: "Broker",
     request: DescribeTopicPartitionsRequest,
     context: RequestContext,  # noqa: ARG001
@@ -35,18 +41,17 @@ def start(
     cursor = request.cursor
     if cursor is not None and cursor.partition_index < 0:
         raise ProtocolError(ErrorCode.INVALID_REQUEST, f"cursor at partition {cursor.partition_index}")
-    names = {topic.name for topic in request.topics}
-    if not names:
-        names = {topic.name for topic in broker.cluster.topics()}
-    first = 0
-    if cursor is not None:
-        names = {name for name in names if name >= cursor.topic_name}
-        first = cursor.partition_index
+    first = 0 if cursor is None else cursor.partition_index
     room = min(request.response_partition_limit, PAGE_LIMIT) if request.response_partition_limit > 0 else PAGE_LIMIT
     response = DescribeTopicPartitionsResponse()
-    for name in sorted(names):
+    names = await _names(request.topics or broker.cluster.topics(), "" if cursor is None else cursor.topic_name)
+    for number, name in enumerate(names, 1):
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
         begin = first if cursor is not None and name == cursor.topic_name else 0
         topic = broker.cluster.topic(name)
+        if topic is None and not request.topics:
+            continue  # It was there when its turn was far.
         if topic is None:
             response.topics.append(_unknown(name))
             continue
@@ -64,6 +69,14 @@ def start(
 
 def _cursor(name: str, partition: int) -> DescribeTopicPartitionsResponse.Cursor:
     return DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=partition)
+
+
+async def _names(topics: "Sequence[Wanted | TopicInfo]", first: str) -> Iterable[str]:
+    """Each name once and in order, from `first` on: sorted in parts, as the whole may be long."""
+    parts = []
+    async for some in in_turns(topics, 10 * AT_ONCE):
+        parts.append(sorted({topic.name for topic in some if topic.name >= first}))
+    return (name for name, _ in itertools.groupby(heapq.merge(*parts)))
 
 
 def _unknown(name: str) -> TopicAnswer:

@@ -73,7 +73,12 @@ CUTS: dict[int, tuple[Cut, ...]] = {
     65: (Cut((("transactional_ids", "transaction_states"),), leaves=100, name=_itself),),
 }
 WHOLE: dict[int, tuple[Levels, ...]] = {
+    19: ((TOPICS,),),
     24: ((("v3_and_below_topics", "results_by_topic_v3_and_below"), ("partitions", "results_by_partition")),),
+    33: ((("resources", "responses"),),),
+    37: ((("topics", "results"),),),
+    44: ((("resources", "responses"),),),
+    75: ((TOPICS,),),
 }
 """The long lists of requests that are handled as a whole, and of their answers."""
 

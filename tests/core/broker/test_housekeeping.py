@@ -10,6 +10,7 @@ from core.log.log_world import FixedClock
 from millstream.core.broker.broker import Broker
 from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
 from millstream.core.broker.housekeeping import delete_old_segments, forget_producers
+from millstream.core.coordinators.cluster_commands import AlterConfigs, ConfigChange, ConfigOperation, ResourceType
 from millstream.core.log.group_commit import GroupCommit
 from millstream.core.log.partition_log import PartitionLog
 from millstream.core.wire.batches import SimpleRecord, build_batch
@@ -45,14 +46,8 @@ async def test_a_compacted_topic_shrinks_while_it_is_served_and_its_policy_may_c
         size_bytes = log.size_bytes
         assert len(log.segments.layout.segments) > 2
 
-        from millstream.core.broker.settings.config_resources import ResourceChange, alter
-        from millstream.core.coordinators.cluster_commands import ConfigChange, ConfigOperation, ResourceType
-
         change = ConfigChange("cleanup.policy", ConfigOperation.SET, "compact,delete")
-        outcomes = await alter(
-            broker.cluster, [ResourceChange(ResourceType.TOPIC, "t", [change])], replace=False, validate_only=False
-        )
-        assert [code.name for code, _ in outcomes] == ["NONE"]
+        await broker.cluster.alter_configs(AlterConfigs(ResourceType.TOPIC, "t", [change], replace=False))
         await changed(log, size_bytes // 2)
 
         read = log.read(0, max_bytes=1 << 20)

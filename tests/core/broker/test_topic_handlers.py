@@ -170,5 +170,5 @@ async def test_what_is_wrong_with_very_long_settings_fits_into_the_answer(tmp_pa
     assert created.encode(7)
     assert altered.encode(1)
     assert [one.error_code for one in created.topics] == [ErrorCode.INVALID_CONFIG]
-    assert [one.error_code for one in altered.responses] == [ErrorCode.INVALID_CONFIG, ErrorCode.INVALID_REQUEST]
+    assert [one.error_code for one in altered.responses] == [ErrorCode.INVALID_CONFIG, ErrorCode.POLICY_VIOLATION]
     assert altered.responses[0].error_message.startswith("topic: retention.ms=")

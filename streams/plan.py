@@ -234,8 +234,9 @@ class Plan:
         ]
         for node in ends:
             if not self.children(node.name):
+                after = ", after group_by() with aggregate() before it" if isinstance(node, KeyBy) else ""
                 raise PlanError(
-                    f"{node.name}: nothing reads what it gives; end the stream with to(topic)", node=node.name
+                    f"{node.name}: nothing reads what it gives; end the stream with to(topic){after}", node=node.name
                 )
         read = self.source_topics
         for topic in sorted({topic for topic in read if read.count(topic) > 1}):

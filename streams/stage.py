@@ -149,9 +149,12 @@ class Stage:
 
     def restore(self, records: Records) -> None:
         """The next records of the changelog. Raises PlanError when this plan cannot continue from their state."""
+        progress = self._decoded(self._codec.decode_progress, records)
+        if progress is not None and progress.fingerprint != self._plan.fingerprint(self.node):
+            raise PlanError(
+                self._incompatible(records.topic, "its state is of another group, window or aggregates, or their types")
+            )
         content = self._decoded(self._codec.decode_changes, records)
-        if content.progress is not None and content.progress.fingerprint != self._plan.fingerprint(self.node):
-            raise PlanError(self._incompatible(records.topic, "its state is of another group, window or aggregates"))
         self.store.unload(content.gone)
         self.store.load(content.changes)
         self._restored = content.progress or self._restored

@@ -85,16 +85,21 @@ class ChangelogCodec:
 
     def decode_changes(self, keys: pa.Array, values: pa.Array) -> Restored:
         """What records in log order leave behind; later ones replace earlier ones. Raises ValueError when damaged."""
-        special, plain_rows = self._split(keys)
-        progress = [row for row in special if keys[row].as_py() == PROGRESS_KEY]
+        _, plain_rows = self._split(keys)
+        progress = self.decode_progress(keys, values)
         last = _last_of_each(keys.take(plain_rows))
         keys, kept = keys.take(plain_rows).take(last), values.take(plain_rows).take(last)
         present = kept.is_valid()
         return Restored(
             changes=self._decoded(keys.filter(present), kept.filter(present)),
             gone=self._decoded_keys(keys.filter(kept.is_null())),
-            progress=read_progress(_held(values, progress[-1])) if progress else None,
+            progress=progress,
         )
+
+    def decode_progress(self, keys: pa.Array, values: pa.Array) -> Progress | None:
+        """The last commit among changelog records, of whatever plan. Raises ValueError when it is damaged."""
+        progress = [row for row in self._split(keys)[0] if keys[row].as_py() == PROGRESS_KEY]
+        return read_progress(_held(values, progress[-1])) if progress else None
 
     def decode_partials(self, keys: pa.Array, values: pa.Array) -> Partials:
         """Partial aggregates and announcements, each in log order. Raises ValueError when damaged."""

@@ -20,7 +20,7 @@ from interop.admin_commands import (
     topic_commands,
 )
 from interop.java_tools import Answer, JavaTools, tool
-from services.kafka import Kafka
+from services.kafka import KEEPS_OLD_RECORDS, Kafka
 from services.millstream import MillstreamBroker
 
 PRINTED_BY_KAFKA = Path(__file__).with_name("kafka_tools.txt")
@@ -123,7 +123,7 @@ def test_our_broker_makes_the_tools_print_what_they_print_on_kafka(tools: JavaTo
 
 def test_kafka_still_prints_that(tools: JavaTools, tmp_path: Path) -> None:
     """On a Kafka of its own: settings of all brokers are changed."""
-    server = Kafka(tmp_path / "kafka")
+    server = Kafka(tmp_path / "kafka", properties=KEEPS_OLD_RECORDS)
     server.start()
     try:
         data = str(tmp_path / "kafka" / "log")

@@ -16,7 +16,7 @@ from interop.conversation import conversation
 from interop.internal_setting_answers import about_internal_settings
 from interop.topic_answers import about_configs, about_deleted_records, about_topics
 from interop.transaction_answers import about_transactions
-from services.kafka import Kafka
+from services.kafka import KEEPS_OLD_RECORDS, Kafka
 from services.needed import needed
 
 KAFKA_ANSWERS = Path(__file__).with_name("kafka_answers.txt")
@@ -47,7 +47,7 @@ def test_our_answers_are_those_that_kafka_gave(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_kafka_still_answers_as_it_did(tmp_path: Path) -> None:
     """On a Kafka of its own: settings of all brokers are changed."""
-    server = Kafka(tmp_path / "kafka")
+    server = Kafka(tmp_path / "kafka", properties=KEEPS_OLD_RECORDS)
     with needed():
         server.start()
     try:

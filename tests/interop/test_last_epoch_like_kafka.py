@@ -10,7 +10,7 @@ from pathlib import Path
 from core.broker.running import running_server
 from interop.conversation import conversation
 from interop.last_epoch_answers import MAY_WRITE_IT, about_last_epochs, use_up_epochs
-from services.kafka import Kafka
+from services.kafka import KEEPS_OLD_RECORDS, Kafka
 
 KAFKA_ANSWERS = Path(__file__).with_name("kafka_last_epoch_answers.txt")
 SWEEP = "transaction.abort.timed.out.transaction.cleanup.interval.ms"
@@ -36,7 +36,7 @@ async def answers_of_millstream(path: Path) -> list[str]:
 
 
 def answers_of_kafka(folder: Path) -> list[str]:
-    server = Kafka(folder, properties=f"{SWEEP}=200\n")
+    server = Kafka(folder, properties=f"{SWEEP}=200\n{KEEPS_OLD_RECORDS}")
     try:
         server.start()
         asyncio.run(prepare(server.bootstrap, KAFKAS_LOG_PARTITIONS))

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from services.java import jars
-from services.kafka import Kafka
+from services.kafka import KEEPS_OLD_RECORDS, Kafka
 from services.needed import needed
 
 from millstream.core.config import LogConfig
@@ -31,7 +31,7 @@ NOW_MS = 1_700_000_000_000
 def kafka_with_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A Kafka of our own, which is stopped and started: batches of each codec, and of three transactions."""
     folder = tmp_path_factory.mktemp("own-kafka")
-    server = Kafka(folder, heap="300m")
+    server = Kafka(folder, heap="300m", properties=KEEPS_OLD_RECORDS)
     server.folder = folder
     with needed():
         server.start()

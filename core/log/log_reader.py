@@ -12,7 +12,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from ..errors import CorruptRecords
-from ..ports import Disk, FileRange
+from ..ports import SMALLEST_RANGE_BYTES, Disk, FileRange
 from .file_names import LOG
 from .flushing import Flusher
 from .leader_epochs import LeaderEpochs
@@ -20,7 +20,7 @@ from .log_damage import LogDamage
 from .producers.replay import find_aborted
 from .producers.transaction_index import AbortedTransaction, overlapping
 from .segments.batch_scan import Damage, Taken
-from .segments.batch_search import Range, Unread, Wanted, first_not_older, locate, take, take_unread
+from .segments.batch_search import Range, Wanted, first_not_older, locate, take, take_unread
 from .segments.segment import Segment
 
 logger = logging.getLogger(__name__)
@@ -106,22 +106,31 @@ class LogReader:
         self._check_known_damage(offset)
         known, position = self._positions.get(offset, (None, 0))
         if known is where.segment:
-            unread = take_unread(where, position, offset, wanted) if wanted.leave_in_file else None
+            unread = self._unread(where, position, offset, wanted)
             if unread is not None:
-                return self._unread_result(where, unread, wanted)
+                return unread
             data, taken = take(where, position, offset, offset, wanted)
             if taken.end > taken.start:
-                return self._result(where.segment, position, data, taken, offset)
+                return self._result(where, position, data, taken, offset, wanted)
         found = locate(where, offset)
         if found is None:
             return None
         if isinstance(found, Damage):
             raise self._corrupt(self._note_damage(where, found))
+        unread = self._unread(where, found.position, found.base_offset, wanted)
+        if unread is not None:
+            return unread
         data, taken = take(where, found.position, found.base_offset, offset, wanted)
-        return self._result(where.segment, found.position, data, taken, offset)
+        return self._result(where, found.position, data, taken, offset, wanted)
 
-    def _unread_result(self, where: Range, unread: Unread, wanted: Wanted) -> ReadResult:
-        """With the batches behind them, where those may be the last ones that there are."""
+    def _unread(self, where: Range, position: int, first_offset: int, wanted: Wanted) -> ReadResult | None:
+        """What may be left in the file of the batches from that at `position` on, which begins with first_offset.
+
+        With the batches behind them, where those may be the last ones that there are.
+        """
+        unread = take_unread(where, position, first_offset, wanted) if wanted.leave_in_file else None
+        if unread is None:
+            return None
         room = wanted.max_bytes - len(unread.part)
         data: list[memoryview] = []
         end, next_offset = unread.end, unread.next_offset
@@ -135,13 +144,21 @@ class LogReader:
         size_bytes = end - unread.part.position
         return ReadResult(data, unread.first_offset, next_offset, size_bytes, [], unread=unread.part)
 
-    def _result(self, segment: Segment, position: int, data: memoryview, taken: Taken, offset: int) -> ReadResult:
+    def _result(
+        self, where: Range, position: int, data: memoryview, taken: Taken, offset: int, wanted: Wanted
+    ) -> ReadResult:
+        """What was read; much of it is left in the file all the same, as it is checked now: whoever is slow to take it
+        holds no memory."""
         if taken.end == taken.start:
             if taken.fault:
                 raise CorruptRecords(f"{self._path}: the batch at offset {offset} is damaged: {taken.fault}")
             return ReadResult([], offset, offset, 0, [])
-        self._note_position(taken.next_offset, segment, position + taken.end)
         size_bytes = taken.end - taken.start
+        if size_bytes > SMALLEST_RANGE_BYTES:
+            unread = self._unread(where, position + taken.start, taken.first_offset, wanted)
+            if unread is not None:
+                return unread
+        self._note_position(taken.next_offset, where.segment, position + taken.end)
         return ReadResult([data[taken.start : taken.end]], taken.first_offset, taken.next_offset, size_bytes, [])
 
     def _note_position(self, offset: int, segment: Segment, position: int) -> None:

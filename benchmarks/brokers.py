@@ -23,7 +23,8 @@ BROKER_CORE, CLIENT_CORE = 0, 1
 @contextmanager
 def kafka(*, synced: bool = False) -> Iterator[Kafka]:
     with tempfile.TemporaryDirectory() as folder:
-        server = Kafka(Path(folder), properties="log.flush.interval.messages=1\n" if synced else "")
+        flushing = "log.flush.interval.messages=1\n" if synced else ""
+        server = Kafka(Path(folder), properties=flushing, measured=True)
         server.start()
         try:
             yield server

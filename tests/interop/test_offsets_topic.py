@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from core.broker.running import running_server
 from core.broker.wire_client import WireClient
 from interop.group_dialogue import hold
-from services.java import jars
+from services.java import QUICK_START, jars
 
 from millstream.core.broker.coordination.internal_topics import OFFSETS_TOPIC
 from millstream.core.coordinators.group_codec import decode_record, encode_record
@@ -64,7 +64,8 @@ async def write_here(path: Path) -> Path:
 def test_kafkas_tool_reads_the_groups_and_offsets_that_are_written_here(tmp_path: Path) -> None:
     log = asyncio.run(write_here(tmp_path))
 
-    tool = ["java", "-cp", f"{jars('kafka')}/*", "org.apache.kafka.tools.DumpLogSegments", "--offsets-decoder"]
+    tool = ["java", QUICK_START, "-cp", f"{jars('kafka')}/*"]
+    tool += ["org.apache.kafka.tools.DumpLogSegments", "--offsets-decoder"]
     dumped = subprocess.run([*tool, "--files", str(log)], capture_output=True, text=True, check=True).stdout
 
     assert "isvalid: true" in dumped

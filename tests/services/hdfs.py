@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from services.java import JavaProcess, ServiceUnavailable, free_port, jars
+from services.java import QUICK_START, JavaProcess, ServiceUnavailable, free_port, jars
 
 LOG4J = """\
 log4j.rootLogger=INFO,c
@@ -55,7 +55,7 @@ class Hdfs:
     def start(self) -> str:
         classpath = f"{self._write_settings('namenode')}:{jars('hdfs')}/*"
         if not (self._folder / "name" / "current").is_dir():
-            command = ["java", "-cp", classpath, NAMENODE, "-format", "-nonInteractive"]
+            command = ["java", QUICK_START, "-cp", classpath, NAMENODE, "-format", "-nonInteractive"]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode != 0:
                 raise ServiceUnavailable(f"HDFS could not format its NameNode: {result.stderr[-500:]}")
@@ -63,14 +63,14 @@ class Hdfs:
         (self._folder / "data").mkdir(exist_ok=True)
         (self._folder / "data").chmod(0o700)
         datanode_path = f"{self._write_settings('datanode')}:{jars('hdfs')}/*"
-        self._datanode = JavaProcess(datanode_path, ["-Xmx256m", DATANODE], self._folder / "datanode.log")
+        self._datanode = JavaProcess(datanode_path, ["-Xmx256m", QUICK_START, DATANODE], self._folder / "datanode.log")
         self._datanode.wait_until(self._operational)
         return self.url
 
     def start_namenode(self) -> None:
         """Start, or start again, the NameNode; returns at once when the DataNode is still to come."""
         classpath = f"{self._write_settings('namenode')}:{jars('hdfs')}/*"
-        self._namenode = JavaProcess(classpath, ["-Xmx256m", NAMENODE], self._folder / "namenode.log")
+        self._namenode = JavaProcess(classpath, ["-Xmx256m", QUICK_START, NAMENODE], self._folder / "namenode.log")
         if self._datanode is not None:
             self._namenode.wait_until(self._operational)
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 JAR_FOLDER = Path(os.environ.get("MILLSTREAM_SERVICES") or HERE.parent.parent / ".services")
+QUICK_START = "-XX:TieredStopAtLevel=1"
+"""For the JVM of a test: compiling well what runs for a minute takes longer than it saves."""
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 

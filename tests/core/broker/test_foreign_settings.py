@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from services.java import jars
+from services.java import QUICK_START, jars
 from services.needed import needed
 
 from millstream.core.broker.settings.config import is_setting
@@ -17,7 +17,7 @@ def test_no_setting_of_kafka_is_unknown() -> None:
     """Kafka prints its own settings, as for its manual."""
     with needed():
         classpath = f"{jars('kafka')}/*"
-    command = ["java", "-cp", classpath, "kafka.server.KafkaConfig"]
+    command = ["java", QUICK_START, "-cp", classpath, "kafka.server.KafkaConfig"]
     page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     names = re.findall(r'<h4><a id="([^"]+)">', page)
 

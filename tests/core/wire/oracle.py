@@ -5,6 +5,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from services.java import QUICK_START
+
 HERE = Path(__file__).resolve().parent
 CONVERTER = "JsonConverter.class"
 
@@ -41,7 +43,7 @@ def read_batches(jar_folder: Path, batches: Sequence[bytes]) -> list[str]:
 
 
 def _run(jar_folder: Path, program: str, arguments: Sequence[str], text: str) -> list[str]:
-    command = ["java", "-cp", f"{jar_folder}/*", str(HERE / program), *arguments]
+    command = ["java", QUICK_START, "-cp", f"{jar_folder}/*", str(HERE / program), *arguments]
     result = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()

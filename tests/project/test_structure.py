@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -55,15 +56,20 @@ MAY_IMPORT = {
 }
 
 
-def source_files() -> Iterator[Path]:
-    for package in PACKAGES:
-        yield from sorted((ROOT / package).rglob("*.py"))
-    yield from sorted(ROOT.glob("*.py"))
+@functools.cache
+def source_files() -> tuple[Path, ...]:
+    folders = [sorted((ROOT / package).rglob("*.py")) for package in PACKAGES]
+    return (*chain.from_iterable(folders), *sorted(ROOT.glob("*.py")))
 
 
 @functools.cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
+
+
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
 
 
 def relative(path: Path) -> str:
@@ -74,10 +80,15 @@ def is_generated(path: Path) -> bool:
     return relative(path).startswith(GENERATED)
 
 
-def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
+@functools.cache
+def imported_modules(path: Path) -> tuple[tuple[int, str], ...]:
     """Line and dotted name, from the package root, of each import of this project's own modules; others as written."""
+    return tuple(_imported_modules(path))
+
+
+def _imported_modules(path: Path) -> Iterator[tuple[int, str]]:
     package = list(path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 base = package[: len(package) - node.level + 1]
@@ -91,6 +102,7 @@ def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, alias.name
 
 
+@functools.cache
 def area(module: str) -> str:
     """The entry of MAY_IMPORT that a module of ours belongs to: the longest that fits."""
     fitting = [name for name in MAY_IMPORT if module == name or module.startswith((name + ".", name + "_"))]
@@ -146,7 +158,7 @@ def test_functions_stay_below_seventy_lines() -> None:
     for path in source_files():
         if is_generated(path):
             continue
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 count = (node.end_lineno or node.lineno) - node.lineno + 1
                 if count > 70:
@@ -164,7 +176,9 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_the_files_that_docstrings_name_are_there() -> None:
-    known = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("**/*.py")]
+    folders = (*PACKAGES, "tests", "benchmarks", "examples", "tools")
+    known = [relative(path) for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    known += [path.name for path in ROOT.glob("*.py")]
     ours = re.compile(r"(?<![\w/.{*-])(?:[\w-]+/)*[\w-]+\.py\b")
     wrong = []
     for path in source_files():

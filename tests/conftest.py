@@ -11,9 +11,11 @@ from services.hdfs import Hdfs
 from services.kafka import Kafka
 from services.millstream import MillstreamBroker
 from services.needed import needed
+from thoroughness import some
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # A busy machine is no fault.
-hypothesis.settings.load_profile("untimed")
+# A busy machine is no fault, so nothing has a deadline.
+hypothesis.settings.register_profile("millstream", deadline=None, max_examples=some(100))
+hypothesis.settings.load_profile("millstream")
 
 NO_RETENTION = f"log.retention.check.interval.ms={24 * 3_600_000}\nlog.initial.task.delay.ms={24 * 3_600_000}\n"
 """The shared Kafka does not look for old records: many tests write such, which a look in the midst would delete."""
@@ -53,8 +55,8 @@ def hdfs(hdfs_server: Hdfs) -> str:
 
 @pytest.fixture
 def broker_server(tmp_path: Path) -> Iterator[MillstreamBroker]:
-    """A `millstream broker` process of this test's own, on a data directory of its own."""
-    server = MillstreamBroker(tmp_path / "broker")
+    """A `millstream broker` process of this test's own, on a data directory of its own; its groups start at once."""
+    server = MillstreamBroker(tmp_path / "broker", options=["--set", "group.initial.rebalance.delay.ms=0"])
     server.start()
     yield server
     server.stop()

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.connect.converters.json import JsonConverter
 from millstream.core.formats.api import DecodedColumns
@@ -43,7 +44,7 @@ def is_same(given_value: Any, found: Any, *, empty_is_null: bool = False) -> boo
 
 
 # The first batch of a process takes a second or two on a busy machine.
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=some(100))
 @given(st.lists(OBJECTS, min_size=1, max_size=5), st.booleans())
 def test_every_value_arrives_whatever_others_are_of_its_field(documents: list[dict[str, Any]], bad: bool) -> None:
     """Numbers beside an object became null, true beside numbers became 1, and [1] beside 1 set all rows aside."""

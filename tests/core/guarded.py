@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from thoroughness import some
 
 PAGE = mmap.PAGESIZE
 
@@ -46,7 +47,7 @@ def check_in_own_process(module: str, function: str, rounds: int) -> None:
 
     MILLSTREAM_FUZZ_ROUNDS makes it longer, MILLSTREAM_FUZZ_SEED another one.
     """
-    rounds = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", str(rounds)))
+    rounds = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", some(rounds)))
     seed = int(os.environ.get("MILLSTREAM_FUZZ_SEED", "1"))
     code = f"from {module} import {function}; print({function}({seed}, {rounds}))"
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams.clusters import create, fill
+from thoroughness import some
 
 import millstream as ms
 from millstream import agg, col
@@ -83,7 +84,7 @@ def test_only_the_rows_on_which_an_expression_fails_are_left_out() -> None:
     assert {names(row.headers)["exception"] for row in letters} == {"InvalidOperationError"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=some(40))
 @given(st.lists(st.sampled_from(["7", "8", "seven"]), max_size=70))
 def test_rows_go_on_or_are_set_aside_each_by_itself_however_many_fail(words: list[str]) -> None:
     topology = ms.Topology("app")

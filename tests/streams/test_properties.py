@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams.oracle import Event, Key, Oracle, results
+from thoroughness import some
 
 import millstream as ms
 from millstream import agg, col
@@ -87,7 +88,7 @@ def drive(
                 driver.pipe("in", [record(event) for event in part], partition)
 
 
-@settings(max_examples=40)
+@settings(max_examples=some(40))
 @given(batches, windows(), st.sets(st.integers(0, 7)))
 def test_on_close_gives_each_closed_window_once_and_in_order(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int]
@@ -108,7 +109,7 @@ def test_on_close_gives_each_closed_window_once_and_in_order(
         assert (metrics["null_time"], set_aside + metrics["unusable_time"]) == (0, oracle.dropped)
 
 
-@settings(max_examples=25)
+@settings(max_examples=some(25))
 @given(batches, windows(), st.sets(st.integers(0, 7)))
 def test_on_update_ends_with_the_value_of_every_window(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int]
@@ -122,7 +123,7 @@ def test_on_update_ends_with_the_value_of_every_window(
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=some(25))
 @given(batches, windows(), st.sets(st.integers(0, 7)), st.sampled_from(["on_close", "on_update"]))
 def test_after_a_repartition_each_partition_keeps_its_own_time(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int], emit: str
@@ -140,7 +141,7 @@ def test_after_a_repartition_each_partition_keeps_its_own_time(
         assert len(found) == len(wanted)
 
 
-@settings(max_examples=20)
+@settings(max_examples=some(20))
 @given(batches, windows(), st.sets(st.integers(0, 7)), st.sampled_from([1, 3]))
 def test_in_a_bounded_run_nothing_is_late_and_every_window_comes_once(
     pieces: list[list[Event]], window: tuple[int, int, int], restarts: set[int], partitions: int

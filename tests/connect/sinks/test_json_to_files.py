@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 from connect.test_found_types import OBJECTS, decoded, is_same
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.connect.sinks.filesystem.encodings import Encoding
 from millstream.connect.sinks.filesystem.types import conformed, widened
 
 
 # The first batch of a process takes a second or two on a busy machine.
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=some(60))
 @given(st.lists(st.lists(OBJECTS, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_every_value_stands_in_the_file_whatever_came_before(batches: list[list[dict[str, Any]]]) -> None:
     """Objects after which only nulls came, and lists whose items differ, ended the task or became text.

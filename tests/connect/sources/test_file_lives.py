@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from sim.file_reader import Reader
 from sim.file_world import FileWorld
+from thoroughness import some
 
-SEEDS = int(os.environ.get("FILES_SEEDS", "100"))
+SEEDS = int(os.environ.get("FILES_SEEDS", some(100)))
 FIRST = int(os.environ.get("FILES_FIRST_SEED", "0"))
 STEPS = 50
 

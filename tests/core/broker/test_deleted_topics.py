@@ -18,6 +18,7 @@ import pytest
 from core.broker.gated_disk import GatedDisk
 from core.broker.running import ask, batch_of, partitions_of, produce, produced, running_broker, until, values_of
 from core.broker.transactional import TransactionalProducer, committed_offset, state_of
+from thoroughness import some
 
 from millstream.core.broker.broker import Broker
 from millstream.core.errors import ErrorCode
@@ -174,7 +175,7 @@ async def cleaned(broker: Broker) -> AsyncIterator[None]:
         await asyncio.to_thread(cleaner.close)
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("MILLSTREAM_SEEDS", "3"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("MILLSTREAM_SEEDS", some(3)))))
 async def test_nothing_of_a_topic_that_is_gone_is_seen_in_the_next_one_of_its_name(seed: int, tmp_path: Path) -> None:
     async with running_broker(tmp_path, QUIET) as broker, cleaned(broker):
         world = World(broker, seed)

@@ -4,9 +4,10 @@ import os
 
 import pytest
 from core.broker.snapshot_world import SnapshotWorld, often_at_the_end
+from thoroughness import some
 
 LIVES_A_SEED = 8
-SEEDS = range(int(os.environ.get("MILLSTREAM_SNAPSHOT_SEEDS", "25")))
+SEEDS = range(int(os.environ.get("MILLSTREAM_SNAPSHOT_SEEDS", some(25))))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.client.producing.accumulator import Accumulator, Batch, Outcome, State
 from millstream.core.errors import ErrorCode
@@ -263,7 +264,7 @@ class ModelBroker:
 FATES = st.sampled_from(["fine", "lost", "answer lost", "too large"])
 
 
-@settings(max_examples=500)
+@settings(max_examples=some(500))
 @given(st.lists(FATES, max_size=30), st.lists(st.booleans(), max_size=20))
 def test_whatever_gets_lost_nothing_is_repeated_or_reordered_and_only_failures_are_missing(
     fates: list[str], hurry: list[bool]

@@ -5,12 +5,13 @@ import asyncio
 import pytest
 from core.client.conftest import Target
 from core.client.reading import columns, consumer, new_topic, numbered, producer, read_all, read_rows, values_of, write
+from thoroughness import some
 
 from millstream.core.client.consuming.offsets import TopicPartition
 from millstream.core.errors import ProtocolError, Retriable
 from millstream.core.wire.apis import ApiKey
 
-SEEDS = range(4)
+SEEDS = range(some(4))
 PATIENT = {"retry_backoff_ms": 1, "retry_backoff_max_ms": 20, "reconnect_backoff_ms": 1}
 
 

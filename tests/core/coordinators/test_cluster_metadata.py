@@ -3,6 +3,7 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from thoroughness import some
 
 from millstream.core.broker.settings.config import BrokerConfig
 from millstream.core.broker.settings.dynamic_settings import DynamicSettings
@@ -238,4 +239,4 @@ class Replay(RuleBasedStateMachine):
 
 
 TestReplay = Replay.TestCase
-TestReplay.settings = settings(max_examples=40, stateful_step_count=25)
+TestReplay.settings = settings(max_examples=some(40), stateful_step_count=25)

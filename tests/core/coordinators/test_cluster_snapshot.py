@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.broker.settings.config import BrokerConfig
 from millstream.core.broker.settings.dynamic_settings import DynamicSettings
@@ -89,7 +90,7 @@ def state_of(metadata: ClusterMetadata) -> object:
     return topics, ids, given, metadata.next_producer_id
 
 
-@settings(max_examples=60)
+@settings(max_examples=some(60))
 @given(commands=COMMANDS, data=st.data())
 def test_a_snapshot_at_any_place_and_the_log_behind_it_give_what_the_whole_log_gives(
     commands: list[ClusterCommand], data: st.DataObject
@@ -174,7 +175,7 @@ def test_a_snapshot_that_kafka_has_written_is_read() -> None:
     assert not metadata.is_whole
 
 
-@settings(max_examples=80)
+@settings(max_examples=some(80))
 @given(data=st.data())
 def test_what_was_cut_off_or_has_a_wrong_bit_is_no_snapshot(data: st.DataObject) -> None:
     metadata = new_metadata()

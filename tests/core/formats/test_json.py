@@ -14,6 +14,7 @@ import pytest
 from core.guarded import GuardedMemory, check_in_own_process
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import PlanError
 from millstream.core.formats.json import JsonFormat
@@ -136,7 +137,7 @@ def objects(draw: st.DrawFn) -> bytes:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=some(150))
 @given(st.lists(objects(), max_size=5))
 def test_valid_rows_give_what_pythons_json_gives(rows: list[bytes]) -> None:
     got = got_rows(rows)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.kernels.arrow import binary_buffers
 from millstream.core.kernels.json_scan import DONE, Cells, scan_rows
@@ -68,7 +69,7 @@ def test_what_is_no_such_row_is_left(row: str) -> None:
     assert scanned(row) is None
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(st.integers(0, 10**19 - 1) | st.integers(0, 1000), st.integers(-20, 20) | st.integers(-9999, 9999))
 @example(2**53 - 1, 0)
 @example(2**53, 0)
@@ -91,7 +92,7 @@ pieces = st.tuples(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(pieces.map(lambda parts: "".join("".join(part) for part in parts)))
 def test_a_number_that_nobody_wants_is_skipped_whatever_its_length(text: str) -> None:
     data = np.frombuffer(text.encode() or b"\0", np.uint8)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import PlanError
 from millstream.core.formats.json import JsonFormat
@@ -46,7 +47,7 @@ def columns_of(rows: list[dict[str, Any]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-@settings(max_examples=100)
+@settings(max_examples=some(100))
 @given(st.lists(rows, max_size=6), st.integers(0, 2))
 def test_rows_are_what_pythons_json_reads_back(given_rows: list[dict[str, Any]], skipped: int) -> None:
     columns = columns_of(given_rows).slice(skipped)

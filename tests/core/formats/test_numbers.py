@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.kernels.numbers import POWERS, double_bits, scan_number
 
@@ -30,7 +31,7 @@ texts = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=some(500))
 @given(texts | st.floats(allow_nan=False, allow_infinity=False).map(repr))
 @example("9007199254740993")
 @example("9007199254740992.5")
@@ -47,7 +48,7 @@ def test_what_is_decided_is_the_nearest_double(text: str) -> None:
         assert got[1] == isinstance(json.loads(text), int)
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(st.floats(min_value=1e-300, max_value=1e300).map(repr) | st.integers(0, 10**18).map(str))
 @example("0.00034884784007155025")
 @example("0.0000000000000000000000000000012345678901234567")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import PlanError
 from millstream.core.formats.encodings import REMEDY
@@ -41,7 +42,7 @@ def test_named_groups_become_typed_columns() -> None:
     ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(
     st.lists(
         st.none()

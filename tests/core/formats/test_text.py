@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import PlanError
 from millstream.core.formats.api import Format
@@ -24,7 +25,7 @@ def decodable(value: bytes | None) -> str | None:
         return None
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(st.lists(st.none() | st.binary(max_size=6) | st.text().map(str.encode)), st.integers(0, 3))
 def test_text_is_every_value_that_is_utf8(values: list[bytes | None], skipped: int) -> None:
     result = TextFormat().decode(pa.array(values, pa.binary()).slice(skipped))

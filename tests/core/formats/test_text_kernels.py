@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.kernels.text import NO_TIME, is_utf8, iso_time_ms
 
@@ -32,7 +33,7 @@ def is_decodable(data: bytes) -> bool:
     return True
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(st.text().map(str.encode), st.binary(max_size=4), st.integers(0, 30))
 def test_utf8_is_what_python_decodes(text: bytes, noise: bytes, at: int) -> None:
     mixed = text[:at] + noise + text[at:]
@@ -49,7 +50,7 @@ def test_every_two_bytes_and_every_edge_of_longer_forms_agree_with_python() -> N
     assert [case for case in cases if utf8(case) != is_decodable(case)] == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(
     st.datetimes(), zones, st.sampled_from("T "), st.sampled_from(["auto", "seconds", "milliseconds", "microseconds"])
 )

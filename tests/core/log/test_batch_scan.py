@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.log.leader_epochs import LeaderEpochs
 from millstream.core.log.segments.batch_scan import Damage, ScannedBatch, find_batch, scan_batches, take_batches
@@ -87,7 +88,7 @@ def test_a_file_shorter_than_the_segment_is_damage() -> None:
     assert offsets(scan(data, end=len(data) + 100))[-1] == ("damage", 12, -1)
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.data())
 def test_every_batch_outside_of_overwritten_bytes_is_found(counts: list[int], data: st.DataObject) -> None:
     batches, base = [], 0

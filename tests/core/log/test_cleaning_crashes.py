@@ -6,6 +6,7 @@ from copy import deepcopy
 import pytest
 from core.log.cleaning_world import CleaningWorld, Model
 from core.log.faulty_disk import Crashed
+from thoroughness import some
 
 
 def check_between(world: CleaningWorld, before: Model, after: Model) -> None:
@@ -19,7 +20,7 @@ def check_between(world: CleaningWorld, before: Model, after: Model) -> None:
     assert world.log.damaged == []
 
 
-@pytest.mark.parametrize("seed", range(35))
+@pytest.mark.parametrize("seed", range(some(35)))
 def test_a_crash_at_any_step_of_a_cleaning_loses_no_last_value_and_shows_no_aborted_one(seed: int) -> None:
     world = CleaningWorld(seed)
     while world.log.open_transactions():
@@ -50,7 +51,7 @@ def test_a_crash_at_any_step_of_a_cleaning_loses_no_last_value_and_shows_no_abor
     world.check()
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(some(15)))
 def test_a_full_disk_ends_the_pass_and_the_next_one_goes_on(seed: int) -> None:
     world = CleaningWorld(seed)
     world.fill(60)

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 from core.log.log_world import ROOT, TOPIC, Entry, LogWorld, check_entry
+from thoroughness import some
 
 from millstream.core.errors import CorruptRecords
 from millstream.core.log.loading import LogDamage
@@ -70,7 +71,7 @@ def assert_served_but_for(world: LogWorld, damaged: Entry) -> None:
                 check_entry(bytes(read.data[0][: header.size_bytes]), entry)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(some(40)))
 @pytest.mark.parametrize("clean", [False, True], ids=["after a crash", "after a clean shutdown"])
 def test_a_bit_flipped_below_the_recovery_point_is_reported_and_hides_no_neighbour(seed: int, clean: bool) -> None:
     world, recovery_point = filled(seed)
@@ -93,7 +94,7 @@ def test_a_bit_flipped_below_the_recovery_point_is_reported_and_hides_no_neighbo
     assert_served_but_for(world, entry)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(some(40)))
 def test_a_bit_flipped_above_the_recovery_point_cuts_the_log_there(seed: int) -> None:
     world, recovery_point = filled(seed)
     entry = world.random.choice([entry for entry in world.model.entries if entry.base_offset >= recovery_point])
@@ -109,7 +110,7 @@ def test_a_bit_flipped_above_the_recovery_point_cuts_the_log_there(seed: int) ->
     world.check()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(some(40)))
 @pytest.mark.parametrize("suffix", [".index", ".timeindex", ".snapshot", "leader-epoch-checkpoint"])
 def test_a_bit_flipped_beside_the_batches_hides_none_of_them(seed: int, suffix: str) -> None:
     world, _ = filled(seed)
@@ -130,7 +131,7 @@ def test_a_bit_flipped_beside_the_batches_hides_none_of_them(seed: int, suffix: 
     world.check()
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(some(25)))
 @pytest.mark.parametrize("name", ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint"])
 def test_a_bit_flipped_in_a_checkpoint_loses_nothing(seed: int, name: str) -> None:
     world, _ = filled(seed)

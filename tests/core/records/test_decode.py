@@ -7,6 +7,7 @@ from core.records.strategies import rows
 from core.records.twins import CODECS, batch_bytes, marker, read_batch, record_bytes, sealed, zigzag
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import CorruptRecords
 from millstream.core.records import RECORDS_SCHEMA, Decoded, Row, decode
@@ -29,7 +30,7 @@ def rows_of(data: bytes, **options: object) -> list[Row]:
     return list(decoded(data, **options).records.rows())
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(st.lists(st.tuples(rows(min_size=1), st.integers(0, 4), st.booleans()), max_size=4), st.booleans())
 def test_what_goes_in_comes_out_of_any_run_of_batches(
     batches: list[tuple[list[Row], int, bool]], as_list: bool

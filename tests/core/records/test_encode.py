@@ -8,6 +8,7 @@ from core.records.strategies import rows
 from core.records.twins import CODECS, batch_bytes, murmur2, read_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import ConfigError, PlanError
 from millstream.core.records import RECORDS_SCHEMA, ProducerStamp, Row, decode, encode, murmur2_partitions
@@ -38,7 +39,7 @@ def header_of(data: bytes) -> dict[str, int]:
     return dict(zip(names.split(), struct.unpack_from(">qiibIhiqqqhii", data), strict=True))
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(rows(), st.sampled_from(CODECS), st.sampled_from([1, 150, 1000, 10**6]), st.integers(0, 5))
 def test_batches_hold_the_rows_in_order(batch: list[Row], codec: str, max_batch_bytes: int, skipped: int) -> None:
     columns = columns_of(batch).slice(skipped)
@@ -51,7 +52,7 @@ def test_batches_hold_the_rows_in_order(batch: list[Row], codec: str, max_batch_
     assert [part.first_row for part in encoded] == starts
 
 
-@settings(max_examples=100)
+@settings(max_examples=some(100))
 @given(rows(min_size=1))
 def test_an_uncompressed_batch_is_byte_for_byte_the_twins(batch: list[Row]) -> None:
     numbered = [row._replace(offset=index) for index, row in enumerate(batch)]
@@ -61,7 +62,7 @@ def test_an_uncompressed_batch_is_byte_for_byte_the_twins(batch: list[Row]) -> N
     assert bytes(encoded.data) == batch_bytes(numbered, leader_epoch=-1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=some(50))
 @given(rows(min_size=1), st.sampled_from(CODECS))
 def test_decode_reads_what_encode_writes(batch: list[Row], codec: str) -> None:
     [encoded] = encode(columns_of(batch), codec=codec, now_ms=NOW_MS)

@@ -15,11 +15,12 @@ import pytest
 from core.guarded import GuardedMemory
 from core.records.twins import batch_bytes, marker
 from crc32c import crc32c
+from thoroughness import some
 
 from millstream.core.errors import CorruptRecords
 from millstream.core.records import RECORDS_SCHEMA, Row, decode
 
-ROUNDS = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", "4000"))
+ROUNDS = int(os.environ.get("MILLSTREAM_FUZZ_ROUNDS", some(4000)))
 SEED = int(os.environ.get("MILLSTREAM_FUZZ_SEED", "1"))
 INTERESTING = [0, 1, -1, 2, 127, 128, 255, 2**15, 2**31 - 1, -(2**31), 48, 49, 61]
 

@@ -4,6 +4,7 @@ from core.records.strategies import rows
 from core.records.test_encode import columns_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.records import ProducerStamp, Row, decode, encode
 from millstream.core.wire.batches import (
@@ -23,7 +24,7 @@ def as_row(record: SimpleRecord) -> Row:
     return Row(*record[:4], tuple(record.headers))
 
 
-@settings(max_examples=100)
+@settings(max_examples=some(100))
 @given(rows(min_size=1), st.sampled_from(CODECS), st.integers(0, 2**50), st.booleans())
 def test_a_batch_that_the_broker_stamped_reads_the_same_both_ways(
     batch: list[Row], codec: str, base_offset: int, log_append_time: bool
@@ -44,7 +45,7 @@ def test_a_batch_that_the_broker_stamped_reads_the_same_both_ways(
     assert columnar.records.leader_epoch == 3
 
 
-@settings(max_examples=50)
+@settings(max_examples=some(50))
 @given(rows(min_size=1))
 def test_a_batch_that_the_broker_built_is_read(batch: list[Row]) -> None:
     records = [SimpleRecord(*row) for row in batch]

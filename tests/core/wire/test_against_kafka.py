@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from core.wire.message_values import all_versions, arbitrary_message
 from core.wire.oracle import ask, kafka_classes, read_batches
+from thoroughness import some
 
 from millstream.core.wire.batches import SimpleRecord, build_batch, build_control_marker
 from millstream.core.wire.message import joined
@@ -25,7 +26,7 @@ def test_kafka_reads_arbitrary_messages_of_every_version_and_writes_the_same_byt
     questions = [
         (names[cls.__name__], version, joined(arbitrary_message(cls, version, source).encode(version)).hex())
         for cls, version in all_versions()
-        for _ in range(5)
+        for _ in range(some(5))
     ]
 
     answers = [answer.split(" ", 1)[0] for answer in ask(kafka_jars, questions)]

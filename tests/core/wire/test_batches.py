@@ -14,6 +14,7 @@ import pytest
 from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import CorruptRecords
 from millstream.core.wire.batches import (
@@ -235,7 +236,7 @@ def test_the_last_sequence_wraps_as_in_kafka() -> None:
     assert read_header(batch_of(b"a", b"b")).last_sequence == -1
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(data=st.data())
 def test_damaged_records_are_read_or_refused(data: st.DataObject) -> None:
     kafkas = data.draw(st.sampled_from([batch for batch in KAFKAS if batch["count"] < 10]))

@@ -11,6 +11,7 @@ import pytest
 from core.wire.message_values import all_messages, arbitrary_message
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import WireError
 from millstream.core.wire.frames import decode_request, decode_response, encode_request
@@ -49,7 +50,7 @@ def test_every_truncation_is_refused(cls: type[Message]) -> None:
 
 
 @pytest.mark.parametrize("cls", all_messages(), ids=lambda cls: cls.__name__)
-@settings(max_examples=3)
+@settings(max_examples=some(3))
 @given(seed=st.integers(0, 2**64))
 def test_mutated_bytes_are_decoded_or_refused(cls: type[Message], seed: int) -> None:
     source = random.Random(seed)

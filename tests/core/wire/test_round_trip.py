@@ -6,6 +6,7 @@ import pytest
 from core.wire.message_values import all_messages, arbitrary_message
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thoroughness import some
 
 from millstream.core.errors import WireError
 from millstream.core.wire.message import Message, joined
@@ -18,7 +19,7 @@ from millstream.core.wire.messages.k18_api_versions import ApiVersionsRequest
 
 
 @pytest.mark.parametrize("cls", all_messages(), ids=lambda cls: cls.__name__)
-@settings(max_examples=8)
+@settings(max_examples=some(8))
 @given(seed=st.integers(0, 2**64), before=st.binary(max_size=3), after=st.binary(max_size=3), data=st.data())
 def test_a_message_is_decoded_to_what_was_encoded(
     cls: type[Message], seed: int, before: bytes, after: bytes, data: st.DataObject

@@ -152,6 +152,7 @@ async def test_a_source_ends_although_the_cluster_hangs_in_its_transaction(serve
         assert await ended(client, replace(deployment, connector=connector), hangs) == "STOPPED"
 
 
+@pytest.mark.slow
 async def test_a_sink_ends_although_the_cluster_hangs_while_it_commits(server: MillstreamBroker) -> None:
     """Ctrl-C was heard after a minute, when the group's coordinator had not answered."""
     hangs, destination = asyncio.Event(), Destination()

@@ -95,6 +95,7 @@ def agree(found: Mapping[tuple[int, int], Answer], expected: Mapping[tuple[int, 
         assert ours == p99 or (ours is not None and p99 and abs(ours - p99) <= QUANTILE_ERROR * p99), key
 
 
+@pytest.mark.slow
 def test_the_demo_ends_by_itself_with_the_answers_of_duckdb(tmp_path: Path) -> None:
     printed = run_demo(tmp_path, DEMO_LINES="100000")
 

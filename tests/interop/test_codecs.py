@@ -16,7 +16,7 @@ from services.needed import missing
 # kafka-python leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+CODECS = ["none", "zstd", *(pytest.param(codec, marks=pytest.mark.slow) for codec in ("gzip", "snappy", "lz4"))]
 RECORDS = [(f"key-{number}".encode(), f"value {number} ".encode() * 20) for number in range(200)]
 
 Records = list[tuple[bytes, bytes]]

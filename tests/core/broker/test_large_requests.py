@@ -89,7 +89,7 @@ async def test_what_follows_a_large_request_is_answered_after_it(tmp_path: Path)
     assert kinds == [OffsetFetchResponse, ApiVersionsResponse, MetadataResponse, ApiVersionsResponse]
 
 
-@pytest.mark.parametrize("acks", [1, 0])
+@pytest.mark.parametrize("acks", [pytest.param(1, marks=pytest.mark.slow), 0])
 async def test_a_produce_to_very_many_partitions_is_one_produce(tmp_path: Path, acks: int) -> None:
     parts = [ProduceRequest.PartitionProduceData(index=5 + index, records=None) for index in range(200_000)]
     parts[0].records = parts[150_000].records = batch_of(b"v")

@@ -172,6 +172,7 @@ async def test_what_was_committed_on_revocation_is_not_read_again(cluster: Targe
         assert sorted(value or b"" for value in first.values + second.values) == numbered(220)
 
 
+@pytest.mark.slow
 async def test_a_member_that_dies_is_replaced_after_its_session(cluster: Target):
     async with cluster.client() as client, cluster.client() as dying_client:
         topic, group = await new_topic(client, cluster.name(), partitions=2), cluster.name("group")

@@ -21,7 +21,7 @@ from millstream.core.filesystems.opening import open_filesystem
 Opened = tuple[FileSystem, str]
 
 
-@pytest.fixture(params=["local", "memory", pytest.param("hdfs", marks=pytest.mark.service)])
+@pytest.fixture(params=["local", "memory", pytest.param("hdfs", marks=[pytest.mark.service, pytest.mark.slow])])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     if request.param == "hdfs":
         return open_filesystem(f"{request.getfixturevalue('hdfs')}/suite-{uuid.uuid4().hex}")
@@ -141,6 +141,7 @@ def test_a_file_written_again_holds_the_new_bytes_only(opened: Opened) -> None:
 
 
 @pytest.mark.service
+@pytest.mark.slow
 @pytest.mark.parametrize("character", ["#", "?", ";", ":"])
 def test_a_name_that_hdfs_would_cut_or_refuse_is_an_error(hdfs: str, character: str) -> None:
     filesystem, root = open_filesystem(f"{hdfs}/cut")
@@ -150,6 +151,7 @@ def test_a_name_that_hdfs_would_cut_or_refuse_is_an_error(hdfs: str, character: 
 
 
 @pytest.mark.service
+@pytest.mark.slow
 def test_a_hanging_namenode_is_retriable_within_the_deadline_and_works_again_later(hdfs_server: Hdfs) -> None:
     filesystem, root = open_filesystem(f"{hdfs_server.url}/hang", timeout_s=1)
     write(filesystem, f"{root}/before", b"1")

@@ -14,7 +14,8 @@ from services.needed import needed
 from thoroughness import some
 
 # A busy machine is no fault, so nothing has a deadline.
-hypothesis.settings.register_profile("millstream", deadline=None, max_examples=some(100))
+UNTIMED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("millstream", max_examples=some(100), **UNTIMED)
 hypothesis.settings.load_profile("millstream")
 
 NO_RETENTION = f"log.retention.check.interval.ms={24 * 3_600_000}\nlog.initial.task.delay.ms={24 * 3_600_000}\n"

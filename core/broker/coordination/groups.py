@@ -38,6 +38,7 @@ from .group_log import GroupLog
 from .internal_topics import is_absent
 
 LOG = logging.getLogger(__name__)
+ANSWERS_AT_ONCE = 200
 GROUPS_PER_SWEEP_STEP = 200
 Response = TypeVar("Response")
 
@@ -222,13 +223,20 @@ class GroupsShell:
 
     def _answer(self, log: PartitionLog, answers: list[tuple[_Waiter, Reply]], durable: bool) -> None:
         def flushed(failure: StorageError | None) -> None:
-            for waiter, reply in answers:
-                waiter.settle(reply if failure is None else refusal(waiter.command, ErrorCode.NOT_COORDINATOR))
+            self._settle(iter(answers), failure)
 
         if durable:
             flushed(None)
         elif answers:
             self._waiting.when_flushed(log, log.end_offset, flushed)
+
+    def _settle(self, answers: Iterator[tuple[_Waiter, Reply]], failure: StorageError | None) -> None:
+        """Some, and the others when it is the turn of this again: thousands may wait for one leader."""
+        step = list(itertools.islice(answers, ANSWERS_AT_ONCE))
+        for waiter, reply in step:
+            waiter.settle(reply if failure is None else refusal(waiter.command, ErrorCode.NOT_COORDINATOR))
+        if len(step) == ANSWERS_AT_ONCE:
+            self._loop.call_soon(self._settle, answers, failure)
 
     def _not_appended(
         self,

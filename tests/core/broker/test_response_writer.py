@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import uvloop
+from thoroughness import some
 
 from millstream.core.broker.network.response_writer import PIECE_BYTES, Part, ResponseWriter
 from millstream.core.log.real_disk import RealDisk, RealFile
@@ -98,7 +99,7 @@ def parts_of(random: Random, file: RealFile) -> tuple[list[Part], bytes]:
     return parts, b"".join(part.read() if isinstance(part, FileRange) else bytes(part) for part in parts)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(some(10)))
 def test_a_peer_gets_every_byte_in_order(run: Run, file: RealFile, seed: int) -> None:
     async def exchange() -> None:
         random = Random(seed)

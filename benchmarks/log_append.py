@@ -63,7 +63,7 @@ def main() -> None:
             began = time.perf_counter()
             log.flush()
             synced = time.perf_counter() - began
-            commits = GroupCommit()
+            commits = GroupCommit(lambda _: None)
             beside, written = append_all(log, batch, count, commits)
             commits.close()
             read, rate = read_all(log, 1 << 20)

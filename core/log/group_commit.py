@@ -1,14 +1,14 @@
-"""One thread that syncs the logs of a data directory; all who wait for one log share a sync. Shell.
+"""Threads that sync the logs of a data directory; all who wait for one log share a sync. Shell.
 
-While a sync runs, requests gather, and the next one serves them all. Waiting is by future, or by on_flushed, which is
-called on this thread after each sync or failure of a log. Tested in tests/core/log/test_group_commit.py.
+While a log is synced, those who ask for it gather, and its next sync serves them all. Several logs are synced side by
+side: a sync is waiting, and the medium does many at once in hardly more time than one. Who waits is told by on_flushed
+after each sync or failure of a log. Tested in tests/core/log/test_group_commit.py.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -16,9 +16,11 @@ from ..errors import StorageError
 
 logger = logging.getLogger(__name__)
 
+THREADS = 8
+
 
 class FlushableLog(Protocol):
-    """What the committer does with a log."""
+    """What is done with a log, by one thread at a time."""
 
     def flush(self) -> int: ...
 
@@ -26,98 +28,91 @@ class FlushableLog(Protocol):
 
 
 class GroupCommit:
-    """Call request() or kick() from any thread; close() serves what was asked for before.
+    """Call kick() from any thread; close() serves what was asked for before.
 
-    on_timed: told the seconds that each sync took; on_failed: told of a log that could not be flushed, which may try
-    again. Both on this object's own thread.
+    on_timed: told the seconds that each sync took, one at a time; on_failed: told of a log that could not be flushed,
+    which may try again. All on this object's own threads; on_flushed and on_failed for several logs at a time.
     """
 
     def __init__(
         self,
-        on_flushed: Callable[[FlushableLog], None] | None = None,
+        on_flushed: Callable[[FlushableLog], None],
         on_timed: Callable[[float], None] | None = None,
         on_failed: Callable[[FlushableLog], None] | None = None,
     ) -> None:
         self._on_flushed = on_flushed
         self._on_timed = on_timed
         self._on_failed = on_failed
-        self._lock = threading.Lock()
-        self._asked: dict[FlushableLog, list[Future[int]]] = {}
-        self._wake: SimpleQueue[bool] = SimpleQueue()
+        self._changing = threading.Condition()
+        self._asked: set[FlushableLog] = set()
+        self._served: set[FlushableLog] = set()
+        self._ready: SimpleQueue[FlushableLog | None] = SimpleQueue()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"group-commit-{number}", daemon=True) for number in range(THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def closed(self) -> bool:
         return self._closed
 
-    def request(self, log: FlushableLog) -> "Future[int]":
-        """Resolves with the flushed offset once all that was appended so far is on the medium, or with StorageError."""
-        future: Future[int] = Future()
-        self._ask(log, future)
-        return future
-
     def kick(self, log: FlushableLog) -> None:
-        """As request() for nobody in particular: the high watermark will follow."""
-        self._ask(log, None)
-
-    def _ask(self, log: FlushableLog, future: "Future[int] | None") -> None:
-        with self._lock:
+        """Have all that was appended to the log so far put on the medium. Raises StorageError once closed."""
+        with self._changing:
             if self._closed:
                 raise StorageError("the committer is closed")
-            wake = not self._asked
-            waiting = self._asked.setdefault(log, [])
-            if future is not None:
-                waiting.append(future)
-        if wake:
-            self._wake.put(True)
+            if log in self._asked:
+                return
+            self._asked.add(log)
+            if log not in self._served:
+                self._ready.put(log)
 
     def close(self) -> None:
-        """Serve what is waiting and end the thread."""
-        with self._lock:
+        """Serve what is waiting and end the threads."""
+        with self._changing:
             self._closed = True
-        self._wake.put(False)
-        self._thread.join()
+            self._changing.wait_for(lambda: not self._asked and not self._served)
+        for _ in self._threads:
+            self._ready.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
-        more = True
-        while more:
-            more = self._wake.get()
-            with self._lock:
-                asked, self._asked = self._asked, {}
-            for log, futures in asked.items():
-                self._serve(log, futures)
+        while (log := self._ready.get()) is not None:
+            with self._changing:
+                self._asked.discard(log)
+                self._served.add(log)
+            self._serve(log)
+            with self._changing:
+                self._served.discard(log)
+                if log in self._asked:  # Behind the others that wait.
+                    self._ready.put(log)
+                self._changing.notify_all()
 
-    def _serve(self, log: FlushableLog, futures: "list[Future[int]]") -> None:
-        offset, failure = -1, None
+    def _serve(self, log: FlushableLog) -> None:
         begun_s = time.perf_counter()
         try:
-            offset = log.flush()
-        except StorageError as error:
-            failure = error
-        except Exception as error:
-            # The thread serves every log and must outlive a bug in one; whoever waits is told.
-            logger.exception("flush of %r failed", log)
-            failure = StorageError(f"{log!r} could not be flushed: {error!r}")
-        if self._on_timed is not None:
-            self._on_timed(time.perf_counter() - begun_s)
-        for future in futures:
-            if future.set_running_or_notify_cancel():
-                if failure is None:
-                    future.set_result(offset)
-                else:
-                    future.set_exception(failure)
-        self._finish(log, tidy=failure is None)
-
-    def _finish(self, log: FlushableLog, *, tidy: bool) -> None:
-        try:
-            if self._on_flushed is not None:
-                self._on_flushed(log)
-            if tidy:
+            flushed = self._flush(log)
+            if self._on_timed is not None:
+                with self._changing:
+                    self._on_timed(time.perf_counter() - begun_s)
+            self._on_flushed(log)
+            if flushed:
                 log.tidy()
             elif self._on_failed is not None:
                 self._on_failed(log)
         except Exception:
-            # As above: nobody waits here, and the thread must go on.
+            # The threads serve every log and must outlive a bug in one.
             logger.exception("after the flush of %r", log)
+
+    def _flush(self, log: FlushableLog) -> bool:
+        try:
+            log.flush()
+        except StorageError:
+            return False  # The log has told why, and knows it.
+        except Exception:
+            logger.exception("flush of %r failed", log)
+            return False
+        return True

@@ -1,6 +1,6 @@
 """Requests that wait for a log to move: produces for the disk, fetches for data. Shell.
 
-The committer thread calls flushed(); the event loop is woken once for all logs that were flushed meanwhile, and
+The committer's threads call flushed(); the event loop is woken once for all logs that were flushed meanwhile, and
 looks only at those who wait for these logs. Tested in tests/core/broker/test_waiting.py.
 """
 

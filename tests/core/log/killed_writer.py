@@ -5,6 +5,7 @@ survivors can be checked without any other knowledge.
 """
 
 import sys
+import threading
 import time
 from random import Random
 
@@ -37,16 +38,20 @@ def batch_at(offset: int, count: int, size: int) -> bytes:
 def main(path: str, seed: int) -> None:
     random = Random(seed)
     directory, log = open_log(path)
-    commits = GroupCommit()
+    flushed = threading.Event()
+    commits = GroupCommit(lambda _: flushed.set())
     print("ready", flush=True)
     while True:
         now_ms = time.time_ns() // 1_000_000
         for _ in range(random.randrange(1, 30)):
             batch = batch_at(log.end_offset, random.randrange(1, 20), random.choice([1, 100, 3000]))
             log.append([batch], now_ms=now_ms)
-        future = commits.request(log)
+        commits.kick(log)
         if random.random() < 0.7:
-            print(future.result(), flush=True)
+            while log.flushed_offset < log.end_offset:
+                flushed.wait()
+                flushed.clear()
+            print(log.flushed_offset, flush=True)
         if random.random() < 0.1:
             try:
                 directory.checkpoint()

@@ -198,13 +198,13 @@ def test_two_processes_share_the_work_and_one_takes_over_when_the_other_leaves(b
         async with running(job.plan(), job.client) as first:
             async with asyncio.TaskGroup() as group:
                 group.create_task(run(job.plan(), job.client, config=second, stop=stop, progress=progress))
-                for start in range(0, 1_000_000, 1_000):
+                for start in range(0, 10_000_000, 1_000):
                     await fill(job.client, job.source, {part: [row(start + part, "a")] for part in range(4)})
                     if progress.rows_in > 8 and first.rows_in > 8:
                         break
                 stop.set()
             shared = progress.rows_in
-            await fill(job.client, job.source, {part: [row(2_000_000, "z")] for part in range(4)})
+            await fill(job.client, job.source, {part: [row(20_000_000, "z")] for part in range(4)})
             await until(lambda: _holds(job, start // 1_000 + 1))
 
         assert shared > 8

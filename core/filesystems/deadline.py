@@ -2,11 +2,15 @@
 
 A call that misses its deadline keeps its thread until the store answers; its late result is dropped. Callers therefore
 make every write idempotent. When all threads hang, further calls are refused at once; so they are after close().
+A process that ends waits a little for calls under way: a thread that comes back from a library's native code while
+Python is being torn down ends there with SIGABRT, and the exit code with it.
 Tested in tests/core/filesystems/test_deadline.py.
 """
 
+import atexit
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -18,6 +22,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 HANGING_CALLS_MAX = 16
+# A store that is down refuses a call after three seconds; one that hangs does not come back in the wrong moment.
+AT_EXIT_S = 5.0
+
+_under_way: set[threading.Thread] = set()
+
+
+@atexit.register
+def _let_calls_end() -> None:
+    end = time.monotonic() + AT_EXIT_S
+    for thread in list(_under_way):
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 class Deadline:
@@ -65,6 +80,7 @@ class Deadline:
                 future.set_exception(Retriable(f"{self._name} is closed"))
 
     def _run(self, future: "Future[T]", function: Callable[[], T]) -> None:
+        _under_way.add(threading.current_thread())
         try:
             result = function()
         except BaseException as error:  # handed to the waiting caller, pyo3's PanicException among them
@@ -73,6 +89,8 @@ class Deadline:
         else:
             with contextlib.suppress(InvalidStateError):
                 future.set_result(result)
+        finally:
+            _under_way.discard(threading.current_thread())
 
     def _returned(self, _: "Future[T]") -> None:
         with self._lock:

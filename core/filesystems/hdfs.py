@@ -24,6 +24,7 @@ from .local import whole_path
 # Two rounds over the NameNodes take about three seconds; our own callers wait and try again.
 DEFAULT_OPTIONS = {"dfs.client.failover.max.attempts": "2"}
 CUT_CHARACTERS = "#?;"
+JAVA_TRACE = r"\n\tat "
 PERMANENT_SIGNS = (
     "AccessControlException",
     "QuotaExceededException",
@@ -83,7 +84,9 @@ def _told_apart(action: str, path: str) -> Iterator[None]:
         text = str(error)
         if any(sign in text for sign in PERMANENT_SIGNS):
             raise StorageError(f"cannot {action} {path}: {text}") from error
-        raise Retriable(f"cannot {action} {path}: {text}") from error
+        # The library gives the NameNode's Java stack trace as part of the text, in one line.
+        told = text.split(JAVA_TRACE, 1)[0]
+        raise Retriable(f"cannot {action} {path}: {told}") from error
 
 
 class HdfsFileWriter:

@@ -1,6 +1,8 @@
 """Calls that hang are given up, and what they held is released; what comes in time is never lost."""
 
 import gc
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -144,3 +146,34 @@ def test_a_file_in_hdfs_that_is_given_up_is_not_closed_by_the_garbage_collector(
     gc.collect()
 
     assert asked == ["close"] * closed_before
+
+
+def test_a_process_that_ends_lets_a_call_under_way_end() -> None:
+    """Its thread came back from native code while Python was being torn down: SIGABRT in place of the exit code."""
+    code = (
+        "import threading, time\n"
+        "from millstream.core.errors import Retriable\n"
+        "from millstream.core.filesystems.deadline import Deadline\n"
+        "def call():\n"
+        "    threading.main_thread().join()\n"
+        "    time.sleep(0.2)\n"
+        "    print('answered', flush=True)\n"
+        "try:\n"
+        "    Deadline('store', 0.01).call(call)\n"
+        "except Retriable as error:\n"
+        "    print(error, flush=True)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert child.stdout == "store did not answer within 0.01 s\nanswered\n"
+
+
+def test_what_the_namenode_says_is_told_without_its_stack_trace() -> None:
+    class Client:
+        def delete(self, _: str) -> None:
+            raise RuntimeError(r'RPCError("java.io.IOException", "no DataNode runs\n\tat org.apache.hadoop.A\n\tat B")')
+
+    with pytest.raises(Retriable) as caught:
+        HdfsFileSystem(Client(), Deadline("store", 30)).delete("/file")  # type: ignore[arg-type]
+
+    assert str(caught.value) == 'cannot delete /file: RPCError("java.io.IOException", "no DataNode runs'

@@ -7,9 +7,11 @@ plan once a task. Tests: tests/dsl/test_topology.py.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from .batch import Batch, Fault
+from .ops.slots import LAST_TIME
 from .outputs import Output
 from .plan import Aggregation, Filter, Node, Plan, RowNode, Select, Sink, WithColumns
 from .rows import RowProgram
@@ -88,12 +90,26 @@ def run_branches(
         if isinstance(branch.end, Sink):
             outputs.append(write(branch.end, current))
         elif isinstance(branch.end, Aggregation):
+            faults += _without_window(branch.end, current)
             aggregate(branch.end, current)
         else:
             more_outputs, more_faults = run_branches(branch.end, current, aggregate)
             outputs += more_outputs
             faults += more_faults
     return outputs, faults
+
+
+def _without_window(node: Aggregation, batch: Batch) -> list[Fault]:
+    """Rows whose times no window holds; the aggregate passes them over. Without a window every time will do."""
+    if node.spec.window is None:
+        return []
+    places = np.flatnonzero((batch.times < 0) | (batch.times > LAST_TIME)).tolist()
+    return [Fault(int(batch.rows[place]), "InvalidTimestamp", _no_window(int(batch.times[place]))) for place in places]
+
+
+def _no_window(time_ms: int) -> str:
+    unit = "" if time_ms < 0 else "; a time in finer units than ms has to be divided: time=col('micros') // 1000"
+    return f"no window holds the time {time_ms} ms: windows begin in 1970 and end with the year 287,000{unit}"
 
 
 def write(sink: Sink, batch: Batch) -> Output:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,40 @@ def test_a_row_without_a_time_is_set_aside_where_rows_have_one() -> None:
     assert [(one["exception"], one["message"], one["offset"]) for one in told] == [
         ("InvalidTimestamp", "the time, at, is null", "1"), ("InvalidTimestamp", "the time, at, is null", "3"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("partitioned_by", [[], ["a"]])
+@pytest.mark.parametrize("window", [ms.tumbling("1m"), ms.hopping("1m", "20s")])
+def test_a_row_whose_time_no_window_holds_is_set_aside(window: Any, partitioned_by: list[str]) -> None:
+    """They were in no result, and nothing told of them: all of a topic whose times were nanoseconds."""
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"a": int, "at": int}), time="at", partitioned_by=partitioned_by)
+    rows.filter(col("a") > 0).group_by("a").window(window).aggregate(n=agg.count()).emit("on_close").to("out")
+    driver = TopologyDriver(topology.plan, bounded=True)
+    nanoseconds = 1_700_000_000_000_000_000
+
+    driver.pipe("in", ['{"a":0,"at":-1}', '{"a":1,"at":5}', '{"a":1,"at":-7}', f'{{"a":1,"at":{nanoseconds}}}'])
+    driver.finish()
+
+    assert [json.loads(row.value or b"") for row in driver.read("out")] == [
+        {"a": 1, "window_start": 0, "window_end": 60_000, "n": 1}
+    ]
+    before, after = (names(letter.headers) for letter in driver.read("app-dead-letters"))
+    assert (before["exception"], before["offset"], after["offset"]) == ("InvalidTimestamp", "2", "3")
+    assert before["message"] == "no window holds the time -7 ms: windows begin in 1970 and end with the year 287,000"
+    assert after["message"].endswith("a time in finer units than ms has to be divided: time=col('micros') // 1000")
+
+
+def test_without_a_window_every_time_will_do() -> None:
+    topology = ms.Topology("app")
+    rows = topology.stream("in", value=ms.json({"a": int, "at": int}), time="at")
+    rows.group_by("a").aggregate(n=agg.count()).to("out")
+    driver = TopologyDriver(topology.plan)
+
+    driver.pipe("in", ['{"a":1,"at":-7}', '{"a":1,"at":5}'])
+
+    assert [json.loads(row.value or b"")["n"] for row in driver.read("out")] == [2]
+    assert driver.read("app-dead-letters") == []
 
 
 def test_a_key_that_cannot_be_read_is_told_as_such() -> None:

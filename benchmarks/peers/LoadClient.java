@@ -1,7 +1,10 @@
 // Kafka's own Java client against any broker: throughput in large batches, groups at once, and small paced requests.
 // Arguments: server, topic, then: produce RECORDS BYTES ACKS | consume RECORDS GROUPS | paced PRODUCERS RATE SECONDS.
-// The last line is JSON. Each mode warms the JVM up first, outside the time it reports.
+// The last line is JSON; "busy" is the part of the reported time in which this process had a core. Each mode warms the
+// JVM up first, outside that time.
 
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -53,15 +56,19 @@ public class LoadClient {
             for (int i = 0; i < WARM_UP_RECORDS; i++) producer.send(new ProducerRecord<>(topic, value));
             producer.flush();
             AtomicLong failed = new AtomicLong();
-            long started = System.nanoTime();
+            long started = System.nanoTime(), cpu = cpuNanos();
             for (long i = 0; i < records; i++)
                 producer.send(new ProducerRecord<>(topic, value), (m, e) -> { if (e != null) failed.incrementAndGet(); });
             producer.flush();
-            double seconds = (System.nanoTime() - started) / 1e9;
+            double seconds = (System.nanoTime() - started) / 1e9, busy = (cpuNanos() - cpu) / 1e9 / seconds;
             if (failed.get() > 0) throw new IllegalStateException(failed.get() + " records failed");
-            System.out.printf("{\"records\": %d, \"sent\": %d, \"seconds\": %.3f}%n", records,
-                records + WARM_UP_RECORDS, seconds);
+            System.out.printf("{\"records\": %d, \"sent\": %d, \"seconds\": %.3f, \"busy\": %.3f}%n", records,
+                records + WARM_UP_RECORDS, seconds, busy);
         }
+    }
+
+    static long cpuNanos() {
+        return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
     }
 
     static void consume(String server, String topic, long records, int groups) throws Exception {
@@ -101,9 +108,9 @@ public class LoadClient {
         List<KafkaProducer<byte[], byte[]>> producers = new ArrayList<>();
         for (int i = 0; i < count; i++) producers.add(producer(server, "1", 0, 16_384));
         send(producers, topic, rate, 3);
-        long started = System.nanoTime();
+        long started = System.nanoTime(), cpu = cpuNanos();
         long[] latencies = send(producers, topic, rate, seconds);
-        double took = (System.nanoTime() - started) / 1e9;
+        double took = (System.nanoTime() - started) / 1e9, busy = (cpuNanos() - cpu) / 1e9 / took;
         double frames = 0;
         for (KafkaProducer<byte[], byte[]> producer : producers) {
             frames += requests(producer);
@@ -111,9 +118,9 @@ public class LoadClient {
         }
         Arrays.sort(latencies);
         System.out.printf(
-            "{\"records\": %d, \"seconds\": %.3f, \"p50_us\": %.0f, \"p99_us\": %.0f, \"requests\": %.0f}%n",
+            "{\"records\": %d, \"seconds\": %.3f, \"p50_us\": %.0f, \"p99_us\": %.0f, \"requests\": %.0f, \"busy\": %.3f}%n",
             latencies.length, took, latencies[latencies.length / 2] / 1e3, latencies[latencies.length * 99 / 100] / 1e3,
-            frames);
+            frames, busy);
     }
 
     /** Of the producer's whole life: records that wait while five requests are on their way share the next. */

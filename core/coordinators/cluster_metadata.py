@@ -176,10 +176,10 @@ class ClusterMetadata:
         counts = Counter(names)
         for name in names:
             info = self._topics.get(name)
-            if info is None:
-                answers.append(_no_topic(name))
-            elif counts[name] > 1:
+            if counts[name] > 1:
                 answers.append(named_twice_fault(name))
+            elif info is None:
+                answers.append(_no_topic(name))
             elif info.internal:
                 answers.append(internal_fault(info))
             else:

@@ -9,7 +9,7 @@ tests/core/broker/test_list_offsets.py and tests/interop/test_data_like_kafka.py
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,13 @@ async def handle(broker: "Broker", request: ListOffsetsRequest, context: Request
     response = ListOffsetsResponse()
     look_ups: deque[_LookUp] = deque()
     for topic in request.topics:
-        answers = [_answer(broker, topic.name, wanted, request, context, look_ups) for wanted in topic.partitions]
+        again = _named_again(topic)
+        answers = [
+            _answer(broker, topic.name, wanted, request, context, look_ups)
+            for wanted in topic.partitions
+            if wanted.partition_index not in again
+        ]
+        answers += [_refused(index, ErrorCode.INVALID_REQUEST) for index in again]
         response.topics.append(ListOffsetsResponse.ListOffsetsTopicResponse(name=topic.name, partitions=answers))
     while look_ups:
         # One at a time of all requests: a batch of some kilobytes may hold millions of records to be looked at.
@@ -84,6 +90,18 @@ class _LookUp:
         else:
             if found is not None and found[0] < self.limit:
                 self.answer.offset, self.answer.timestamp = found
+
+
+def _named_again(topic: ListOffsetsRequest.ListOffsetsTopic) -> list[int]:
+    """Partitions that a topic has more than once: as by Kafka, none of their offsets is told."""
+    if len({wanted.partition_index for wanted in topic.partitions}) == len(topic.partitions):
+        return []
+    counts = Counter(wanted.partition_index for wanted in topic.partitions)
+    return [index for index, count in counts.items() if count > 1]
+
+
+def _refused(partition: int, code: ErrorCode) -> PartitionResponse:
+    return PartitionResponse(partition_index=partition, error_code=int(code), timestamp=-1, offset=-1, leader_epoch=-1)
 
 
 def _look_up_some(look_ups: "deque[_LookUp]") -> None:

@@ -30,12 +30,13 @@ PartitionAnswer = MetadataResponse.MetadataResponsePartition
 
 
 async def handle(broker: "Broker", request: MetadataRequest, context: RequestContext) -> MetadataResponse:
-    """All topics for null (and, in version 0, for an empty list), else those asked for by name or id."""
+    """All topics for null (and, in version 0, for an empty list), else those asked for by name or id, each once."""
     cluster = broker.cluster
     if request.topics is None or (context.api_version == 0 and not request.topics):
         topics = [_known(broker, topic) for topic in cluster.topics()]
     else:
-        topics = [await _one(broker, wanted, request, context) for wanted in request.topics]
+        named = {(wanted.name, wanted.topic_id): wanted for wanted in request.topics}
+        topics = [await _one(broker, wanted, request, context) for wanted in named.values()]
     if request.include_topic_authorized_operations:
         for topic in topics:
             topic.topic_authorized_operations = TOPIC_OPERATIONS

@@ -4,6 +4,7 @@ Version 5 added a message to each error, 6 topic ids. The coordinators' own topi
 Source: ControllerApis.deleteTopics of Kafka 4.3.1. Tested in tests/core/broker/test_topic_handlers.py.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import Fault
@@ -25,7 +26,8 @@ Result = DeleteTopicsResponse.DeletableTopicResult
 async def handle(broker: "Broker", request: DeleteTopicsRequest, context: RequestContext) -> DeleteTopicsResponse:
     """The topics are gone for good; their files go in the background."""
     if context.api_version >= IDS_SINCE:
-        results = [_found(broker, topic) for topic in request.topics]
+        counts = Counter(topic.topic_id for topic in request.topics if topic.name is None)
+        results = [_found(broker, topic, counts[topic.topic_id]) for topic in request.topics]
     else:
         results = [Result(name=name) for name in request.topic_names]
     if not broker.config.delete_topic_enable:
@@ -46,12 +48,16 @@ async def handle(broker: "Broker", request: DeleteTopicsRequest, context: Reques
     return DeleteTopicsResponse(responses=list(by_name.values()))
 
 
-def _found(broker: "Broker", wanted: DeleteTopicsRequest.DeleteTopicState) -> Result:
+def _found(broker: "Broker", wanted: DeleteTopicsRequest.DeleteTopicState, count: int) -> Result:
+    """count: how often the request has its id."""
     if wanted.name is not None and wanted.topic_id != ZERO_UUID:
         result = Result(name=wanted.name, topic_id=wanted.topic_id)
         return _refuse(result, ErrorCode.INVALID_REQUEST, "a topic is named by its name or by its id, not by both")
     if wanted.name is not None:
         return Result(name=wanted.name)
+    if wanted.topic_id == ZERO_UUID or count > 1:
+        fault = "a topic has neither name nor id" if wanted.topic_id == ZERO_UUID else "an id is named twice"
+        return _refuse(Result(name=None, topic_id=wanted.topic_id), ErrorCode.INVALID_REQUEST, fault)
     topic = broker.cluster.topic_by_id(wanted.topic_id)
     if topic is None:
         result = Result(name=None, topic_id=wanted.topic_id)

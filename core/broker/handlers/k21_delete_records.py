@@ -64,7 +64,7 @@ def _delete(broker: "Broker", topic: str, wanted: DeleteRecordsRequest.DeleteRec
         if known is not None and known.internal:
             raise ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is the broker's own")
         log = broker.online_partition(topic, wanted.partition_index)
-        if not log.config.deleted:
+        if log.config.compacted and not log.config.deleted:
             raise ProtocolError(ErrorCode.POLICY_VIOLATION, f"cleanup.policy of {topic} does not allow to delete")
         result.low_watermark = log.delete_records(wanted.offset)
     except ProtocolError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..broker import Broker
 
 VERSIONS = (0, 2)
+ELECTION_TYPES = (0, 1)
 
 
 def start(
@@ -22,20 +23,26 @@ def start(
     context: RequestContext,  # noqa: ARG001
 ) -> ElectLeadersResponse:
     """A result for each partition that was named; none where all were meant."""
+    refused = request.election_type not in ELECTION_TYPES
     return ElectLeadersResponse(
+        error_code=int(ErrorCode.INVALID_REQUEST if refused else ErrorCode.NONE),
         replica_election_results=[
             ElectLeadersResponse.ReplicaElectionResult(
                 topic=topic.topic,
-                partition_result=[_result(broker, topic.topic, partition) for partition in topic.partitions],
+                partition_result=[
+                    _result(broker, topic.topic, partition, request.election_type) for partition in topic.partitions
+                ],
             )
             for topic in request.topic_partitions or ()
-        ]
+        ],
     )
 
 
-def _result(broker: "Broker", topic: str, partition: int) -> ElectLeadersResponse.PartitionResult:
+def _result(broker: "Broker", topic: str, partition: int, election_type: int) -> ElectLeadersResponse.PartitionResult:
     known = broker.cluster.topic(topic)
-    if known is None or not 0 <= partition < known.partitions:
+    if election_type not in ELECTION_TYPES:
+        code, message = ErrorCode.INVALID_REQUEST, f"election type {election_type}; 0 (preferred) and 1 (unclean) are"
+    elif known is None or not 0 <= partition < known.partitions:
         missing = f"No such topic as {topic}" if known is None else f"No such partition as {topic}-{partition}"
         code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, missing
     else:

@@ -24,6 +24,8 @@ def start(
     context: RequestContext,  # noqa: ARG001
 ) -> "OffsetDeleteResponse | asyncio.Future[OffsetDeleteResponse]":
     """The future ends when the offsets are gone from the disk's point of view too."""
+    if not request.group_id:
+        return OffsetDeleteResponse(error_code=int(ErrorCode.INVALID_GROUP_ID))
     partitions: list[tuple[str, int]] = []
     answers: list[PartitionAnswer] = []
     response = OffsetDeleteResponse()

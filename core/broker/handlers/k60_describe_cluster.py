@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from ..broker import Broker
 
 VERSIONS = (0, 2)
-BROKERS = 1
+BROKERS, CONTROLLERS = 1, 2
 
 
 def start(broker: "Broker", request: DescribeClusterRequest, context: RequestContext) -> DescribeClusterResponse:
     """This broker under the address that the client can reach."""
     if context.api_version >= 1 and request.endpoint_type != BROKERS:
+        known = request.endpoint_type == CONTROLLERS
         return DescribeClusterResponse(
-            error_code=int(ErrorCode.MISMATCHED_ENDPOINT_TYPE),
-            error_message="this is a broker, not a controller",
+            error_code=int(ErrorCode.MISMATCHED_ENDPOINT_TYPE if known else ErrorCode.UNSUPPORTED_ENDPOINT_TYPE),
+            error_message="this is a broker, not a controller"
+            if known
+            else f"endpoint type {request.endpoint_type} is not known; 1 (brokers) is served",
             endpoint_type=BROKERS,
         )
     host, port = broker.address_for(context)

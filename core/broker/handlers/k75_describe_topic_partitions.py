@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...coordinators.topic_rules import name_fault
-from ...errors import ErrorCode, ProtocolError
+from ...errors import ErrorCode
 from ...wire.messages.k75_describe_topic_partitions import (
     DescribeTopicPartitionsRequest,
     DescribeTopicPartitionsResponse,
@@ -37,12 +37,15 @@ async def handle(
     request: DescribeTopicPartitionsRequest,
     context: RequestContext,  # noqa: ARG001
 ) -> DescribeTopicPartitionsResponse:
-    """One page, and where the next one begins. Raises ProtocolError INVALID_REQUEST for a cursor below 0."""
+    """One page, and where the next one begins; for a wrong cursor INVALID_REQUEST for each topic."""
     cursor = request.cursor
-    if cursor is not None and cursor.partition_index < 0:
-        raise ProtocolError(ErrorCode.INVALID_REQUEST, f"cursor at partition {cursor.partition_index}")
+    if cursor is not None and (cursor.partition_index < 0 or _leaves_out(request.topics, cursor.topic_name)):
+        wrong = int(ErrorCode.INVALID_REQUEST)
+        return DescribeTopicPartitionsResponse(
+            topics=[TopicAnswer(error_code=wrong, name=topic.name) for topic in request.topics]
+        )
     first = 0 if cursor is None else cursor.partition_index
-    room = min(request.response_partition_limit, PAGE_LIMIT) if request.response_partition_limit > 0 else PAGE_LIMIT
+    room = max(min(request.response_partition_limit, PAGE_LIMIT), 1)
     response = DescribeTopicPartitionsResponse()
     names = await _names(request.topics or broker.cluster.topics(), "" if cursor is None else cursor.topic_name)
     for number, name in enumerate(names, 1):
@@ -69,6 +72,11 @@ async def handle(
 
 def _cursor(name: str, partition: int) -> DescribeTopicPartitionsResponse.Cursor:
     return DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=partition)
+
+
+def _leaves_out(topics: "Sequence[Wanted]", name: str) -> bool:
+    """Whether topics are named, and this one is none of them."""
+    return bool(topics) and all(topic.name != name for topic in topics)
 
 
 async def _names(topics: "Sequence[Wanted | TopicInfo]", first: str) -> Iterable[str]:

@@ -99,6 +99,8 @@ async def _alter_one(
         change_levels(changes, validate_only=validate_only)
         return
     check_served(resource.resource_type)
+    if resource.resource_type == ResourceType.TOPIC and not resource.resource_name:
+        raise ProtocolError(ErrorCode.INVALID_REQUEST, "a topic has a name; there are no settings of all topics")
     if resource.resource_type == ResourceType.BROKER:
         check_broker_name(resource.resource_name, cluster.node_id)
     command = AlterConfigs(resource.resource_type, resource.resource_name, changes, replace)

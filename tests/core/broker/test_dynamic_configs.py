@@ -110,7 +110,7 @@ async def test_what_is_fixed_or_wrong_is_refused_and_changes_nothing(tmp_path: P
 
 
 async def test_what_is_no_setting_is_kept_over_a_restart_and_its_value_shown_to_nobody(tmp_path: Path) -> None:
-    """As Kafka does with settings of plug-ins: tests/interop/strange_setting_answers.py."""
+    """As Kafka 4.3.1 did with settings of plug-ins, which it does not know."""
     for name, resource in (("my.plugin.rate", "1"), ("my.plugin.rate", ""), ("my.other", "")):
         async with running_broker(tmp_path) as broker:
             assert await alter(broker, name, "secret", resource) == 0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..config import LONG_MAX, setting
+from ..config import INT_MAX, LONG_MAX, setting
 
 ALWAYS_KEPT = 2
 LITTLE_BYTES = 64 * 1024
@@ -28,6 +28,15 @@ class SnapshotSettings:
     metadata_log_max_snapshot_interval_ms: int = setting(
         "metadata.log.max.snapshot.interval.ms", 3_600_000,
         "And after this time, where their log has grown at all; 0: not by time", unit="ms", minimum=0,
+    )  # fmt: skip
+    metadata_log_segment_bytes: int = setting(
+        "metadata.log.segment.bytes", 16_777_216,
+        "Segments of the metadata's log; what snapshots stand for goes by whole ones (Kafka: 1 GiB)", unit="bytes",
+        minimum=8_388_608, maximum=INT_MAX,
+    )  # fmt: skip
+    metadata_log_segment_ms: int = setting(
+        "metadata.log.segment.ms", 604_800_000, "A segment of the metadata's log ends after this time", unit="ms",
+        minimum=1,
     )  # fmt: skip
     metadata_max_retention_bytes: int = setting(
         "metadata.max.retention.bytes", 104_857_600,

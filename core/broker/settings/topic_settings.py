@@ -19,10 +19,16 @@ DYNAMIC_BROKER_CONFIGS = {name: topic_name for name, (topic_name, unit) in TOPIC
 EVERY_BROKER = ""
 """The name under which settings stand that were given for all brokers."""
 
-METADATA_LOG_CONFIG = LogConfig(
-    retention_ms=-1, retention_bytes=-1, max_message_bytes=INT_MAX, segment_bytes=16 * 1024 * 1024
-)
-"""What snapshots stand for goes by segments, so these are small; Kafka's have 1 GiB, or a week."""
+
+def metadata_log_config(segment_bytes: int, segment_ms: int) -> LogConfig:
+    """Of the metadata's own log: its beginning goes by what snapshots stand for, and not by age or size."""
+    return LogConfig(
+        retention_ms=-1,
+        retention_bytes=-1,
+        max_message_bytes=INT_MAX,
+        segment_bytes=segment_bytes,
+        segment_ms=segment_ms,
+    )
 
 
 def log_config(name: str, layers: tuple[Mapping[str, str], ...]) -> LogConfig:

@@ -17,7 +17,7 @@ from ...wire.batches import SimpleRecord, build_batch
 from ...wire.message import Message
 from ..coordination.internal_topics import InternalTopic
 from ..data_plane.journal import Journal
-from ..settings.topic_settings import METADATA_LOG_CONFIG
+from ..settings.topic_settings import metadata_log_config
 from .metadata_snapshots import MetadataSnapshots
 from .topic_logs import TopicLogs
 
@@ -43,9 +43,9 @@ class MetadataLog:
         metadata: ClusterMetadata,
         clock: Clock,
     ) -> None:
-        found = logs.get((METADATA_TOPIC, 0))
-        self.log = found or logs.create(METADATA_TOPIC, 0, METADATA_ID, METADATA_LOG_CONFIG)
-        self.log.config = METADATA_LOG_CONFIG
+        config = metadata_log_config(settings.metadata_log_segment_bytes, settings.metadata_log_segment_ms)
+        self.log = logs.get((METADATA_TOPIC, 0)) or logs.create(METADATA_TOPIC, 0, METADATA_ID, config)
+        self.log.config = config
         self.snapshots = MetadataSnapshots(settings, logs, self.log, metadata, topic_logs.left, clock)
         self._journal = journal
         self._metadata = metadata

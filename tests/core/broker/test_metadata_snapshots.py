@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 from core.broker.cluster_harness import broker_config, cluster_shell
-from core.broker.running import until
+from core.broker.running import running_broker, until
 from core.broker.slow_disk import SlowDisk
+from core.log.log_world import FixedClock
 
-from millstream.core.broker.settings.config import BrokerConfig
+from millstream.core.broker.settings.config import BrokerConfig, parse_broker_config
 from millstream.core.coordinators import snapshot_rules
 from millstream.core.coordinators.cluster_commands import AlterConfigs, ConfigChange, ConfigOperation, ResourceType
-from millstream.core.errors import StorageError
+from millstream.core.errors import ConfigError, StorageError
 from millstream.core.log.real_disk import RealDisk, RealFile
 from millstream.core.wire.message import Message
 from millstream.core.wire.messages.data_config_record import ConfigRecord
@@ -348,3 +349,29 @@ async def test_the_dump_command_shows_a_snapshot_and_the_log_in_words(
         "TopicRecord", "ConfigRecord", "TopicRecord",
     ]  # fmt: skip
     assert shown[tmp_path / FOLDER / segments(tmp_path)[0]].count("ConfigRecord") == 3
+
+
+async def test_segments_of_the_metadata_log_end_at_the_size_that_is_set(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"metadata\.log\.segment\.bytes='1000': must be .* at least 8388608"):
+        parse_broker_config({"log.dirs": "/data", "metadata.log.segment.bytes": "1000"})
+    async with cluster_shell(config_with(tmp_path, metadata_log_segment_bytes=1_000)) as cluster:
+        for number in range(10):
+            await cluster.create_topic(f"t{number}", 2, {})
+        wanted = cluster.topics()
+    sizes = [file.stat().st_size for file in sorted((tmp_path / FOLDER).glob("*.log"))]
+
+    assert len(sizes) > 2
+    assert max(sizes) <= 1_000
+    assert await topics_after_a_restart(tmp_path) == wanted
+
+
+async def test_segments_of_the_metadata_log_end_after_the_time_that_is_set(tmp_path: Path) -> None:
+    clock = FixedClock()
+    counts = []
+    async with running_broker(tmp_path, {"metadata.log.segment.ms": "60000"}, clock=clock) as broker:
+        for number in range(4):
+            await broker.cluster.create_topic(f"t{number}", 1, {})
+            counts.append(len(segments(tmp_path)))
+            clock.time_ms += 40_000
+
+    assert counts == [1, 1, 2, 2]

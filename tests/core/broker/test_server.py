@@ -49,10 +49,10 @@ async def test_two_brokers_that_start_at_once_on_one_port_are_told_apart(tmp_pat
 
 
 async def test_silent_peers_are_cut_off_and_busy_ones_are_not(tmp_path: Path) -> None:
-    async with running_server(tmp_path, {"connections.max.idle.ms": "300"}) as server:
+    async with running_server(tmp_path, {"connections.max.idle.ms": "1000"}) as server:
         await server.broker.cluster.create_topic("t", 1, {})
         async with WireClient(server.address) as silent, WireClient(server.address) as busy:
-            busy.send(fetch("t", 0, max_wait_ms=1000), 12)
+            busy.send(fetch("t", 0, max_wait_ms=2500), 12)
 
             assert await asyncio.wait_for(silent.ended(), 60)
             assert await busy.receive()

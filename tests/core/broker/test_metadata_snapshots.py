@@ -354,7 +354,7 @@ async def test_the_dump_command_shows_a_snapshot_and_the_log_in_words(
 async def test_segments_of_the_metadata_log_end_at_the_size_that_is_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"metadata\.log\.segment\.bytes='1000': must be .* at least 8388608"):
         parse_broker_config({"log.dirs": "/data", "metadata.log.segment.bytes": "1000"})
-    async with cluster_shell(config_with(tmp_path, metadata_log_segment_bytes=1_000)) as cluster:
+    async with cluster_shell(dataclasses.replace(config_with(tmp_path), metadata_log_segment_bytes=1_000)) as cluster:
         for number in range(10):
             await cluster.create_topic(f"t{number}", 2, {})
         wanted = cluster.topics()

@@ -13,10 +13,10 @@ from faults.lakes import Lake, manifests
 from faults.pipeline_runs import PipelineFolder
 from services.hdfs import Hdfs
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 OUTAGE_S = 20.0
-GOES_ON_WITHIN_S = 60.0
+GOES_ON_WITHIN_S = 240.0  # A wait of 30 s between two tries may just have begun, and the machine may be slow.
 
 
 def away_by_kill(hdfs: Hdfs) -> Callable[[], None]:
@@ -61,7 +61,7 @@ def test_a_run_goes_on_by_itself_after_the_namenode_was_away(
         )
         feed_until(up, feed, both_committed(pipeline.lake, before + 1), GOES_ON_WITHIN_S)
         up.process.send_signal(signal.SIGINT)
-        assert up.wait(30) == 0, up.output[-5000:]
+        assert up.wait(120) == 0, up.output[-5000:]
     finally:
         up.kill()
     pipeline.run_to_end()
@@ -87,7 +87,7 @@ def test_a_bounded_run_waits_for_a_namenode_that_is_away(tmp_path: Path, hdfs_se
         still_there = up.alive
         hdfs_server.start_namenode()
         assert still_there, up.output[-5000:]
-        assert up.wait(120) == 0, up.output[-5000:]
+        assert up.wait(GOES_ON_WITHIN_S) == 0, up.output[-5000:]
     finally:
         up.kill()
 

@@ -88,8 +88,8 @@ def joining(group_id: str, member_id: str = "", version: int = 9, **changes: Any
     protocol = JoinGroupRequest.JoinGroupRequestProtocol
     fields: dict[str, Any] = {
         "group_id": group_id,
-        "session_timeout_ms": 30_000,
-        "rebalance_timeout_ms": 40_000,
+        "session_timeout_ms": 120_000,
+        "rebalance_timeout_ms": 130_000,
         "member_id": member_id,
         "protocol_type": "consumer",
         "protocols": [protocol(name="range", metadata=SUBSCRIPTION), protocol(name="sticky", metadata=b"s")],

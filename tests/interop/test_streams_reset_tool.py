@@ -99,7 +99,7 @@ class Left:
         """One that has died without leaving, and whose session goes on."""
         host, port = self.bootstrap.rsplit(":", 1)
         async with WireClient((host, int(port))) as client:
-            joined = await client.ask(joining(self.app, version=3), 3)
+            joined = await client.ask(joining(self.app, version=3, session_timeout_ms=300_000), 3)
             await client.ask(syncing(self.app, joined.member_id, joined.generation_id, version=2), 2)
 
 

@@ -51,6 +51,7 @@ class Stage:
         self.held_bytes = 0
         self._restored: Progress | None = None
         self._announced: Announcement | None = None
+        self._told: tuple[int, bool] | None = None
         self._active_time_ms = -1
         self.idle = False
 
@@ -143,9 +144,19 @@ class Stage:
         )
         if partials.num_rows or announcement != self._announced:
             record = encode_announcement(announcement)
-            outputs += [Output(topic, record, partition) for partition in range(partitions)]
-            self._announced = announcement
+            told = (self._closed_until(announcement.stream_time_ms), announcement.idle)
+            # The partition of the same number keeps what was read; the others are told when it closes windows there.
+            places = [self._partition] if told == self._told else range(partitions)
+            outputs += [Output(topic, record, partition) for partition in places]
+            self._announced, self._told = announcement, told
         return outputs
+
+    def _closed_until(self, stream_time_ms: int) -> int:
+        """The number of the last window that has closed by this time, -1 before the first one."""
+        window = self.node.spec.window
+        if window is None:
+            return -1
+        return max(-1, (stream_time_ms - window.size_ms - window.grace_ms) // window.advance_ms)
 
     def restore(self, records: Records) -> None:
         """The next records of the changelog. Raises PlanError when this plan cannot continue from their state."""

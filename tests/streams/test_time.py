@@ -7,6 +7,7 @@ import pytest
 
 import millstream as ms
 from millstream import agg
+from millstream.streams.state.changelog import WATERMARK_KEY
 from millstream.streams.testing import TestRecord, TopologyDriver
 from millstream.streams.watermark import Watermark
 
@@ -33,6 +34,27 @@ def test_without_idle_a_window_stays_open_on_quiet_input() -> None:
     made.quiet(1_000_000)
 
     assert starts(made) == []
+
+
+def test_other_partitions_are_told_the_time_only_when_it_closes_windows_there() -> None:
+    """Each commit of each partition told it to all: a million records a commit where there are a thousand."""
+    made = driver(ms.hopping(30, 10, grace=5), 4)
+    [node] = made.plan.aggregations()
+    topic = made.plan.repartition_topic(node)
+    times = (1, 12, 33, 34, 35, 44, 45, 46, 99)
+
+    for partition in range(4):
+        for time_ms in times:
+            made.pipe("in", [row(time_ms)], partition)
+    told = [
+        sum(key == WATERMARK_KEY for each in made._topics[topic, place] for key in each.columns["key"].to_pylist())
+        for place in range(4)
+    ]
+
+    # Each commit is told in the partition of the same number. All are told the first, which the first rows of partition
+    # 0 make, when the others have none, and those at 35, 45 and 99, when windows end: 4 of each of the 3 others.
+    assert told == [9 + 3 * 4, 1 + 9 + 3 * 4, 1 + 9 + 3 * 4, 1 + 9 + 3 * 4]
+    assert starts(made) == [0, 10, 20, 30, 40]
 
 
 def test_with_idle_time_goes_on_with_the_wall_clock_once_it_is_quiet() -> None:

@@ -20,7 +20,7 @@ async def test_an_idempotent_producer_neither_repeats_nor_reorders_nor_loses(clu
     async with cluster.client() as calm:
         topic = await new_topic(calm, cluster.name(), partitions=2)
         keys = [ApiKey.PRODUCE, ApiKey.INIT_PRODUCER_ID]
-        async with cluster.faulty_client(seed, keys, **PATIENT) as client, producer(client) as writer:
+        async with cluster.faulty_client(seed, keys, **PATIENT) as client, producer(client, batch_size=1) as writer:
             for start in range(0, 400, 5):
                 await writer.send(topic, columns(numbered(5, start)), start // 5 % 2)
                 if start % 50 == 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from services.java import jars
+from services.java import QUICK_START, jars
 from services.needed import needed
 
 from millstream.core.records import encode
@@ -47,6 +47,7 @@ def test_kafkas_dump_tool_reads_our_batches(codec: str, classpath: str, tmp_path
 
     tool = [
         "java",
+        QUICK_START,
         "-cp",
         classpath,
         "org.apache.kafka.tools.DumpLogSegments",

@@ -24,6 +24,7 @@ async def main(server: str, topic: str, file: str, headers: str) -> None:
     }
     deployments = deploy([(Path("/bench.json"), config)])
     async with open_client(server) as client:
+        await client.records_ready()  # As Connect is up, its JVM too, before its connector is begun.
         progress = WorkerProgress()
         started = time.monotonic()
         await Standalone(client, deployments, bounded=True, progress=progress).run(asyncio.Event())

@@ -60,6 +60,7 @@ def files_to_topic() -> Table:
                 rate = done.said["lines"] / done.said["seconds"]
                 table.rows.append((shown, to, rate, done.cpu_s / (done.said["lines"] / 1e6)))
         table.rows.append(file_stream_source(folder, server.bootstrap))
+    table.notes.append("Begun in a process that is up: its kernels, or its JVM, are loaded.")
     return table
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..core.client.tasks import TaskScope
+from ..core.tasks import TaskScope
 from .console import counted, is_terminal, say
 from .snapshot import WAITING, Rates, Row, snapshot, tasks_of
 

@@ -13,9 +13,9 @@ from typing import Self
 
 from ..core.client.client import Client
 from ..core.client.consuming.offsets import TopicPartition
-from ..core.client.tasks import TaskScope
 from ..core.errors import ErrorCode, PlanError, ProtocolError, Retriable
 from ..core.records import Records
+from ..core.tasks import TaskScope
 from .committer import write_commit
 from .config import StreamsConfig
 from .plan import Plan

@@ -14,8 +14,8 @@ from ...core.client.administration.admin_values import NewTopic
 from ...core.client.backoff import backoff_ms
 from ...core.client.client import Client
 from ...core.client.producing.producer import Producer
-from ...core.client.tasks import TaskScope
 from ...core.errors import BackOff, Retriable
+from ...core.tasks import TaskScope
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
 from ..kafka_keys import topic_settings
 from .committing import commit_until_known

@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from ...core.client.client import Client
-from ...core.client.tasks import TaskScope
 from ...core.errors import ConfigError, Fenced, MillstreamError, Retriable
+from ...core.tasks import TaskScope
 from ..api import SourceConnector
 from .committing import OutcomeUnknown
 from .config import WorkerConfig

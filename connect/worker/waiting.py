@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from ...core.client.tasks import TaskScope
 from ...core.errors import Retriable
+from ...core.tasks import TaskScope
 
 T = TypeVar("T")
 

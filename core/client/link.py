@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from ..errors import BackOff, ErrorCode, NotConnected, ProtocolError, Retriable, WireError
 from ..ports import Clock, SystemClock
+from ..tasks import TaskScope
 from ..wire.messages.k03_metadata import MetadataRequest
 from ..wire.messages.k10_find_coordinator import FindCoordinatorRequest
 from .backoff import backoff_ms
@@ -21,7 +22,6 @@ from .metadata import Cluster, Node, merge
 from .network.connection import Connection, Transport, check
 from .network.nodes import MAIN, Nodes
 from .network.versions import Ranges
-from .tasks import TaskScope
 
 GROUP = 0
 TRANSACTION = 1

@@ -24,8 +24,8 @@ from millstream.cli.discovery import Found, find_in_folder
 from millstream.connect.worker.progress import TaskProgress
 from millstream.core.client.client import Client
 from millstream.core.client.config import consumer_config
-from millstream.core.client.tasks import TaskScope
 from millstream.core.errors import ConfigError
+from millstream.core.tasks import TaskScope
 from millstream.embedded import Pipelines, event_loop_factory, open_client, run_pipelines
 
 HERE = Path(__file__).resolve().parent

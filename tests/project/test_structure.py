@@ -48,9 +48,9 @@ MAY_IMPORT = {
     "core.client": {"core.errors", "core.config", "core.ports", "core.wire", "core.records", "core.kernels"}
     | {"core.tasks", "core.flow_control"},
     "connect": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
-    | {"core.filesystems", "core.kernels", "core.properties"},
+    | {"core.filesystems", "core.kernels", "core.properties", "core.tasks"},
     "streams": {"core.errors", "core.config", "core.ports", "core.client", "core.records", "core.formats"}
-    | {"core.filesystems", "core.kernels"},
+    | {"core.filesystems", "core.kernels", "core.tasks"},
     "dsl": {"core.errors", "core.config", "core.formats", "core.records", "core.ports", "streams", "core.client"}
     | {"core.stopping"},
 }

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ...errors import ErrorCode, ProtocolError
+from ...tasks import TaskScope
 from ..config import ConsumerConfig
 from ..link import ClusterLink
 from ..membership.membership import Membership
 from ..membership.rebalance import Callback, Listeners, Rebalancer
-from ..tasks import Signal, TaskScope
+from ..signal import Signal
 from .commits import commit_offsets
 from .fetch_state import PartitionState
 from .fetcher import Fetcher

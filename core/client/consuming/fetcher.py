@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ErrorCode, ProtocolError, Retriable, WireError
+from ...tasks import TaskScope
 from ...wire.messages.k01_fetch import FetchRequest
 from ..config import ConsumerConfig
 from ..link import STALE_METADATA_CODES, ClusterLink
 from ..metadata import ZERO_ID
 from ..network.connection import Connection, error_code, error_for
 from ..network.versions import FETCH_LAST_BY_NAME, choose_version
-from ..tasks import Signal, TaskScope
+from ..signal import Signal
 from .fetch_session import FIRST_EPOCH, LOST_CODES, FetchSession, Wanted
 from .fetch_state import Blob, FetchBuffer, PartitionState, whole_batches
 from .offset_lookup import EARLIEST, LATEST, READ_COMMITTED, READ_UNCOMMITTED, fetch_committed, list_offsets

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...errors import ErrorCode, Fenced, MillstreamError, ProtocolError, Retriable, WireError
+from ...tasks import TaskScope
 from ...wire.messages.k11_join_group import JoinGroupRequest
 from ...wire.messages.k12_heartbeat import HeartbeatRequest
 from ...wire.messages.k13_leave_group import LeaveGroupRequest
@@ -20,7 +21,7 @@ from ..config import ConsumerConfig
 from ..consuming.offsets import GroupMetadata, TopicPartition
 from ..link import GROUP, ClusterLink
 from ..network.connection import check, error_code, error_for
-from ..tasks import Signal, TaskScope
+from ..signal import Signal
 from .assignors import ASSIGNORS
 from .membership_state import (
     MemberState,

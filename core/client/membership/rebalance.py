@@ -15,7 +15,7 @@ from ...errors import MillstreamError
 from ..consuming.fetcher import Fetcher
 from ..consuming.offsets import TopicPartition
 from ..link import ClusterLink
-from ..tasks import Signal
+from ..signal import Signal
 
 Callback = Callable[[Sequence[TopicPartition]], Awaitable[None]]
 

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ...errors import MillstreamError, NotConnected, Retriable
+from ...tasks import TaskScope
 from ...wire.apis import ApiKey
 from ...wire.messages.k18_api_versions import ApiVersionsRequest
-from ..tasks import TaskScope
 from .connection import check
 from .versions import Ranges, choose_version, ranges_of
 

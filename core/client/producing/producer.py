@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ...errors import MillstreamError, Retriable
+from ...tasks import TaskScope
 from ..config import ProducerConfig
 from ..consuming.offsets import GroupMetadata, Offsets
 from ..link import ClusterLink
-from ..tasks import Signal, TaskScope
+from ..signal import Signal
 from .accumulator import Batch
 from .delivery import DeliveredRange, Delivery, RowDelivery, Token, Tracker, row_deliveries
 from .rows import Headers, RowBuffer, RowBuffers

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import ErrorCode, Fenced, MillstreamError, ProtocolError, Retriable, WireError
+from ...tasks import TaskScope
 from ...wire.messages.k00_produce import ProduceRequest
 from ...wire.messages.k22_init_producer_id import InitProducerIdRequest
 from ..config import ProducerConfig
 from ..consuming.offsets import values_by_topic
 from ..link import STALE_METADATA_CODES, ClusterLink
 from ..network.connection import check, error_code, error_for
-from ..tasks import Signal, TaskScope
+from ..signal import Signal
 from .accumulator import Accumulator, Batch, Outcome
 from .stamping import stamp
 from .transactions import Identity, Transactions

@@ -1,13 +1,6 @@
-"""What the client's tasks wake each other with, beside the scope that owns them (core/tasks.py). Shell.
-
-Tests: tests/core/client/test_tasks.py.
-"""
+"""What the client's tasks wake each other with. Shell. Tests: tests/core/client/test_signal.py."""
 
 import asyncio
-
-from ..tasks import TaskScope
-
-__all__ = ["Signal", "TaskScope"]
 
 
 class Signal:

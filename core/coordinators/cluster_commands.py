@@ -68,14 +68,14 @@ class NewTopic:
 
 @dataclass(frozen=True, slots=True)
 class CreateTopics:
-    """Topics to create, each with the id that it will have."""
+    """Topics to create, of different names, each with the id that it will have."""
 
     topics: Sequence[tuple[NewTopic, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteTopics:
-    """Topics to delete, by name."""
+    """Topics to delete, by name, each named once."""
 
     names: Sequence[str]
 
@@ -91,7 +91,7 @@ class MorePartitions:
 
 @dataclass(frozen=True, slots=True)
 class CreatePartitions:
-    """Topics that are to have more partitions."""
+    """Topics that are to have more partitions, each named once."""
 
     topics: Sequence[MorePartitions]
 

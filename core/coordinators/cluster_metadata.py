@@ -7,7 +7,6 @@ Tested in tests/core/coordinators/test_cluster_metadata.py.
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..config import TOPIC_CONFIG
@@ -19,7 +18,6 @@ from ..wire.messages.data_producer_ids_record import ProducerIdsRecord
 from ..wire.messages.data_remove_topic_record import RemoveTopicRecord
 from ..wire.messages.data_topic_record import TopicRecord
 from .cluster_commands import (
-    DEFAULT,
     AllocateProducerIds,
     AlterConfigs,
     Answer,
@@ -41,10 +39,8 @@ from .topic_rules import (
     MAX_SETTINGS,
     collision_key,
     internal_fault,
-    many_partitions_fault,
     many_settings_fault,
     more_partitions_fault,
-    named_twice_fault,
     new_topic_fault,
     wanted_partitions,
 )
@@ -133,20 +129,8 @@ class ClusterMetadata:
         records: list[Message] = []
         answers: list[Answer] = []
         new: dict[str, str] = {}
-        counts = Counter(topic.name for topic, _ in topics)
-        fault = many_partitions_fault(
-            sum(
-                wanted_partitions(one.partitions, len(one.assignments), self._default_partitions)
-                for one, _ in topics
-                if counts[one.name] == 1
-            )
-        )
-        if fault is not None:
-            return ClusterDecision((), (fault,) * len(topics))
+        _assert_distinct([topic.name for topic, _ in topics])
         for topic, topic_id in topics:
-            if counts[topic.name] > 1:
-                answers.append(named_twice_fault(topic.name))
-                continue
             key = collision_key(topic.name)
             fault = new_topic_fault(
                 topic,
@@ -164,21 +148,17 @@ class ClusterMetadata:
         return ClusterDecision(tuple(records), tuple(answers))
 
     def _info(self, topic: NewTopic, topic_id: bytes) -> TopicInfo:
-        partitions = len(topic.assignments) or topic.partitions
-        if partitions == DEFAULT:
-            partitions = self._default_partitions
+        partitions = wanted_partitions(topic.partitions, len(topic.assignments), self._default_partitions)
         configs = {name: value for name, value in topic.configs.items() if value is not None}
         return TopicInfo(topic.name, topic_id, partitions, configs, topic.name in INTERNAL_TOPICS)
 
     def _delete_topics(self, names: Sequence[str]) -> ClusterDecision:
         records: list[Message] = []
         answers: list[Answer] = []
-        counts = Counter(names)
+        _assert_distinct(names)
         for name in names:
             info = self._topics.get(name)
-            if counts[name] > 1:
-                answers.append(named_twice_fault(name))
-            elif info is None:
+            if info is None:
                 answers.append(_no_topic(name))
             elif info.internal:
                 answers.append(internal_fault(info))
@@ -190,12 +170,10 @@ class ClusterMetadata:
     def _create_partitions(self, topics: Sequence[MorePartitions]) -> ClusterDecision:
         records: list[Message] = []
         answers: list[Answer] = []
-        counts = Counter(wanted.name for wanted in topics)
+        _assert_distinct([wanted.name for wanted in topics])
         for wanted in topics:
             info = self._topics.get(wanted.name)
             fault = more_partitions_fault(wanted, info, self._node_id)
-            if counts[wanted.name] > 1:
-                fault = named_twice_fault(wanted.name)
             if fault is not None or info is None:
                 answers.append(fault)
             else:
@@ -284,6 +262,11 @@ def _with(configs: Mapping[str, str], record: ConfigRecord) -> dict[str, str]:
     if record.value is not None:
         after[record.name] = record.value
     return after
+
+
+def _assert_distinct(names: Sequence[str]) -> None:
+    """A request may name a topic twice; whoever takes it apart into commands refuses that."""
+    assert len(set(names)) == len(names), "a command names a topic twice"
 
 
 def _no_topic(name: str) -> Fault:

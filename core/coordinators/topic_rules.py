@@ -77,6 +77,8 @@ def _counts_fault(topic: NewTopic) -> Fault | None:
             ErrorCode.INVALID_PARTITIONS,
             f"topic {name}: {partitions} partitions: must be at least 1, or -1 for the default",
         )
+    if partitions > MAX_PARTITIONS:
+        return many_partitions_fault(partitions)
     if replicas > 1:
         return Fault(
             ErrorCode.INVALID_REPLICATION_FACTOR,

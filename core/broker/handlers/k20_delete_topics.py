@@ -8,10 +8,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import Fault
+from ...coordinators.topic_rules import named_twice_fault
 from ...errors import ErrorCode
 from ...wire.messages.k20_delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from ..context import RequestContext
 from ..topics.metadata_changes import answers_of
+from ..turns import named_again
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -36,7 +38,13 @@ async def handle(broker: "Broker", request: DeleteTopicsRequest, context: Reques
         for result in results:
             _refuse(result, code, "delete.topic.enable is false")
         return DeleteTopicsResponse(responses=results)
-    wanted = [result for result in results if result.error_code == ErrorCode.NONE]
+    asked = [result for result in results if result.error_code == ErrorCode.NONE]
+    again = await named_again(asked, lambda result: result.name)
+    for result in asked:
+        if result.name in again:
+            fault = named_twice_fault(result.name or "")
+            _refuse(result, fault.code, fault.message)
+    wanted = [result for result in asked if result.name not in again]
     change = broker.cluster.delete_topics([result.name or "" for result in wanted])
     answers = await answers_of(change, len(wanted))
     for result, answer in zip(wanted, answers, strict=True):

@@ -60,6 +60,17 @@ async def test_too_many_partitions_of_very_many_topics_create_nothing(tmp_path: 
     assert turns >= LEAST_TURNS
 
 
+async def test_a_request_for_too_many_partitions_in_all_creates_none_of_its_topics(tmp_path: Path) -> None:
+    """As MAX_PARTITIONS_PER_BATCH of Kafka 4.3.1; names that are there twice do not count."""
+    most = [("a", 9_990), ("b", -1), ("c", 7), ("d", 9), ("d", 9)]
+    async with running_broker(tmp_path, {"num.partitions": 3}) as broker:
+        allowed = await ask(broker, creation(*most, validate_only=True), 7)
+        refused = await ask(broker, creation(*most, ("e", 1), validate_only=True), 7)
+
+    assert {topic.name: topic.error_code for topic in allowed.topics} == {"a": 0, "b": 0, "c": 0, "d": TWICE}
+    assert {topic.error_code for topic in refused.topics} == {int(ErrorCode.POLICY_VIOLATION)}
+
+
 async def test_topics_grow_a_few_at_a_time(tmp_path: Path) -> None:
     names = ["again", *ABSENT, "t", "again"]
     topics = [CreatePartitionsRequest.CreatePartitionsTopic(name=name, count=2, assignments=None) for name in names]

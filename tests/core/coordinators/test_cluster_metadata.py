@@ -78,20 +78,6 @@ def test_of_two_colliding_names_in_one_request_the_second_is_refused() -> None:
     assert decision.answers[1].code is ErrorCode.INVALID_TOPIC_EXCEPTION
 
 
-def test_a_request_for_too_many_partitions_in_all_creates_none_of_its_topics() -> None:
-    """As MAX_PARTITIONS_PER_BATCH of Kafka 4.3.1; names that are there twice do not count."""
-    metadata = new_metadata()
-    most = [NewTopic("a", 9_990), NewTopic("b", -1), NewTopic("c", 7), NewTopic("d", 9), NewTopic("d", 9)]
-
-    def codes(topics: list[NewTopic]) -> list[ErrorCode]:
-        topics_with_ids = [(topic, bytes([number]) * 16) for number, topic in enumerate(topics)]
-        answers = metadata.decide(CreateTopics(topics_with_ids)).answers
-        return [answer.code if isinstance(answer, Fault) else ErrorCode.NONE for answer in answers]
-
-    assert codes(most)[:3] == [ErrorCode.NONE] * 3
-    assert codes([*most, NewTopic("e", 1)]) == [ErrorCode.POLICY_VIOLATION] * 6
-
-
 def test_a_name_is_free_again_after_the_topic_that_collided_is_deleted() -> None:
     metadata = new_metadata()
     run(metadata, create("a.b"))
@@ -184,7 +170,7 @@ class Replay(RuleBasedStateMachine):
         for record in run(self.metadata, command).records:
             self.log.append(encode_record(record))
 
-    @rule(names=st.lists(names, max_size=3), partitions=st.integers(-2, 4))
+    @rule(names=st.lists(names, max_size=3, unique=True), partitions=st.integers(-2, 4))
     def create(self, names: list[str], partitions: int) -> None:
         topics = []
         for name in names:
@@ -192,7 +178,7 @@ class Replay(RuleBasedStateMachine):
             topics.append((NewTopic(name, partitions), self.count.to_bytes(16, "big")))
         self.carry_out(CreateTopics(topics))
 
-    @rule(names=st.lists(names, max_size=3))
+    @rule(names=st.lists(names, max_size=3, unique=True))
     def delete(self, names: list[str]) -> None:
         self.carry_out(DeleteTopics(names))
 

@@ -45,6 +45,7 @@ def test_names_that_differ_in_dots_and_underscores_only_collide() -> None:
         (NewTopic("t"), ErrorCode.NONE),
         (NewTopic("t", 1, 1), ErrorCode.NONE),
         (NewTopic("t", MAX_PARTITIONS, 1), ErrorCode.NONE),
+        (NewTopic("t", MAX_PARTITIONS + 1, 1), ErrorCode.POLICY_VIOLATION),
         (NewTopic("t", 0, 1), ErrorCode.INVALID_PARTITIONS),
         (NewTopic("t", -2, 1), ErrorCode.INVALID_PARTITIONS),
         (NewTopic("t", 1, 0), ErrorCode.INVALID_REPLICATION_FACTOR),

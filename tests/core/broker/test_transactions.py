@@ -14,7 +14,7 @@ from core.broker.transactional import TransactionalProducer, committed_offset, s
 
 from millstream.core.broker.broker import Broker
 from millstream.core.errors import ErrorCode, StorageError
-from millstream.core.ports import Disk, SystemClock
+from millstream.core.ports import Clock, Disk, SystemClock
 from millstream.core.wire.batches import iter_batches
 from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest
 
@@ -35,10 +35,10 @@ class ShiftedClock(SystemClock):
 
 @asynccontextmanager
 async def broker_with_logs(
-    path: Path, settings: dict[str, object] | None = None, *, disk: Disk | None = None
+    path: Path, settings: dict[str, object] | None = None, *, disk: Disk | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Broker]:
     """A broker with topic `logs` of two partitions."""
-    async with running_broker(path, settings, disk=disk) as broker:
+    async with running_broker(path, settings, clock=clock, disk=disk) as broker:
         if broker.cluster.topic("logs") is None:
             await broker.cluster.create_topic("logs", 2, {})
         yield broker
@@ -147,11 +147,13 @@ async def test_records_outside_of_the_transaction_are_refused_before_they_are_in
 
 
 async def test_a_transaction_whose_producer_is_silent_is_aborted_and_holds_nobody_back(tmp_path):
-    async with broker_with_logs(tmp_path, SWEEP_QUICKLY) as broker:
+    clock = ShiftedClock()
+    async with broker_with_logs(tmp_path, SWEEP_QUICKLY, clock=clock) as broker:
         producer = TransactionalProducer(broker, "payments")
-        await producer.begin(timeout_ms=50)
+        await producer.begin(timeout_ms=600_000)
         await producer.add(("logs", 0))
-        await producer.send("logs", 0, b"late")
+        assert await producer.send("logs", 0, b"late") is NONE
+        clock.shift_ms += 600_001
         await until_state(broker, "payments", "CompleteAbort")
 
         assert await producer.end() is ErrorCode.PRODUCER_FENCED
@@ -175,10 +177,12 @@ async def test_a_transaction_open_when_the_broker_ends_goes_on_after_it_starts_a
 async def test_a_transaction_left_open_times_out_after_a_restart_too(tmp_path):
     async with broker_with_logs(tmp_path) as broker:
         producer = TransactionalProducer(broker, "payments")
-        await producer.begin(timeout_ms=50)
+        await producer.begin(timeout_ms=600_000)
         await producer.add(("logs", 0))
-        await producer.send("logs", 0, b"late")
-    async with broker_with_logs(tmp_path, SWEEP_QUICKLY) as broker:
+        assert await producer.send("logs", 0, b"late") is NONE
+    clock = ShiftedClock()
+    clock.shift_ms += 600_001
+    async with broker_with_logs(tmp_path, SWEEP_QUICKLY, clock=clock) as broker:
         await until_state(broker, "payments", "CompleteAbort")
 
         assert broker.partition("logs", 0).last_stable_offset == 2

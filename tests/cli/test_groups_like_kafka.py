@@ -10,7 +10,7 @@ from cli.conftest import START_MS, Cluster
 from confluent_kafka import Consumer
 from services.java import jars
 
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 
 
 def kafka_groups(server: str, *arguments: str) -> list[list[str]]:
@@ -18,7 +18,7 @@ def kafka_groups(server: str, *arguments: str) -> list[list[str]]:
     tool = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
     command = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars('kafka')}/*", tool]
     result = subprocess.run(
-        [*command, "--bootstrap-server", server, *arguments],
+        [*command, "--bootstrap-server", server, "--timeout", f"{TIMEOUT_S * 1000}", *arguments],
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

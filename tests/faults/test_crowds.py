@@ -128,7 +128,8 @@ def test_half_open_connections_end_when_the_broker_says_so(tmp_path: Path, sent:
     try:
         with socket.create_connection(address) as peer:
             peer.settimeout(PATIENCE_S)
-            peer.sendall(sent)
-            assert peer.recv(1) == b""
+            with contextlib.suppress(ConnectionError):  # Where this process was held up, it ended before that was sent.
+                peer.sendall(sent)
+                assert peer.recv(1) == b""
     finally:
         server.stop()

@@ -19,16 +19,21 @@ from millstream.connect.worker.progress import WorkerProgress
 from millstream.connect.worker.standalone import Standalone
 from millstream.connect.worker.waiting import Stopped, unless_stopped
 from millstream.core.client.client import Client
-from millstream.core.client.config import producer_config
+from millstream.core.client.config import ProducerConfig, producer_config
 from millstream.core.errors import BackOff, Retriable
 from millstream.embedded import open_client
 
-SOON_S = 40  # The transactions of these tests stay open for 60 s.
+SOON_S = 40  # What was not heard of ended after a minute or more.
+
+
+def open_for_long(transactional_id: str) -> ProducerConfig:
+    """Its transactions outlive the tests."""
+    return producer_config({"transactional.id": transactional_id, "transaction.timeout.ms": 600_000})
 
 
 async def hang(client: Client, topic: str, began: asyncio.Event, end: asyncio.Event) -> None:
     """A transaction on `topic` that stays open."""
-    async with client.producer(producer_config({"transactional.id": "hangs"})) as producer:
+    async with client.producer(open_for_long("hangs")) as producer:
         await producer.init_transactions()
         producer.begin()
         await producer.produce(topic, b"v", b"[1]")
@@ -88,7 +93,7 @@ async def test_a_bounded_sink_ends_while_the_group_s_offsets_are_pending(tmp_pat
     async def hold(client: Client) -> None:
         from millstream.core.client.consuming.offsets import GroupMetadata
 
-        async with client.producer(producer_config({"transactional.id": "holds"})) as producer:
+        async with client.producer(open_for_long("holds")) as producer:
             await producer.init_transactions()
             producer.begin()
             await producer.send_offsets({("lines", 0): 1}, GroupMetadata("connect-lake"))

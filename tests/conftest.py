@@ -73,7 +73,7 @@ def broker(broker_server: MillstreamBroker) -> str:
 def millstream(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Runs the `millstream` command as a user does, in an empty folder; returns the finished process."""
 
-    def run(*arguments: str, timeout_s: float = 60, cwd: Path = tmp_path) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, timeout_s: float = 240, cwd: Path = tmp_path) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "millstream", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=cwd)
 

@@ -24,7 +24,7 @@ def test_a_bounded_run_without_lines_ends_with_no_results(tmp_path: Path, files:
         pipeline.write_log("access.log", [])
     command = [sys.executable, "-m", "millstream", "up", str(pipeline.folder), "--to-end"]
     ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=90, env=os.environ | {"TERM": "dumb"}, check=False
+        command, capture_output=True, text=True, timeout=240, env=os.environ | {"TERM": "dumb"}, check=False
     )
 
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from millstream.embedded import event_loop_factory
 
-TEST_TIMEOUT_S = 110
+TEST_TIMEOUT_S = 280
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

@@ -30,7 +30,7 @@ async def member(client: Client, **settings: str) -> AsyncIterator[Consumer]:
     given = {"group.id": GROUP, "heartbeat.interval.ms": "50"} | settings
     async with client.consumer(consumer_config(given)) as consumer:
         consumer.subscribe(["lines"])
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while not consumer.assignment:
                 await consumer.poll(20, max_records=1)
         yield consumer

@@ -34,7 +34,7 @@ async def come_and_go(client: Client, destination: Destination) -> None:
     before = len(destination.events)
     async with client.consumer(consumer_config(settings)) as other:
         other.subscribe(["lines"])
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while not other.assignment:
                 await other.poll(20, max_records=1)
     # Closed and opened with a share, then closed and opened with all.

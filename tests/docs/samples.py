@@ -75,7 +75,7 @@ class Reader:
 
     def _run(self, command: list[str], what: str) -> str:
         result = subprocess.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=240, check=False
         )
         assert result.returncode == 0, f"{what}\n{result.stdout}\n{result.stderr}"
         return result.stdout

@@ -29,7 +29,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_readme_does_what_it_says(reader: Reader) -> None:
     """Files first: the first command runs the folder that they make."""
     page = blocks(README)
@@ -71,11 +71,11 @@ ORDERS = re.compile(r"^ +'({.*})',$", re.MULTILINE)
 def millstream(*arguments: str, typed: str = "") -> str:
     """What the command prints, on the page's own data directory."""
     command = [sys.executable, "-m", "millstream", *arguments, "-b", "embedded:./data"]
-    return subprocess.run(command, input=typed, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, input=typed, stdout=subprocess.PIPE, text=True, check=True, timeout=240).stdout
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_streams_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its Python blocks are one script; what they print follows them."""
     monkeypatch.chdir(tmp_path)

@@ -70,7 +70,7 @@ class PipelineFolder:
         server = ["-b", self.server] if self.server else []
         return Up([sys.executable, *launcher, "up", str(self.folder), *server, *options], self.folder / "up.log")
 
-    def run_to_end(self, timeout_s: float = 240) -> str:
+    def run_to_end(self, timeout_s: float = 400) -> str:
         """`millstream up --to-end`; returns what it printed."""
         up = self.start("--to-end")
         code = up.wait(timeout_s)
@@ -84,7 +84,7 @@ class PipelineFolder:
             name = f"log-aggregation-{self.tag}-dead-letters"
         command = [sys.executable, "-m", "millstream", "consume", name, "--from-beginning", "--to-end", "--json"]
         command += ["--read-committed", "-b", self.server or f"embedded:{self.data}"]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert result.returncode == 0, result.stderr
         return [json.loads(line) for line in result.stdout.splitlines()]
 

@@ -27,9 +27,9 @@ from millstream.core.wire.messages.k21_delete_records import DeleteRecordsReques
 
 Address = tuple[str, int]
 Place = tuple[str, int]
-PATIENCE_S = 40
+PATIENCE_S = 160
 """Far beyond what anything takes, but less than a long poll: one that is not told of what came is found by that."""
-LONG_POLL_MS = 60_000
+LONG_POLL_MS = 240_000
 LATEST, EARLIEST = -1, -2
 READ_COMMITTED = 1
 SESSION_LOST = (ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH)

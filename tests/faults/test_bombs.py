@@ -78,7 +78,7 @@ def _dump(path: Path) -> None:
         "import runpy; runpy.run_module('millstream', run_name='__main__')"
     )
     command = [sys.executable, "-c", program, "dump-log", str(path), "--print-data-log"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.stdout.count("decompress to more than") + done.stdout.count("cannot be read") == 4, done
 
 

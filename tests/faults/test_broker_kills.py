@@ -88,7 +88,7 @@ def check_transactions(writers: list[TransactionalWriter], found: dict[int, list
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 15 * KILLS)
+@pytest.mark.timeout(600 + 40 * KILLS)
 @pytest.mark.parametrize("seed", [1])
 def test_what_is_acknowledged_survives_the_death_of_the_broker_once(tmp_path: Path, seed: int) -> None:
     server = MillstreamBroker(tmp_path / "broker")

@@ -88,7 +88,7 @@ class Job:
     def run(self, *options: str, kill: Sequence[str] = ()) -> None:
         launcher = [kill_at, *kill, "--"] if kill else ["-m", "millstream"]
         command = [sys.executable, *launcher, "connect", str(self._config), "-b", self.bootstrap, *options]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert result.returncode == (-9 if kill else 0), f"{kill}: {result.returncode}\n{result.stderr[-5000:]}"
 
     def written(self) -> list[int]:
@@ -116,7 +116,7 @@ def check_kills(job: Job, kills: Sequence[tuple[Step, str]]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_kill_at_a_step_of_a_sink_repeats_no_dead_letter_and_loses_none(tmp_path: Path) -> None:
     everything = [(step, when) for step in STEPS + IN_OUR_BROKER for when in ("before", "after")]
     check_kills(Job(tmp_path, f"embedded:{tmp_path / 'data'}"), everything if EVERYTHING else QUICK)
@@ -124,7 +124,7 @@ def test_a_kill_at_a_step_of_a_sink_repeats_no_dead_letter_and_loses_none(tmp_pa
 
 @pytest.mark.service
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not EVERYTHING, reason="takes a minute: DEAD_LETTER_KILLS=all runs it")
 def test_kills_of_a_sink_on_a_real_kafka_repeat_no_dead_letter_and_lose_none(tmp_path: Path, kafka: str) -> None:
     check_kills(Job(tmp_path, kafka), [(step, when) for step in STEPS for when in ("before", "after")])

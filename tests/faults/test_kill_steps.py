@@ -12,7 +12,7 @@ from faults.feeds import Feed
 from faults.pipeline_runs import PipelineFolder
 
 PIECE_EVERY_S = 0.3
-PIECES_MAX = 400
+PIECES_MAX = 800
 SEND = "millstream.core.client.producing.producer:Producer.send"
 SEND_OFFSETS = "millstream.core.client.producing.producer:Producer.send_offsets"
 DECIDED = "millstream.core.broker.coordination.transactions:TransactionsShell._decided"
@@ -119,13 +119,13 @@ def kill_once(pipeline: PipelineFolder, feed: Feed, kill_at: Sequence[str]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_kill_at_a_step_of_each_commit_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     kill_at_each(QUICK, tmp_path / "pipeline", str(tmp_path / "lake"), moments=("after",))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize(
     "steps",
     [pytest.param(SOURCE, id="source"), pytest.param(TOPOLOGY, id="topology"),
@@ -137,6 +137,6 @@ def test_kills_at_each_step_of_every_commit_change_nothing(steps: Sequence[Step]
 
 @pytest.mark.service
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 def test_kills_at_each_step_of_a_commit_to_hdfs_change_nothing(tmp_path: Path, hdfs: str) -> None:
     kill_at_each(SINK + ON_HDFS, tmp_path / "pipeline", f"{hdfs}/steps", archive_rows=10_000)

@@ -13,7 +13,7 @@ from faults.lakes import Lake, manifests
 from faults.pipeline_runs import PipelineFolder
 from services.hdfs import Hdfs
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 OUTAGE_S = 20.0
 GOES_ON_WITHIN_S = 240.0  # A wait of 30 s between two tries may just have begun, and the machine may be slow.
@@ -49,11 +49,11 @@ def test_a_run_goes_on_by_itself_after_the_namenode_was_away(
     )
     up = pipeline.start()
     try:
-        feed_until(up, feed, both_committed(pipeline.lake, 1), 90)
+        feed_until(up, feed, both_committed(pipeline.lake, 1), GOES_ON_WITHIN_S)
         come_back = leave(hdfs_server)
         try:
             back_s = time.monotonic() + OUTAGE_S
-            feed_until(up, feed, lambda: time.monotonic() > back_s, OUTAGE_S + 5)
+            feed_until(up, feed, lambda: time.monotonic() > back_s, OUTAGE_S + GOES_ON_WITHIN_S)
         finally:
             come_back()
         before = min(
@@ -61,7 +61,7 @@ def test_a_run_goes_on_by_itself_after_the_namenode_was_away(
         )
         feed_until(up, feed, both_committed(pipeline.lake, before + 1), GOES_ON_WITHIN_S)
         up.process.send_signal(signal.SIGINT)
-        assert up.wait(120) == 0, up.output[-5000:]
+        assert up.wait(GOES_ON_WITHIN_S) == 0, up.output[-5000:]
     finally:
         up.kill()
     pipeline.run_to_end()
@@ -77,7 +77,7 @@ def test_a_bounded_run_waits_for_a_namenode_that_is_away(tmp_path: Path, hdfs_se
         feed.write()
     up = pipeline.start("--to-end")
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + GOES_ON_WITHIN_S
         while not manifests(pipeline.lake):
             assert up.alive, up.output[-5000:]
             assert time.monotonic() < deadline, up.output[-5000:]

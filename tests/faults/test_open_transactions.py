@@ -11,12 +11,12 @@ from faults.pipeline_runs import PipelineFolder
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_rows_whose_commit_is_on_its_way_are_not_left_out_of_a_bounded_run(tmp_path: Path, broker: str) -> None:
     """Kafka answers EndTxn before the markers are written: results vanished from the lake of a run right after it."""
     lines = access_lines()[:500]
     pipeline = PipelineFolder(tmp_path / "pipeline", str(tmp_path / "lake"), server=broker)
-    producer = Producer({"bootstrap.servers": broker, "transactional.id": "other"})
+    producer = Producer({"bootstrap.servers": broker, "transactional.id": "other", "transaction.timeout.ms": 600_000})
     producer.init_transactions(60)
     producer.begin_transaction()
     for line in lines:
@@ -28,6 +28,6 @@ def test_rows_whose_commit_is_on_its_way_are_not_left_out_of_a_bounded_run(tmp_p
         up.process.wait(8)
     producer.commit_transaction(60)
 
-    assert up.wait(90) == 0
+    assert up.wait(240) == 0
     assert archived_lines(pipeline.lake) == lines
     assert windows_in(tables(pipeline.lake)) == expected_windows(lines)

@@ -10,7 +10,7 @@ from faults.access_lines import access_lines, expected_windows, malformed
 from faults.lakes import archived_lines, staged_files, tables, windows_in
 from faults.pipeline_runs import PipelineFolder
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
 
 DECLARED = pa.schema(
     [

@@ -8,7 +8,8 @@ from faults.access_lines import access_lines
 from faults.fed_pipelines import check, fed_pipeline, feed_until, settings
 from faults.lakes import manifests
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1200)]
+WITHIN_S = 240
 
 
 def test_a_second_process_takes_over_and_the_first_ends_with_a_message(tmp_path: Path, kafka: str) -> None:
@@ -19,11 +20,11 @@ def test_a_second_process_takes_over_and_the_first_ends_with_a_message(tmp_path:
     first = pipeline.start()
     second = None
     try:
-        feed_until(first, feed, lambda: len(manifests(pipeline.lake)) > 3, 120)
+        feed_until(first, feed, lambda: len(manifests(pipeline.lake)) > 3, WITHIN_S)
         second = pipeline.start()
-        feed_until(second, feed, lambda: not first.alive, 120)
+        feed_until(second, feed, lambda: not first.alive, WITHIN_S)
         before = len(manifests(pipeline.lake))
-        feed_until(second, feed, lambda: len(manifests(pipeline.lake)) > before + 2, 120)
+        feed_until(second, feed, lambda: len(manifests(pipeline.lake)) > before + 2, WITHIN_S)
     finally:
         first.kill()
         if second is not None:

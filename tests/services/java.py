@@ -91,7 +91,7 @@ class JavaProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 100) -> None:
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float = 240) -> None:
         deadline = time.monotonic() + timeout_s
         while not ready():
             if self._process.poll() is not None:

@@ -41,7 +41,7 @@ class MillstreamBroker:
             raise AssertionError(f"the broker did not become ready; it printed {line!r} and {errors[-2000:]}")
         return self.bootstrap
 
-    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 90) -> None:
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 240) -> None:
         """Returns once `condition` holds of something that the broker does by itself."""
         deadline = time.monotonic() + timeout_s
         while not condition():

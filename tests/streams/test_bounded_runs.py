@@ -51,7 +51,7 @@ def test_a_run_over_partitions_whose_records_were_all_deleted_ends(bootstrap: st
         await fill(client, source, {0: [{"k": "a"}] * 5, 1: [{"k": "b"}]})
         await client.admin.delete_records({(source, 0): 5})
 
-        async with asyncio.timeout(110):
+        async with asyncio.timeout(280):
             progress = await run(copying(source, sink), client, to_end=True, config=FAST)
 
         assert (progress.state, await values(client, sink)) == ("FINISHED", [b'{"k":"b"}'])
@@ -66,7 +66,7 @@ def test_where_a_first_run_began_is_kept_though_nothing_came(bootstrap: str) -> 
         await create(client, source, 1)
         await fill(client, source, {0: [{"k": "before"}]})
 
-        async with asyncio.timeout(110):
+        async with asyncio.timeout(280):
             await run(plan, client, to_end=True, config=latest)
         await fill(client, source, {0: [{"k": "between"}]})
         await run(plan, client, to_end=True, config=latest)
@@ -94,7 +94,7 @@ def test_the_end_of_a_run_does_not_wait_for_the_commit_interval(bootstrap: str) 
                 await producer.send(source, columns, partition)
             await producer.commit()
 
-        async with asyncio.timeout(110):
+        async with asyncio.timeout(280):
             await run(topology.plan, client, to_end=True, config=streams_config({"commit.interval.ms": 3_600_000}))
 
         assert await values(client, sink) == [b'{"k":"a","n":20}']

@@ -42,7 +42,7 @@ class Job:
         """Until so many rows of the source are processed, and so is what came of them."""
         stop, progress = asyncio.Event(), StreamProgress("job")
         config = streams_config({"commit.interval.ms": 20, **settings})
-        async with asyncio.TaskGroup() as group, asyncio.timeout(110):
+        async with asyncio.TaskGroup() as group, asyncio.timeout(280):
             group.create_task(run(self.plan, self.client, config=config, stop=stop, progress=progress))
             while progress.rows_in < rows or await self._behind():  # noqa: ASYNC110 - what is waited for is on a broker
                 await asyncio.sleep(0.02)
@@ -100,7 +100,7 @@ def test_an_input_topic_that_is_made_anew_is_read_from_its_beginning(bootstrap: 
         await fill(job.client, job.source, {part: rows("a", "b") for part in range(partitions)})
         await job.run(2 * partitions)
         await job.client.admin.delete_topics([job.source])
-        async with asyncio.timeout(110):
+        async with asyncio.timeout(280):
             while any(place[0] == job.source for place in await job.client.admin.group_offsets(job.application)):  # noqa: ASYNC110 - they go by and by
                 await asyncio.sleep(0.02)
         await create(job.client, job.source, partitions)

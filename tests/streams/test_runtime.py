@@ -64,7 +64,7 @@ async def running(plan: Plan, client: Client, **options: Any) -> AsyncIterator[S
 
 
 async def until(wanted: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(110):
+    async with asyncio.timeout(280):
         while not await wanted():  # noqa: ASYNC110 - what is waited for is on a broker
             await asyncio.sleep(0.02)
 

@@ -52,7 +52,7 @@ def batch_of(*values: bytes, timestamp_ms: int = 1_700_000_000_000, **stamp: Any
     )
 
 
-def produce(topic: str, *batches: bytes | None, acks: int = 1, timeout_ms: int = 10_000) -> ProduceRequest:
+def produce(topic: str, *batches: bytes | None, acks: int = 1, timeout_ms: int = 120_000) -> ProduceRequest:
     """One batch for each partition from 0 on."""
     data = [ProduceRequest.PartitionProduceData(index=index, records=records) for index, records in enumerate(batches)]
     return ProduceRequest(

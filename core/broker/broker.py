@@ -101,10 +101,8 @@ class Broker:
 
     def absence(self, topic: str, partition: int) -> ErrorCode:
         """What it means that there is no such log: no such partition, or a disk that keeps it from being made."""
-        known = self.cluster.topic(topic)
-        if known is not None and 0 <= partition < known.partitions:
-            return ErrorCode.KAFKA_STORAGE_ERROR
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        exists = self.cluster.has_partition(topic, partition)
+        return ErrorCode.KAFKA_STORAGE_ERROR if exists else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def is_offline(self, topic: str, partition: int) -> bool:
         """Whether a partition that the metadata knows has no log, or one whose disk has failed: nobody leads it."""

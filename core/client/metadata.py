@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ErrorCode
+from ..wire.message import ZERO_UUID
 from .network.connection import error_code
-
-ZERO_ID = bytes(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Cluster:
 
     def topic_id(self, topic: str) -> bytes:
         known = self.topics.get(topic)
-        return known.topic_id if known is not None else ZERO_ID
+        return known.topic_id if known is not None else ZERO_UUID
 
     def without(self, topics: Collection[str]) -> "Cluster":
         """This snapshot, with some topics forgotten."""
@@ -105,4 +104,4 @@ def _topic(given: Any, old: Topic | None) -> Topic:
 
 
 def _names_by_id(topics: Mapping[str, Topic]) -> dict[bytes, str]:
-    return {topic.topic_id: name for name, topic in topics.items() if topic.topic_id != ZERO_ID}
+    return {topic.topic_id: name for name, topic in topics.items() if topic.topic_id != ZERO_UUID}

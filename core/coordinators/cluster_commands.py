@@ -43,6 +43,9 @@ class TopicInfo:
     configs: Mapping[str, str]
     internal: bool = False
 
+    def has_partition(self, partition: int) -> bool:
+        return 0 <= partition < self.partitions
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

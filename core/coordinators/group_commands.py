@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from ..errors import ErrorCode
-from .group_records import NO_PRODUCER_ID, NO_TOPIC_ID, GroupRecord
+from ..wire.batches import NO_PRODUCER_ID
+from ..wire.message import ZERO_UUID
+from .group_records import GroupRecord
 
 
 class TimerKind(StrEnum):
@@ -113,7 +115,7 @@ class OffsetEntry(NamedTuple):
     offset: int
     leader_epoch: int = -1
     metadata: str = ""
-    topic_id: bytes = NO_TOPIC_ID
+    topic_id: bytes = ZERO_UUID
 
 
 @dataclass(frozen=True, slots=True)

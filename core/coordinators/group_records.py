@@ -6,8 +6,7 @@ Tested in tests/core/coordinators/test_group_codec.py.
 
 from dataclasses import dataclass
 
-NO_TOPIC_ID = bytes(16)
-NO_PRODUCER_ID = -1
+from ..wire.message import ZERO_UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class OffsetStored:
     metadata: str = ""
     committed_ms: int = 0
     expires_ms: int = -1
-    topic_id: bytes = NO_TOPIC_ID
+    topic_id: bytes = ZERO_UUID
 
 
 @dataclass(frozen=True, slots=True)

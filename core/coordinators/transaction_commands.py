@@ -6,7 +6,8 @@ Commands are decided by transactions.py. Everything here is a value.
 from dataclasses import dataclass
 
 from ..errors import ErrorCode
-from .transaction_records import FIRST_PROTOCOL, NO_EPOCH, NO_PRODUCER_ID, Partition, TransactionRecord
+from ..wire.batches import NO_PRODUCER_ID
+from .transaction_records import FIRST_PROTOCOL, NO_EPOCH, Partition, TransactionRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ Tested in tests/core/coordinators/test_transactions.py and test_second_generatio
 from dataclasses import replace
 
 from ..errors import ErrorCode
+from ..wire.batches import NO_PRODUCER_ID
 from .transaction_commands import EndTransaction, Outcome, TransactionDecision, TransactionReply
 from .transaction_records import (
     LAST_EPOCH,
-    NO_PRODUCER_ID,
     SECOND_PROTOCOL,
     TransactionState,
     TransactionStored,

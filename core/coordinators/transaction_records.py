@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-NO_PRODUCER_ID = -1
+from ..wire.batches import NO_PRODUCER_ID
+
 NO_EPOCH = -1
 NO_TIME = -1
 LAST_EPOCH = 2**15 - 1

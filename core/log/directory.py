@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from ..config import LogConfig
 from ..errors import ConfigError, DataDirectoryInUse, ErrorCode, ProtocolError, StorageError
 from ..ports import Clock, Disk, Lock, Rng, SystemRng
+from ..wire.message import ZERO_UUID
 from .checkpoints import (
     TopicPartition,
     format_offsets,
@@ -52,7 +53,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ZERO_UUID = bytes(16)
 CLEAN_SHUTDOWN_TEXT = b'{"version":0,"brokerEpoch":-1}'
 
 

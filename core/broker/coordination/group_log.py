@@ -7,12 +7,12 @@ import struct
 from collections.abc import Sequence
 
 from ...coordinators.group_codec import decode_record, encode_record
-from ...coordinators.group_records import NO_PRODUCER_ID, GroupRecord
+from ...coordinators.group_records import GroupRecord
 from ...coordinators.groups import GroupCoordinator
 from ...errors import ErrorCode, ProtocolError
 from ...log.partition_log import PartitionLog
 from ...ports import Clock
-from ...wire.batches import COMMIT_MARKER, BatchHeader, SimpleRecord, build_batch
+from ...wire.batches import COMMIT_MARKER, NO_PRODUCER_ID, BatchHeader, SimpleRecord, build_batch
 from ..data_plane.journal import Journal
 from .internal_topics import InternalTopic
 

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from ...coordinators.cluster_commands import TopicInfo
 from ...coordinators.group_commands import OffsetEntry, PartsReply
-from ...coordinators.group_records import NO_TOPIC_ID
 from ...errors import ErrorCode
+from ...wire.message import ZERO_UUID
 
 Response = TypeVar("Response")
 
@@ -29,7 +29,7 @@ class OffsetCommits(Generic[Response]):
         known: TopicInfo | None,
         asked: Iterable[tuple[Any, Any]],
         *,
-        topic_id: bytes = NO_TOPIC_ID,
+        topic_id: bytes = ZERO_UUID,
         missing: ErrorCode = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
     ) -> None:
         """Partitions of one topic, each as it was asked for and with its answer in the response.
@@ -37,7 +37,7 @@ class OffsetCommits(Generic[Response]):
         topic_id: by which the topic was named, if it was. missing: the code where the topic or partition is not there.
         """
         for part, answer in asked:
-            if known is None or not 0 <= part.partition_index < known.partitions:
+            if known is None or not known.has_partition(part.partition_index):
                 answer.error_code = int(missing)
                 continue
             self._answers.append(answer)

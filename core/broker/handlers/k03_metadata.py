@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...coordinators.topic_rules import name_fault
 from ...errors import ErrorCode, ProtocolError, StorageError
+from ...wire.message import ZERO_UUID
 from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import RequestContext
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 VERSIONS = (0, 13)
 TOPIC_IDS_SINCE = 12
-ZERO_UUID = bytes(16)
 TopicAnswer = MetadataResponse.MetadataResponseTopic
 PartitionAnswer = MetadataResponse.MetadataResponsePartition
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...coordinators.group_offsets import CommittedOffset
 from ...coordinators.groups import GroupCoordinator
 from ...errors import ErrorCode, ProtocolError
+from ...wire.message import ZERO_UUID
 from ...wire.messages.k09_offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from ..context import RequestContext
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 VERSIONS = (1, 10)
 SEVERAL_GROUPS_SINCE = 8
 TOPIC_IDS_SINCE = 10
-NO_TOPIC_ID = bytes(16)
-NOT_COMMITTED = CommittedOffset(-1, -1, "", -1, -1, NO_TOPIC_ID, -1)
+NOT_COMMITTED = CommittedOffset(-1, -1, "", -1, -1, ZERO_UUID, -1)
 
 
 class Topic(NamedTuple):
@@ -66,7 +66,7 @@ def _one_group(broker: "Broker", request: OffsetFetchRequest) -> OffsetFetchResp
     if request.topics is None:
         topics = _all_topics(broker, coordinator, request.group_id, by_id=False)
     else:
-        topics = [Topic(topic.name, NO_TOPIC_ID, topic.partition_indexes) for topic in request.topics]
+        topics = [Topic(topic.name, ZERO_UUID, topic.partition_indexes) for topic in request.topics]
     return OffsetFetchResponse(
         topics=[
             OffsetFetchResponse.OffsetFetchResponseTopic(
@@ -133,7 +133,7 @@ def _all_topics(broker: "Broker", coordinator: GroupCoordinator, group_id: str, 
     for name, partition in coordinator.committed(group_id):
         partitions.setdefault(name, []).append(partition)
     if not by_id:
-        return [Topic(name, NO_TOPIC_ID, found) for name, found in partitions.items()]
+        return [Topic(name, ZERO_UUID, found) for name, found in partitions.items()]
     known = [(broker.cluster.topic(name), found) for name, found in partitions.items()]
     return [Topic(topic.name, topic.topic_id, found) for topic, found in known if topic is not None]
 

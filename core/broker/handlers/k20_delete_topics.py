@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...coordinators.cluster_commands import Fault
 from ...coordinators.topic_rules import named_twice_fault
 from ...errors import ErrorCode
+from ...wire.message import ZERO_UUID
 from ...wire.messages.k20_delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from ..context import RequestContext
 from ..topics.metadata_changes import answers_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 VERSIONS = (1, 6)
 IDS_SINCE = 6
 DISABLED_SINCE = 3
-ZERO_UUID = bytes(16)
 Result = DeleteTopicsResponse.DeletableTopicResult
 
 

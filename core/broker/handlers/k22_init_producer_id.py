@@ -8,8 +8,9 @@ Source: KafkaApis.handleInitProducerIdRequest of Kafka 4.3.1. Tested in tests/in
 from typing import TYPE_CHECKING
 
 from ...coordinators.transaction_commands import InitProducerId
-from ...coordinators.transaction_records import NO_EPOCH, NO_PRODUCER_ID
+from ...coordinators.transaction_records import NO_EPOCH
 from ...errors import ErrorCode
+from ...wire.batches import NO_PRODUCER_ID
 from ...wire.messages.k22_init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from ..context import RequestContext
 from ..coordination.producer_errors import for_version

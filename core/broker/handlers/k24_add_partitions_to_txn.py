@@ -106,18 +106,15 @@ async def _partitions(topics: Sequence[Topic]) -> frozenset[Partition]:
 
 async def _all_exist(broker: "Broker", topics: Sequence[Topic]) -> bool:
     async for topic, _, some in _in_turns(topics):
-        if some and not (_exists(broker, (topic.name, min(some))) and _exists(broker, (topic.name, max(some)))):
+        exists = partial(broker.cluster.has_partition, topic.name)
+        if some and not (exists(min(some)) and exists(max(some))):
             return False
     return True
 
 
 def _code_where_some_are_missing(broker: "Broker", where: Partition) -> ErrorCode:
-    return ErrorCode.OPERATION_NOT_ATTEMPTED if _exists(broker, where) else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-
-
-def _exists(broker: "Broker", where: Partition) -> bool:
-    topic = broker.cluster.topic(where[0])
-    return topic is not None and 0 <= where[1] < topic.partitions
+    exists = broker.cluster.has_partition(*where)
+    return ErrorCode.OPERATION_NOT_ATTEMPTED if exists else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
 async def _in_turns(topics: Sequence[Topic]) -> AsyncIterator[tuple[Topic, int, Sequence[int]]]:

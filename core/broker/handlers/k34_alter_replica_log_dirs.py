@@ -43,7 +43,6 @@ def start(
 def _code(broker: "Broker", topic: str, partition: int, path: str) -> ErrorCode:
     if path != os.path.abspath(broker.logs.path):
         return ErrorCode.LOG_DIR_NOT_FOUND
-    known = broker.cluster.topic(topic)
-    if known is None or not 0 <= partition < known.partitions:
+    if not broker.cluster.has_partition(topic, partition):
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return ErrorCode.NONE

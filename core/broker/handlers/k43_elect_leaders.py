@@ -42,7 +42,7 @@ def _result(broker: "Broker", topic: str, partition: int, election_type: int) ->
     known = broker.cluster.topic(topic)
     if election_type not in ELECTION_TYPES:
         code, message = ErrorCode.INVALID_REQUEST, f"election type {election_type}; 0 (preferred) and 1 (unclean) are"
-    elif known is None or not 0 <= partition < known.partitions:
+    elif known is None or not known.has_partition(partition):
         missing = f"No such topic as {topic}" if known is None else f"No such partition as {topic}-{partition}"
         code, message = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, missing
     else:

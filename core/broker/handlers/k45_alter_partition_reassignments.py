@@ -58,7 +58,7 @@ def _outcome(
     known = broker.cluster.topic(topic)
     if known is None:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Unable to find a topic named {topic}."
-    if not 0 <= wanted.partition_index < known.partitions:
+    if not known.has_partition(wanted.partition_index):
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Unable to find partition {topic}:{wanted.partition_index}."
     if wanted.replicas is None:
         return ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, f"{topic}-{wanted.partition_index} is not being moved"

@@ -36,7 +36,7 @@ def start(
         for part in topic.partitions:
             answer = PartitionAnswer(partition_index=part.partition_index)
             topic_answer.partitions.append(answer)
-            if known is None or not 0 <= part.partition_index < known.partitions:
+            if known is None or not known.has_partition(part.partition_index):
                 answer.error_code = int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 continue
             answers.append(answer)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...wire.apis import API_NAMES
+from ...wire.message import ZERO_UUID
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ...wire.messages.k01_fetch import FetchResponse
 from ..context import RequestContext
@@ -20,7 +21,6 @@ LOG = logging.getLogger("kafka.request.logger")
 PRODUCE, FETCH, OFFSET_COMMIT, JOIN_GROUP, SYNC_GROUP = 0, 1, 8, 11, 14
 WAITING_BY_DESIGN = frozenset({JOIN_GROUP, SYNC_GROUP})
 """Answered when other members are there; how long that takes says nothing about the broker."""
-NO_ID = bytes(16)
 COUNT_AT, HEADER_BYTES = 57, 61
 _COUNT = struct.Struct(">i")
 
@@ -141,7 +141,7 @@ class Metrics:
     def _brought(self, request: ProduceRequest) -> list[tuple[str, int, int]]:
         parts = []
         for topic in request.topic_data:
-            name = topic.name if topic.topic_id == NO_ID else self._topic_name(topic.topic_id) or ""
+            name = topic.name if topic.topic_id == ZERO_UUID else self._topic_name(topic.topic_id) or ""
             for data in topic.partition_data:
                 records: Any = data.records
                 size = len(records) if records else 0

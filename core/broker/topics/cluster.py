@@ -33,6 +33,7 @@ from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
 from ...ports import Clock, Rng, SystemRng
+from ...wire.message import ZERO_UUID
 from ..data_plane.journal import Journal
 from ..data_plane.waiting import Waiting
 from ..settings.config import BrokerConfig
@@ -46,7 +47,7 @@ from ..settings.topic_settings import (
 from ..tasks import to_its_end
 from .log_maker import LogMaker
 from .metadata_log import MetadataLog
-from .topic_logs import NO_ID, TopicLogs
+from .topic_logs import TopicLogs
 
 __all__ = ["ClusterShell", "TopicInfo"]
 
@@ -135,6 +136,10 @@ class ClusterShell:
     def topic_by_id(self, topic_id: bytes) -> TopicInfo | None:
         return self._metadata.topic_by_id(topic_id)
 
+    def has_partition(self, topic: str, partition: int) -> bool:
+        known = self._metadata.topic(topic)
+        return known is not None and known.has_partition(partition)
+
     def topics(self) -> tuple[TopicInfo, ...]:
         """All topics, in the order in which they were created."""
         return self._metadata.topics()
@@ -142,7 +147,7 @@ class ClusterShell:
     def settings(self, name: str) -> LogConfig:
         """What the logs of a topic work by: its own settings over the broker's over Kafka's."""
         topic = self._metadata.topic(name)
-        return self._settings_of(topic or TopicInfo(name, NO_ID, 0, {}))
+        return self._settings_of(topic or TopicInfo(name, ZERO_UUID, 0, {}))
 
     def default_layers(self) -> tuple[Mapping[str, str], ...]:
         """The topic settings given for all topics: at the start, for all brokers while they ran, for this one."""
@@ -345,7 +350,7 @@ class ClusterShell:
     async def _adopt(self) -> None:
         """Takes topics into the metadata that only their directories tell of, as those of a Kafka do."""
         for name, logs in self._topic_logs.unknown(self._metadata, self._store.log).items():
-            topic_id = next((log.topic_id for log in logs if log.topic_id != NO_ID), None) or self._new_id()
+            topic_id = next((log.topic_id for log in logs if log.topic_id != ZERO_UUID), None) or self._new_id()
             partitions = max(log.partition for log in logs) + 1
             LOG.warning("topic %s with %d partition(s) is taken in: the metadata did not know it", name, partitions)
             decision = self._metadata.decide(CreateTopics([(NewTopic(name, partitions), topic_id)]))

@@ -12,9 +12,9 @@ from ...errors import StorageError
 from ...log.checkpoints import TopicPartition
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
+from ...wire.message import ZERO_UUID
 
 LOG = logging.getLogger(__name__)
-NO_ID = bytes(16)
 
 
 class TopicLogs:
@@ -82,13 +82,13 @@ class TopicLogs:
             if log is own:
                 continue
             extra = topic is None or log.partition >= topic.partitions
-            if (extra and log.topic_id == NO_ID and log.end_offset == 0 and not is_new) or metadata.was_removed(
+            if (extra and log.topic_id == ZERO_UUID and log.end_offset == 0 and not is_new) or metadata.was_removed(
                 log.topic_id
             ):
                 self._delete_again(log)
             elif topic is None:
                 found.setdefault(log.topic, []).append(log)
-            elif log.topic_id == NO_ID:
+            elif log.topic_id == ZERO_UUID:
                 log.topic_id = topic.topic_id
             elif log.topic_id != topic.topic_id:
                 raise StorageError(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ErrorCode, ProtocolError, Retriable, WireError
 from ...tasks import TaskScope
+from ...wire.message import ZERO_UUID
 from ...wire.messages.k01_fetch import FetchRequest
 from ..config import ConsumerConfig
 from ..link import STALE_METADATA_CODES, ClusterLink
-from ..metadata import ZERO_ID
 from ..network.connection import Connection, error_code, error_for
 from ..network.versions import FETCH_LAST_BY_NAME, choose_version
 from ..signal import Signal
@@ -209,12 +209,12 @@ class Fetcher:
         """One request for all of a node's partitions; by topic id where every topic has one."""
         cluster = self._client.cluster
         ids = {topic: cluster.topic_id(topic) for topic in {state.topic for state in states}}
-        newest = FETCH_LAST_BY_NAME if ZERO_ID in ids.values() else None
+        newest = FETCH_LAST_BY_NAME if ZERO_UUID in ids.values() else None
         version = choose_version(connection.ranges, FETCH, newest=newest)
         by_id = version > FETCH_LAST_BY_NAME
         wanted = {
             (state.topic, state.partition): Wanted(
-                ids[state.topic] if by_id else ZERO_ID, state.fetch_offset or 0, state.fetch_bytes
+                ids[state.topic] if by_id else ZERO_UUID, state.fetch_offset or 0, state.fetch_bytes
             )
             for state in states
         }

@@ -10,7 +10,7 @@ from core.broker.wire_client import WireClient
 
 from millstream.core.broker.handlers import ROUTES, handler
 from millstream.core.wire.apis import API_NAMES, request_class
-from millstream.core.wire.message import Message
+from millstream.core.wire.message import ZERO_UUID, Message
 from millstream.core.wire.messages.k00_produce import ProduceRequest
 from millstream.core.wire.messages.k01_fetch import FetchRequest
 from millstream.core.wire.messages.k02_list_offsets import ListOffsetsRequest
@@ -18,7 +18,6 @@ from millstream.core.wire.messages.k03_metadata import MetadataRequest
 from millstream.core.wire.messages.k18_api_versions import ApiVersionsRequest
 from millstream.core.wire.messages.k23_offset_for_leader_epoch import OffsetForLeaderEpochRequest
 
-ZERO_UUID = bytes(16)
 SERVED = [
     (key, version) for key, route in ROUTES.items() for version in range(route.versions[0], route.versions[1] + 1)
 ]

@@ -1,13 +1,13 @@
 """What a client tells a node of its partitions, and when."""
 
 from millstream.core.client.consuming.fetch_session import FetchSession, Wanted
-from millstream.core.client.metadata import ZERO_ID
+from millstream.core.wire.message import ZERO_UUID
 from millstream.core.wire.messages.k01_fetch import FetchRequest
 
 ID, OTHER_ID = bytes(range(16)), bytes(range(1, 17))
 
 
-def at(offset: int, topic_id: bytes = ZERO_ID) -> Wanted:
+def at(offset: int, topic_id: bytes = ZERO_UUID) -> Wanted:
     return Wanted(topic_id, offset, 100)
 
 
@@ -34,7 +34,7 @@ def test_the_first_request_names_all_and_the_next_ones_what_has_changed() -> Non
 
     assert (place(first), asked(first)) == ((0, 0), {("t", 0): 1, ("t", 1): 2, ("u", 0): 3})
     assert (place(second), asked(second)) == ((7, 1), {("t", 1): 5, ("t", 2): 0})
-    assert forgotten(second) == [("u", ZERO_ID, [0])]
+    assert forgotten(second) == [("u", ZERO_UUID, [0])]
     assert (place(third), asked(third), forgotten(third)) == ((7, 2), {}, [])
 
 

@@ -17,11 +17,11 @@ from millstream.core.coordinators.transaction_commands import (
 )
 from millstream.core.coordinators.transaction_records import (
     LAST_EPOCH,
-    NO_PRODUCER_ID,
     SECOND_PROTOCOL,
     TransactionState,
 )
 from millstream.core.errors import ErrorCode
+from millstream.core.wire.batches import NO_PRODUCER_ID
 
 SECOND = SECOND_PROTOCOL
 

@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..config import TOPIC_CONFIG
-from ..errors import ErrorCode
 from ..wire.message import Message
 from ..wire.messages.data_config_record import ConfigRecord
 from ..wire.messages.data_partition_record import PartitionRecord
@@ -42,6 +41,7 @@ from .topic_rules import (
     many_settings_fault,
     more_partitions_fault,
     new_topic_fault,
+    unknown_topic_fault,
     wanted_partitions,
 )
 
@@ -159,7 +159,7 @@ class ClusterMetadata:
         for name in names:
             info = self._topics.get(name)
             if info is None:
-                answers.append(_no_topic(name))
+                answers.append(unknown_topic_fault(name))
             elif info.internal:
                 answers.append(internal_fault(info))
             else:
@@ -186,7 +186,7 @@ class ClusterMetadata:
         is_topic = command.resource_type == ResourceType.TOPIC
         info = self._topics.get(name)
         if is_topic and info is None:
-            return _refused(_no_topic(name))
+            return _refused(unknown_topic_fault(name))
         current = self.broker_configs(name) if info is None or not is_topic else info.configs
         fields = TOPIC_CONFIG.fields if is_topic else self._broker_settings.fields
         after = changed(current, command.changes, fields, replace=command.replace)
@@ -267,10 +267,6 @@ def _with(configs: Mapping[str, str], record: ConfigRecord) -> dict[str, str]:
 def _assert_distinct(names: Sequence[str]) -> None:
     """A request may name a topic twice; whoever takes it apart into commands refuses that."""
     assert len(set(names)) == len(names), "a command names a topic twice"
-
-
-def _no_topic(name: str) -> Fault:
-    return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
 
 
 def _refused(fault: Fault) -> ClusterDecision:

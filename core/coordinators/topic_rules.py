@@ -37,6 +37,15 @@ def name_fault(name: str) -> Fault | None:
     return Fault(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic name is invalid: {cause}")
 
 
+def missing_topic_fault(name: str) -> Fault:
+    """Of a topic that is not there: that it could never be, or that it is not known."""
+    return name_fault(name) or unknown_topic_fault(name)
+
+
+def unknown_topic_fault(name: str) -> Fault:
+    return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+
+
 def collision_key(name: str) -> str:
     """Two topics with the same key cannot be told apart by metrics, which write '.' as '_'."""
     return name.replace(".", "_")
@@ -168,7 +177,7 @@ def more_partitions_fault(wanted: MorePartitions, topic: TopicInfo | None, node_
     """Whether a topic may grow to that many partitions."""
     name, count = wanted.name, wanted.count
     if topic is None:
-        return Fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+        return unknown_topic_fault(name)
     if topic.internal:
         return internal_fault(topic)
     if count <= topic.partitions:

@@ -3,7 +3,7 @@
 The place where the epochs of a replicated cluster will come in. Tested in tests/core/broker/test_failures.py.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...errors import ErrorCode, ProtocolError
 
@@ -21,6 +21,19 @@ class EpochLog(Protocol):
     end_offset: int
 
     def epoch_end_offset(self, epoch: int) -> tuple[int, int]: ...
+
+
+class Replicas(NamedTuple):
+    """Of one partition: who leads it, and which replicas follow and which do not."""
+
+    leader_id: int
+    in_sync: list[int]
+    offline: list[int]
+
+
+def replicas_of(node_id: int, *, offline: bool) -> Replicas:
+    """Nobody leads a partition whose log is not there or has failed; clients learn that, and ask again."""
+    return Replicas(NO_LEADER, [], [node_id]) if offline else Replicas(node_id, [node_id], [])
 
 
 def epoch_end(log: EpochLog, epoch: int) -> tuple[int, int]:

@@ -10,13 +10,13 @@ Source: KafkaApis.handleTopicMetadataRequest of Kafka 4.3.1. Tested in tests/cor
 import logging
 from typing import TYPE_CHECKING
 
-from ...coordinators.topic_rules import name_fault
+from ...coordinators.topic_rules import missing_topic_fault
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...wire.message import ZERO_UUID
 from ...wire.messages.k03_metadata import MetadataRequest, MetadataResponse
 from ..authorized import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..data_plane.leadership import LEADER_EPOCH, NO_LEADER
+from ..data_plane.leadership import LEADER_EPOCH, replicas_of
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 VERSIONS = (0, 13)
+MAY_FORBID_CREATION_SINCE = 4
 TOPIC_IDS_SINCE = 12
 TopicAnswer = MetadataResponse.MetadataResponseTopic
 PartitionAnswer = MetadataResponse.MetadataResponsePartition
@@ -65,7 +66,7 @@ async def _one(
             return TopicAnswer(error_code=int(ErrorCode.UNKNOWN_TOPIC_ID), name=None, topic_id=wanted.topic_id)
         return _known(broker, topic)
     topic = cluster.topic(wanted.name)
-    may_create = request.allow_auto_topic_creation or context.api_version < 4
+    may_create = request.allow_auto_topic_creation or context.api_version < MAY_FORBID_CREATION_SINCE
     if topic is None and may_create and broker.config.auto_create_topics_enable:
         try:
             await _create(broker, wanted.name)
@@ -75,9 +76,7 @@ async def _one(
             LOG.error("topic %s cannot be made: %s", wanted.name, error)
             return TopicAnswer(error_code=int(ErrorCode.KAFKA_STORAGE_ERROR), name=wanted.name)
     if topic is None:
-        fault = name_fault(wanted.name)
-        code = fault.code if fault is not None else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        return TopicAnswer(error_code=int(code), name=wanted.name)
+        return TopicAnswer(error_code=int(missing_topic_fault(wanted.name).code), name=wanted.name)
     return _known(broker, topic)
 
 
@@ -102,13 +101,13 @@ def _known(broker: "Broker", topic: "TopicInfo") -> TopicAnswer:
 
 
 def _partition(node_id: int, index: int, *, offline: bool) -> PartitionAnswer:
-    """Of one whose log is not there or has failed, clients learn that nobody leads it, and ask again."""
+    replicas = replicas_of(node_id, offline=offline)
     return PartitionAnswer(
         error_code=int(ErrorCode.LEADER_NOT_AVAILABLE if offline else ErrorCode.NONE),
         partition_index=index,
-        leader_id=NO_LEADER if offline else node_id,
+        leader_id=replicas.leader_id,
         leader_epoch=LEADER_EPOCH,
         replica_nodes=[node_id],
-        isr_nodes=[] if offline else [node_id],
-        offline_replicas=[node_id] if offline else [],
+        isr_nodes=replicas.in_sync,
+        offline_replicas=replicas.offline,
     )

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from ...coordinators.cluster_commands import ResourceType
-from ...coordinators.topic_rules import name_fault
-from ...errors import ErrorCode, ProtocolError
+from ...coordinators.topic_rules import missing_topic_fault
+from ...errors import ProtocolError
 from ...wire.messages.k32_describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
 from ..context import RequestContext
 from ..monitoring.logger_levels import logger_levels
@@ -62,8 +62,7 @@ def _views(broker: "Broker", resource: DescribeConfigsRequest.DescribeConfigsRes
         return cluster_views(broker.cluster) if name == EVERY_BROKER else broker_views(broker.cluster, static)
     topic = broker.cluster.topic(name)
     if topic is None:
-        fault = name_fault(name)
-        raise fault.error() if fault else ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no topic {name!r}")
+        raise missing_topic_fault(name).error()
     return topic_views(broker.cluster, static, topic)
 
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ...coordinators.topic_rules import name_fault
+from ...coordinators.topic_rules import missing_topic_fault
 from ...errors import ErrorCode
 from ...wire.messages.k75_describe_topic_partitions import (
     DescribeTopicPartitionsRequest,
@@ -18,7 +18,7 @@ from ...wire.messages.k75_describe_topic_partitions import (
 )
 from ..authorized import TOPIC_OPERATIONS
 from ..context import RequestContext
-from ..data_plane.leadership import LEADER_EPOCH, NO_LEADER
+from ..data_plane.leadership import LEADER_EPOCH, replicas_of
 from ..turns import AT_ONCE, in_turns
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def handle(
         if topic is None and not request.topics:
             continue  # It was there when its turn was far.
         if topic is None:
-            response.topics.append(_unknown(name))
+            response.topics.append(TopicAnswer(error_code=int(missing_topic_fault(name).code), name=name))
             continue
         if room <= 0:
             response.next_cursor = _cursor(name, begin)
@@ -87,12 +87,6 @@ async def _names(topics: "Sequence[Wanted | TopicInfo]", first: str) -> Iterable
     return (name for name, _ in itertools.groupby(heapq.merge(*parts)))
 
 
-def _unknown(name: str) -> TopicAnswer:
-    fault = name_fault(name)
-    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if fault is None else fault.code
-    return TopicAnswer(error_code=int(code), name=name)
-
-
 def _known(broker: "Broker", topic: "TopicInfo", begin: int, end: int) -> TopicAnswer:
     return TopicAnswer(
         name=topic.name,
@@ -107,13 +101,14 @@ def _known(broker: "Broker", topic: "TopicInfo", begin: int, end: int) -> TopicA
 
 
 def _partition(node_id: int, index: int, *, offline: bool) -> PartitionAnswer:
+    replicas = replicas_of(node_id, offline=offline)
     return PartitionAnswer(
         partition_index=index,
-        leader_id=NO_LEADER if offline else node_id,
+        leader_id=replicas.leader_id,
         leader_epoch=LEADER_EPOCH,
         replica_nodes=[node_id],
-        isr_nodes=[] if offline else [node_id],
-        eligible_leader_replicas=[node_id] if offline else [],
-        last_known_elr=[node_id] if offline else [],
-        offline_replicas=[node_id] if offline else [],
+        isr_nodes=replicas.in_sync,
+        eligible_leader_replicas=replicas.offline,
+        last_known_elr=replicas.offline,
+        offline_replicas=replicas.offline,
     )

@@ -159,12 +159,13 @@ async def test_a_server_that_is_closed_is_not_ready(tmp_path: Path) -> None:
 async def test_the_loops_lag_is_what_held_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("millstream.core.broker.monitoring.process_figures.LOOK_S", 0.0)
     watch = LoopWatch()
+    begun_s = time.monotonic()
     task = asyncio.create_task(watch.run())
     await asyncio.sleep(0)
-    begun_s = time.monotonic()
-    while time.monotonic() < begun_s + 0.05:
+    busy_s = time.monotonic()
+    while time.monotonic() < busy_s + 0.05:
         pass
     await until(lambda: watch.worst_s >= 0.04)
     task.cancel()
 
-    assert watch.worst_s < 10
+    assert watch.worst_s <= time.monotonic() - begun_s

@@ -24,7 +24,7 @@ from millstream.core.client.network.in_process import InProcessTransport
 from millstream.core.client.network.tcp import TcpTransport
 
 KINDS = ("kafka", "broker", "embedded")
-TEST_TIMEOUT_S = 110
+TEST_TIMEOUT_S = 280
 BROKER_SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
 names = itertools.count()
 

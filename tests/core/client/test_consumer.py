@@ -47,10 +47,10 @@ async def test_without_a_policy_the_missing_offset_is_an_error(cluster: Target):
         async with consumer(client, auto_offset_reset="none") as reader:
             reader.assign({(topic, 0): None})
             with pytest.raises(ProtocolError, match=r"auto\.offset\.reset=none"):
-                await reader.poll(10_000)
+                await reader.poll(60_000)
             reader.seek((topic, 0), 77)
             with pytest.raises(ProtocolError, match="at offset 77") as caught:
-                await reader.poll(10_000)
+                await reader.poll(60_000)
             assert caught.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
             reader.seek((topic, 0), 3)
             assert [row.offset for row in (await read_rows(reader, 1))[0]] == [3, 4]
@@ -76,7 +76,7 @@ async def test_polling_by_rows_gives_every_row_once(cluster: Target):
         async with consumer(client) as reader:
             reader.assign({(topic, 0): 0})
             while len(offsets) < 100:
-                taken = await reader.poll(1000, max_records=7)
+                taken = await reader.poll(60_000, max_records=7)
                 rows = [row.offset for records in taken for row in records.rows()]
                 assert len(rows) <= 7
                 offsets += rows
@@ -94,7 +94,7 @@ async def test_a_seek_drops_what_was_fetched_ahead(cluster: Target):
             reader.assign({(topic, 0): 0})
             for target in (900, 10, 500, 0, 999) * 4:
                 reader.seek((topic, 0), target)
-                rows = [row.offset for records in await reader.poll(5000, max_records=2) for row in records.rows()]
+                rows = [row.offset for records in await reader.poll(60_000, max_records=2) for row in records.rows()]
                 assert rows == list(range(target, min(target + 2, 1000)))
 
 
@@ -142,7 +142,7 @@ async def test_an_empty_topic_gives_nothing_in_time_and_new_rows_when_they_come(
         async with consumer(client) as reader:
             reader.assign({(topic, 0): 0})
             assert await reader.poll(30) == []
-            waiting = asyncio.ensure_future(reader.poll(20_000))
+            waiting = asyncio.ensure_future(reader.poll(60_000))
             await write(client, topic, [b"v"])
             assert [row.value for records in await waiting for row in records.rows()] == [b"v"]
 
@@ -182,7 +182,7 @@ async def test_committed_offsets_are_where_the_next_consumer_begins(cluster: Tar
         async with consumer(client, group_id=group) as reader:
             assert await reader.committed([partition]) == {partition: None}
             reader.assign({partition: None})
-            await reader.poll(5000, max_records=4)
+            await reader.poll(60_000, max_records=4)
             await reader.commit()
             assert await reader.committed([partition]) == {partition: CommittedOffset(4, -1, "")}
             await reader.commit({partition: CommittedOffset(6, 0, "by hand")})
@@ -201,8 +201,8 @@ async def test_auto_commit_covers_what_was_returned_and_no_more(cluster: Target)
 
         async with consumer(client, group_id=group, enable_auto_commit=True, auto_commit_interval_ms=0) as reader:
             reader.assign({partition: None})
-            await reader.poll(5000, max_records=4)
-            await reader.poll(5000, max_records=2)  # Commits what the first poll returned.
+            await reader.poll(60_000, max_records=4)
+            await reader.poll(60_000, max_records=2)  # Commits what the first poll returned.
             assert (await reader.committed([partition]))[partition] == CommittedOffset(4)
         async with consumer(client, group_id=group) as reader:
             assert (await reader.committed([partition]))[partition] == CommittedOffset(6)

@@ -153,14 +153,14 @@ async def test_what_was_asked_for_before_damage_was_found_is_not_handed_out_behi
             async with asyncio.timeout(60), consumer(client, max_partition_fetch_bytes=1) as reader:
                 reader.assign({(topic, 0): 0})
                 with pytest.raises(CorruptRecords):
-                    await reader.poll(10_000)
+                    await reader.poll(60_000)
                 gate.set()
                 await answered.wait()
                 for _ in range(50):
                     await asyncio.sleep(0)
 
                 with pytest.raises(CorruptRecords):
-                    await reader.poll(10_000)
+                    await reader.poll(60_000)
                 assert await reader.position((topic, 0)) == 0
                 reader.seek((topic, 0), 1)
                 rows = await read_rows(reader, 1)

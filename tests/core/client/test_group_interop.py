@@ -23,7 +23,7 @@ class Other:
                 "group.id": group,
                 "partition.assignment.strategy": strategy,
                 "heartbeat.interval.ms": 100,
-                "session.timeout.ms": 6000,
+                "session.timeout.ms": 60_000,
             }
         )
         self._consumer.subscribe([topic])
@@ -52,7 +52,7 @@ def other_member(cluster: Target, group: str, topic: str, strategy: str) -> Iter
 async def test_partitions_are_shared_with_another_client(cluster: Target, strategy: str):
     if cluster.bootstrap is None:
         pytest.skip("an embedded broker has no port")
-    config = {"partition_assignment_strategy": strategy, "heartbeat_interval_ms": 100, "session_timeout_ms": 6000}
+    config = {"partition_assignment_strategy": strategy, "heartbeat_interval_ms": 100, "session_timeout_ms": 60_000}
     async with cluster.client() as client:
         topic, group = await new_topic(client, cluster.name(), partitions=6), cluster.name("group")
         everything = [(topic, number) for number in range(6)]

@@ -17,6 +17,7 @@ from ..errors import StorageError
 logger = logging.getLogger(__name__)
 
 THREADS = 8
+"""At most; each is started when there is a log that the others have no time for."""
 
 
 class FlushableLog(Protocol):
@@ -48,11 +49,8 @@ class GroupCommit:
         self._served: set[FlushableLog] = set()
         self._ready: SimpleQueue[FlushableLog | None] = SimpleQueue()
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"group-commit-{number}", daemon=True) for number in range(THREADS)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._start_thread()
 
     @property
     def closed(self) -> bool:
@@ -68,6 +66,8 @@ class GroupCommit:
             self._asked.add(log)
             if log not in self._served:
                 self._ready.put(log)
+                if len(self._threads) < THREADS and len(self._threads) < len(self._asked | self._served):
+                    self._start_thread()
 
     def close(self) -> None:
         """Serve what is waiting and end the threads."""
@@ -78,6 +78,11 @@ class GroupCommit:
             self._ready.put(None)
         for thread in self._threads:
             thread.join()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"group-commit-{len(self._threads)}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _run(self) -> None:
         while (log := self._ready.get()) is not None:

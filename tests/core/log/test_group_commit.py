@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from queue import SimpleQueue
 
 import pytest
@@ -48,6 +49,10 @@ class Told:
         self.times: list[float] = []
 
 
+def committers() -> int:
+    return sum(thread.name.startswith("group-commit") for thread in threading.enumerate())
+
+
 @pytest.fixture
 def told() -> Told:
     return Told()
@@ -87,6 +92,26 @@ def test_a_log_that_is_slow_keeps_no_other_waiting(commits: GroupCommit, told: T
 
     assert told.flushed.get(timeout=60) is quick
     slow.may_end.release()
+
+
+def test_there_are_no_more_threads_than_logs_that_were_synced_at_once(told: Told) -> None:
+    """Eight were started for a broker that never needed more than one."""
+    others = committers()
+    first, second = Log(), Log()
+    with closing(GroupCommit(told.flushed.put)) as commits:
+        for _ in range(3):
+            first.may_end.release()
+            commits.kick(first)
+            assert told.flushed.get(timeout=60) is first
+        one_at_a_time = committers() - others
+        commits.kick(first)
+        second.may_end.release()
+        commits.kick(second)
+        assert told.flushed.get(timeout=60) is second
+        two_at_once = committers() - others
+        first.may_end.release()
+
+    assert (one_at_a_time, two_at_once) == (1, 2)
 
 
 def test_logs_take_turns_although_some_are_asked_for_without_end(commits: GroupCommit, told: Told) -> None:

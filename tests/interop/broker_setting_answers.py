@@ -12,7 +12,7 @@ BROKER = 4
 SET, DELETE, APPEND, SUBTRACT = range(4)
 ONE, ALL = "1", ""
 WRAPPED = ("Invalid value org.apache.kafka.common.config.ConfigException: ", " for configuration Invalid dynamic ")
-LOOKS = 50
+LOOKS = 2_000
 EDITED = {APPEND: "delete,compact", SUBTRACT: "compact"}
 """What the one list that is edited becomes."""
 Change = tuple[str, int, str | None]

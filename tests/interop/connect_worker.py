@@ -22,7 +22,6 @@ status.storage.replication.factor=1
 offset.storage.partitions=5
 status.storage.partitions=2
 exactly.once.source.support=enabled
-producer.transaction.timeout.ms=3000
 offset.flush.interval.ms=500
 session.timeout.ms=6000
 heartbeat.interval.ms=1000

@@ -48,6 +48,7 @@ class ConfluentMember(Member):
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "heartbeat.interval.ms": 300,
+                "session.timeout.ms": 120_000,
             }
         )
         consumer.subscribe(
@@ -83,6 +84,7 @@ class KafkaPythonMember(Member):
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             heartbeat_interval_ms=300,
+            session_timeout_ms=120_000,
         )
         consumer.subscribe([self._topic], listener=_Listener(self))
         while not self._ended.is_set():

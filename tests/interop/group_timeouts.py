@@ -11,8 +11,9 @@ from interop.group_dialogue import Dialogue, assigning, joining, leaving, syncin
 from millstream.core.wire.messages.k12_heartbeat import HeartbeatRequest
 from millstream.core.wire.messages.k15_describe_groups import DescribeGroupsRequest
 
-SESSION_MS, REBALANCE_MS = 6_000, 1_500
-QUICK: dict[str, Any] = {"session_timeout_ms": SESSION_MS, "rebalance_timeout_ms": REBALANCE_MS}
+QUICK: dict[str, Any] = {"session_timeout_ms": 6_000, "rebalance_timeout_ms": 1_500}
+PATIENT: dict[str, Any] = {"session_timeout_ms": 120_000, "rebalance_timeout_ms": 4_000}
+"""Of whoever is to be there at the end of its scene, though the machine stands still for a while."""
 PAUSE_S = 0.05
 
 
@@ -24,34 +25,35 @@ async def beat_until(talk: Dialogue, group: str, generation: int, member: str, w
     await talk.ask(request, 4)
 
 
-async def one_member(talk: Dialogue, group: str, **changes: Any) -> str:
+async def one_member(talk: Dialogue, group: str, times: dict[str, Any], instance_id: str | None = None) -> str:
     """A group of one, settled in generation 1; its member."""
-    joined = await talk.ask(joining(group, "", 5 if changes else 3, **(QUICK | changes)), 5 if changes else 3)
+    version = 5 if instance_id else 3
+    joined = await talk.ask(joining(group, "", version, group_instance_id=instance_id, **times), version)
     parts = assigning(**{joined.member_id: b"all"})
-    await talk.ask(syncing(group, joined.member_id, 1, assignments=parts, **changes), 5)
+    await talk.ask(syncing(group, joined.member_id, 1, assignments=parts, group_instance_id=instance_id), 5)
     member_id: str = joined.member_id
     return member_id
 
 
 async def a_member_that_does_not_join_again(talk: Dialogue) -> None:
     group = talk.group("slow")
-    silent = await one_member(talk, group)
-    second = (await talk.ask(joining(group, "", 9, **QUICK), 9)).member_id
-    await talk.ask(joining(group, second, 9, **QUICK), 9)
+    silent = await one_member(talk, group, PATIENT)
+    second = (await talk.ask(joining(group, "", 9, **PATIENT), 9)).member_id
+    await talk.ask(joining(group, second, 9, **PATIENT), 9)
     await talk.ask(HeartbeatRequest(group_id=group, generation_id=1, member_id=silent), 4)
     await talk.ask(DescribeGroupsRequest(groups=[group]), 5)
 
 
 async def a_member_that_does_not_sync(talk: Dialogue) -> None:
     group = talk.group("unsynced")
-    first = (await talk.ask(joining(group, "", 3, **QUICK), 3)).member_id
+    first = (await talk.ask(joining(group, "", 3, **(PATIENT | {"rebalance_timeout_ms": 1_500})), 3)).member_id
     await beat_until(talk, group, 1, first, 25)
     await talk.ask(DescribeGroupsRequest(groups=[group]), 5)
 
 
 async def a_member_that_says_nothing(talk: Dialogue) -> None:
     group = talk.group("silent")
-    member = await one_member(talk, group)
+    member = await one_member(talk, group, QUICK)
     while True:
         seen = await talk.ask_unheard(DescribeGroupsRequest(groups=[group]), 5)
         if seen.groups[0].group_state == "Empty":
@@ -64,23 +66,23 @@ async def a_member_that_says_nothing(talk: Dialogue) -> None:
 async def a_static_member_that_says_nothing(talk: Dialogue) -> None:
     """It keeps its place in a rebalance, until its session ends."""
     group = talk.group("static-silent")
-    await one_member(talk, group, group_instance_id="i1")
-    second = (await talk.ask(joining(group, "", 9, **QUICK), 9)).member_id
-    joined = await talk.ask(joining(group, second, 9, **QUICK), 9)
+    await one_member(talk, group, PATIENT | {"session_timeout_ms": 9_000}, "i1")
+    second = (await talk.ask(joining(group, "", 9, **PATIENT), 9)).member_id
+    joined = await talk.ask(joining(group, second, 9, **PATIENT), 9)
     members = sorted(joined.members, key=lambda member: str(member.group_instance_id))
     parts = assigning(**{member.member_id: b"x" for member in members})
     await talk.ask(syncing(group, second, 2, assignments=parts), 5)
     await beat_until(talk, group, 2, second, 27)
-    await talk.ask(joining(group, second, 9, **QUICK), 9)
+    await talk.ask(joining(group, second, 9, **PATIENT), 9)
 
 
 async def a_member_that_asked_for_its_id_only(talk: Dialogue) -> None:
     """A rebalance waits for it as for any other, no longer."""
     group = talk.group("pending")
-    first = await one_member(talk, group)
-    pending = (await talk.ask(joining(group, "", 9, **QUICK), 9)).member_id
-    await talk.ask(joining(group, first, 9, **QUICK), 9)
-    await talk.ask(joining(group, pending, 9, protocols=[], **QUICK), 9)
+    first = await one_member(talk, group, PATIENT)
+    pending = (await talk.ask(joining(group, "", 9, **PATIENT), 9)).member_id
+    await talk.ask(joining(group, first, 9, **PATIENT), 9)
+    await talk.ask(joining(group, pending, 9, protocols=[], **PATIENT), 9)
     await talk.ask(leaving(group, (pending, None)), 5)
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 
 
 class Answer(NamedTuple):

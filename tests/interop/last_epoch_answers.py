@@ -71,7 +71,7 @@ def last(producer: Producer) -> Producer:
 
 
 async def _timed_out(producers: SecondGeneration, one: str) -> None:
-    producer = await producers.init("short", one, timeout_ms=300)
+    producer = await producers.init("short", one, timeout_ms=1_000)
     await producers.produce("short", one, producer, 0)
     await producers.settled(one, "CompleteAbort")
     await producers.describe("timed out", one)

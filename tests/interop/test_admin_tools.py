@@ -28,14 +28,14 @@ SUBCOMMAND_FIRST = (tool("ClusterTool"),)
 OWN_WORDS = re.compile(r"(Invalid(?:Configuration|Request)Exception): .*")
 """What is wrong with a setting we say in other words: with what is allowed."""
 QUESTIONS = {"--describe", "describe", "--list"}
-MAX_QUESTIONS = 20
+MAX_QUESTIONS = 60
 UUID = re.compile(r"(?<![\w-])[\w-]{22}(?![\w-])")
 NOT_OURS = re.compile(r"min\.insync\.replicas=1 sensitive|directoryId|endpoints|^(LeaderEpoch|HighWatermark):")
 """Kafka writes min.insync.replicas into new clusters, for a feature that is about replicas."""
 FEATURES = ("metadata.version", "transaction.version")
 VERSIONS = re.compile(r"^\s*(\w+)\(\d+\): ([^\[,]+)")
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,10 @@ from services.millstream import MillstreamBroker
 
 PARTITIONS = 3
 PORTION = 6_000
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 FAST_START = ["-Xmx300m", "-XX:TieredStopAtLevel=1"]
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Application:

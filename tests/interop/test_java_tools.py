@@ -15,7 +15,7 @@ GROUPS = tool("consumer.group.ConsumerGroupCommand")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\b1[0-9]{12}\b")
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 MEMBERS_ARE_TOLD = {
     "RangeAssignor": {

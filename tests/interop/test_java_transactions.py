@@ -31,7 +31,7 @@ def output_of(bootstrap: str, classes: Path) -> list[str]:
 
 @pytest.mark.service
 @pytest.mark.slow
-@pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.timeout(2 * TIMEOUT_S)
 def test_a_loop_of_transactions_gives_what_it_gave_on_kafka(broker: str, tmp_path: Path) -> None:
     assert output_of(broker, tmp_path) == GIVEN_BY_KAFKA.read_text().splitlines()
 

@@ -14,10 +14,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from services.clients import franz_go, kafkajs
 from services.needed import needed
 
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 CLIENTS = {"franz-go": franz_go, "KafkaJS": kafkajs}
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Said = dict[str, Any]
 

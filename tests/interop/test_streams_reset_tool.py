@@ -35,7 +35,7 @@ MEMBER = re.compile(r"memberId=[^,]+, (.*?)clientId=[^,]+, host=[^,]+")
 State = tuple[list[tuple[str, int, int]], list[str]]
 Seen = tuple[str, int, list[str], State]
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

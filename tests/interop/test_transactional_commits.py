@@ -32,7 +32,7 @@ def cluster(request: pytest.FixtureRequest, topic: str) -> str:
 def consumer(cluster: str, topic: str) -> Iterator[Consumer]:
     """A member of group `<topic>` that has read all."""
     settings = {"bootstrap.servers": cluster, "group.id": topic, "enable.auto.commit": False}
-    member = Consumer(settings | {"auto.offset.reset": "earliest", "session.timeout.ms": 6_000})
+    member = Consumer(settings | {"auto.offset.reset": "earliest", "session.timeout.ms": 120_000})
     member.subscribe([topic])
     assert len(member.consume(10, TIMEOUT_S)) == 10
     yield member

@@ -16,7 +16,7 @@ from millstream.core.wire.messages.k19_create_topics import CreateTopicsRequest
 from millstream.core.wire.messages.k44_incremental_alter_configs import IncrementalAlterConfigsRequest
 
 PROGRAM = Path(__file__).parent / "java" / "TransactionsTool.java"
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 VERIFICATION = "transaction.partition.verification.enable"
 SETTINGS = {VERIFICATION: "false", "transaction.abort.timed.out.transaction.cleanup.interval.ms": 100}
 COMMANDS = """\
@@ -51,7 +51,7 @@ async def hung(producers: SecondGeneration) -> Producer:
     await producers.end("idle", "idle", idle, version=3)
     await producers.settled("idle", "CompleteCommit")
     await taken(producers, "hanging", idle, 1, 0)
-    still_open = await producers.init("open", "open")
+    still_open = await producers.init("open", "open", timeout_ms=600_000)  # The tool takes a while to start.
     await producers.produce("open", "open", still_open, 0)
     return idle
 
@@ -135,7 +135,7 @@ async def on_millstream(path: Path, classes: Path) -> list[str]:
 
 @pytest.mark.service
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_tool_prints_what_it_prints_on_kafka(kafka: str, tmp_path: Path) -> None:
     ours = asyncio.run(on_millstream(tmp_path / "data", tmp_path))
 

@@ -202,7 +202,7 @@ async def _asked_by_brokers(producers: SecondGeneration) -> None:
 
 async def _too_late(producers: SecondGeneration) -> None:
     """The time of a transaction is over."""
-    late = await producers.init("short", "c", timeout_ms=100)
+    late = await producers.init("short", "c", timeout_ms=1_000)
     await producers.produce("short", "c", late, 0)
     await producers.settled("c", "CompleteAbort")
     await producers.describe("timed out", "c")

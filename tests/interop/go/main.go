@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const timeout = 60 * time.Second
+const timeout = 200 * time.Second
 
 func say(event string, value any) {
 	line, err := json.Marshal(map[string]any{event: value})
@@ -181,7 +181,7 @@ func join(servers, topic, assignor string) *member {
 	made := &member{assigned: map[int32]bool{}}
 	made.Client = client(servers, kgo.ConsumerGroup(topic+assignor), kgo.ConsumeTopics(topic),
 		kgo.Balancers(balancers[assignor]), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(300*time.Millisecond),
-		kgo.SessionTimeout(10*time.Second), kgo.OnPartitionsAssigned(made.change("assigned", true)),
+		kgo.SessionTimeout(2*time.Minute), kgo.OnPartitionsAssigned(made.change("assigned", true)),
 		kgo.OnPartitionsRevoked(made.change("revoked", false)), kgo.OnPartitionsLost(made.change("lost", false)))
 	return made
 }

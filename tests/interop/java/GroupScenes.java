@@ -18,7 +18,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 
 public class GroupScenes {
-    static final long TIMEOUT_MS = 60_000;
+    static final long TIMEOUT_MS = 200_000;
     static final Map<String, Thread> HELD = new HashMap<>();
     static final Map<String, AtomicBoolean> RELEASED = new HashMap<>();
 
@@ -29,7 +29,7 @@ public class GroupScenes {
         p.put("client.id", client);
         p.put("auto.offset.reset", "earliest");
         p.put("enable.auto.commit", "false");
-        p.put("session.timeout.ms", "10000");
+        p.put("session.timeout.ms", "120000");
         p.put("heartbeat.interval.ms", "300");
         p.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + assignor);
         p.put("key.deserializer", "org.apache.kafka.common.serialization.StringDeserializer");
@@ -65,7 +65,7 @@ public class GroupScenes {
     static void until(BooleanSupplier done, TreeSet<String> read, List<KafkaConsumer<String, String>> members) {
         long end = System.currentTimeMillis() + TIMEOUT_MS;
         while (!done.getAsBoolean()) {
-            if (System.currentTimeMillis() > end) throw new IllegalStateException("not so after a minute");
+            if (System.currentTimeMillis() > end) throw new IllegalStateException("not so after a while");
             for (KafkaConsumer<String, String> member : members) {
                 int before = read.size();
                 for (ConsumerRecord<String, String> record : member.poll(Duration.ofMillis(50)))

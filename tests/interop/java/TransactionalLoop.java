@@ -22,7 +22,7 @@ public class TransactionalLoop {
         p.put("bootstrap.servers", bootstrap);
         p.put("transactional.id", name);
         p.put("transaction.timeout.ms", timeoutMs);
-        p.put("max.block.ms", 30000);
+        p.put("max.block.ms", 120000);
         p.put("linger.ms", 1);
         return new KafkaProducer<>(p, new StringSerializer(), new StringSerializer());
     }

@@ -6,14 +6,15 @@ const { Kafka, CompressionTypes, ConfigResourceTypes, PartitionAssigners, logLev
 
 const [scene, servers, topic] = process.argv.slice(2);
 const retry = { initialRetryTime: 50, maxRetryTime: 500, retries: 20 };
-const kafka = new Kafka({ brokers: [servers], clientId: "scenes", logLevel: logLevel.NOTHING, retry });
+const patient = { connectionTimeout: 60_000, requestTimeout: 60_000 };
+const kafka = new Kafka({ brokers: [servers], clientId: "scenes", logLevel: logLevel.NOTHING, retry, ...patient });
 const say = (event, value) => console.log(JSON.stringify({ [event]: value }));
 const pause = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 async function until(done) {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 200_000;
   while (!done()) {
-    if (Date.now() > end) throw new Error("not so after a minute");
+    if (Date.now() > end) throw new Error("not so after a while");
     await pause(20);
   }
 }
@@ -111,7 +112,7 @@ async function join(name, read) {
   const consumer = kafka.consumer({
     groupId: `${topic}-group`,
     partitionAssigners: [PartitionAssigners.roundRobin],
-    sessionTimeout: 10_000,
+    sessionTimeout: 120_000,
     heartbeatInterval: 300,
     maxWaitTimeInMs: 200,
   });

@@ -344,11 +344,6 @@ class LogConfig:
         "local.retention.bytes", -2, "Accepted; there is no tiered storage here", minimum=-2
     )
 
-    @classmethod
-    def from_topic_config(cls, values: Mapping[str, Any]) -> "LogConfig":
-        """A topic's own settings over Kafka's defaults. Raises ConfigError with all faults."""
-        return TOPIC_CONFIG.parse(values)
-
     @property
     def segment_size(self) -> int:
         """The size in bytes that segments are held to."""

@@ -59,6 +59,7 @@ class Broker:
         self.connection_counts = ConnectionCounts(
             config.max_connections, config.max_connections_per_ip, config.connection_overrides
         )
+        # Of each of these one request at a time, whoever sends it: they would take all threads, or much memory.
         self.matching = asyncio.Lock()
         self.large_request = asyncio.Lock()
         self.looking_up = asyncio.Lock()

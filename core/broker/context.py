@@ -19,6 +19,5 @@ class RequestContext:
     listener: str = "PLAINTEXT"
     local_address: tuple[str, int] | None = None
     """Address to give to this client as the broker's own; None in process."""
-    principal: str = "User:ANONYMOUS"
     takes_file_ranges: bool = False
     """Whether records of an answer may be left in their files."""

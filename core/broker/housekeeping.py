@@ -5,8 +5,9 @@ Tested in tests/core/broker/test_housekeeping.py.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from ..errors import StorageError
 from ..log.compaction.cleaner import LogCleaner, runner_for
@@ -26,6 +27,15 @@ DELETED_FILES_INTERVAL_MS = 10_000
 MUCH_TO_RECOVER_INTERVAL_MS = 1_000
 MUCH_BYTES, LITTLE_BYTES = 128 << 20, 4 << 20
 """How much a log grows before a recovery point is written for it out of turn, and its producers in turn."""
+
+
+@dataclass(slots=True)
+class _Chore:
+    """What is done again and again. due_ms: by the monotonic clock."""
+
+    interval_ms: int
+    work: Callable[[], Awaitable[None]]
+    due_ms: int
 
 
 def cleaner_settings(config: BrokerConfig) -> CleanerSettings:
@@ -55,42 +65,47 @@ async def cleaning(broker: Broker, disk: Disk) -> AsyncIterator[LogCleaner]:
 
 
 async def keep_tidy(broker: Broker, commits: GroupCommit) -> None:
-    """Each task in its own interval, for as long as the broker runs."""
+    """Each chore in its own interval, for as long as the broker runs."""
     clock, config = broker.clock, broker.config
-    intervals = {
-        "retention": config.log_retention_check_interval_ms,
-        "checkpoint": config.log_flush_offset_checkpoint_interval_ms,
-        "producers": config.producer_id_expiration_check_interval_ms,
-        "deleted files": DELETED_FILES_INTERVAL_MS,
-        "much to recover": MUCH_TO_RECOVER_INTERVAL_MS,
-    }
-    due_ms = {task: clock.monotonic_ms() + interval_ms for task, interval_ms in intervals.items()}
+    begun_ms = clock.monotonic_ms()
+    chores = [
+        _Chore(interval_ms, work, begun_ms + interval_ms)
+        for interval_ms, work in (
+            (config.log_retention_check_interval_ms, lambda: delete_old_segments(broker, commits)),
+            (config.log_flush_offset_checkpoint_interval_ms, lambda: shorten_recovery(broker, commits)),
+            (MUCH_TO_RECOVER_INTERVAL_MS, lambda: shorten_long_recovery(broker, commits)),
+            (config.producer_id_expiration_check_interval_ms, lambda: forget_producers(broker)),
+            (DELETED_FILES_INTERVAL_MS, lambda: asyncio.to_thread(broker.logs.remove_deleted, clock.now_ms())),
+        )
+    ]
     while True:
-        task = min(due_ms, key=lambda name: due_ms[name])
-        await asyncio.sleep(max(due_ms[task] - clock.monotonic_ms(), 0) / 1000)
+        chore = min(chores, key=lambda one: one.due_ms)
+        await asyncio.sleep(max(chore.due_ms - clock.monotonic_ms(), 0) / 1000)
         try:
-            if task == "retention":
-                await delete_old_segments(broker, commits)
-            elif task == "producers":
-                await forget_producers(broker)
-            elif task == "checkpoint":
-                await shorten_recovery(broker, commits, LITTLE_BYTES)
-            elif task == "much to recover":
-                await shorten_recovery(broker, commits, MUCH_BYTES)
-            else:
-                await asyncio.to_thread(broker.logs.remove_deleted, clock.now_ms())
+            await chore.work()
         except StorageError as error:
             LOG.error("%s", error)
-        due_ms[task] = clock.monotonic_ms() + intervals[task]
+        chore.due_ms = clock.monotonic_ms() + chore.interval_ms
 
 
-async def shorten_recovery(broker: Broker, commits: GroupCommit, grown_bytes: int) -> None:
-    """Write down from where a recovery would begin; where a log has grown by so much, with its producers."""
+async def shorten_recovery(broker: Broker, commits: GroupCommit) -> None:
+    """Write down from where a recovery would begin; where a log has grown a little, with its producers."""
+    _note_producers(broker, commits, LITTLE_BYTES)
+    await asyncio.to_thread(broker.logs.checkpoint)
+
+
+async def shorten_long_recovery(broker: Broker, commits: GroupCommit) -> None:
+    """The same out of turn, once a log has grown by much."""
+    if _note_producers(broker, commits, MUCH_BYTES):
+        await asyncio.to_thread(broker.logs.checkpoint)
+
+
+def _note_producers(broker: Broker, commits: GroupCommit, grown_bytes: int) -> bool:
+    """Of the logs that have grown by so much; whether there are any."""
     grown = [log for log in broker.logs.logs() if log.shorten_recovery(grown_bytes)]
     for log in grown:
         commits.kick(log)
-    if grown or grown_bytes == LITTLE_BYTES:
-        await asyncio.to_thread(broker.logs.checkpoint)
+    return bool(grown)
 
 
 async def delete_old_segments(broker: Broker, commits: GroupCommit) -> None:

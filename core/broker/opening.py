@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from ..coordinators.cluster_commands import TopicInfo
 from ..log.directory import DirectoryConfig, LogDirectory
 from ..log.group_commit import FlushableLog, GroupCommit
 from ..log.partition_log import PartitionLog
@@ -25,7 +26,7 @@ from .data_plane.waiting import Waiting
 from .housekeeping import cleaning, keep_tidy
 from .settings.config import BrokerConfig
 from .tasks import to_its_end
-from .topics.cluster import ClusterShell, TopicInfo
+from .topics.cluster import ClusterShell
 
 FLUSH_AGAIN_S = 0.5
 

@@ -6,7 +6,7 @@ from millstream.core.config import LONG_MAX, TOPIC_CONFIG, ConfigError, LogConfi
 
 
 def test_defaults_are_those_of_kafka() -> None:
-    config = LogConfig.from_topic_config({})
+    config = TOPIC_CONFIG.parse({})
 
     assert config == LogConfig()
     assert config.segment_bytes == 1 << 30
@@ -17,7 +17,7 @@ def test_defaults_are_those_of_kafka() -> None:
 
 
 def test_texts_numbers_and_booleans_are_taken() -> None:
-    config = LogConfig.from_topic_config(
+    config = TOPIC_CONFIG.parse(
         {"segment.bytes": "1048576", "retention.ms": -1, "preallocate": "TRUE", "min.cleanable.dirty.ratio": "0.1"}
     )
 
@@ -25,14 +25,14 @@ def test_texts_numbers_and_booleans_are_taken() -> None:
 
 
 def test_a_list_is_split_at_commas_and_its_parts_are_checked() -> None:
-    config = LogConfig.from_topic_config({"cleanup.policy": "compact, delete"})
+    config = TOPIC_CONFIG.parse({"cleanup.policy": "compact, delete"})
 
     assert (config.cleanup_policy, config.compacted, config.deleted) == (("compact", "delete"), True, True)
 
 
 def test_all_faults_are_told_together_with_value_and_remedy() -> None:
     with pytest.raises(ConfigError) as caught:
-        LogConfig.from_topic_config(
+        TOPIC_CONFIG.parse(
             {"segment.byte": "1", "retention.ms": "x", "preallocate": "maybe", "cleanup.policy": "keep", "zzz": "1"}
         )
 
@@ -47,7 +47,7 @@ def test_all_faults_are_told_together_with_value_and_remedy() -> None:
 
 def test_values_out_of_bounds_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"segment.bytes='100': must be a whole number at least 1048576"):
-        LogConfig.from_topic_config({"segment.bytes": "100"})
+        TOPIC_CONFIG.parse({"segment.bytes": "100"})
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_values_out_of_bounds_are_refused() -> None:
 )
 def test_what_is_no_whole_number_of_64_bits_is_refused(value: object) -> None:
     with pytest.raises(ConfigError):
-        LogConfig.from_topic_config({"retention.ms": value})
+        TOPIC_CONFIG.parse({"retention.ms": value})
 
 
 @pytest.mark.parametrize("value", [True, None, "", "nan", float("nan"), "0_1"])
 def test_what_is_no_number_is_refused(value: object) -> None:
     """No bound holds back what is not a number: a topic would never have been dirty enough to be cleaned."""
     with pytest.raises(ConfigError):
-        LogConfig.from_topic_config({"min.cleanable.dirty.ratio": value})
+        TOPIC_CONFIG.parse({"min.cleanable.dirty.ratio": value})
 
 
 def test_settings_are_written_back_as_kafka_writes_them() -> None:
@@ -71,4 +71,4 @@ def test_settings_are_written_back_as_kafka_writes_them() -> None:
     assert texts["cleanup.policy"] == "compact,delete"
     assert texts["preallocate"] == "true"
     assert texts["retention.ms"] == "604800000"
-    assert LogConfig.from_topic_config(texts) == LogConfig(cleanup_policy=("compact", "delete"), preallocate=True)
+    assert TOPIC_CONFIG.parse(texts) == LogConfig(cleanup_policy=("compact", "delete"), preallocate=True)

@@ -19,8 +19,8 @@ from ..context import RequestContext
 from ..data_plane.leadership import LEADER_EPOCH, replicas_of
 
 if TYPE_CHECKING:
+    from ...coordinators.cluster_commands import TopicInfo
     from ..broker import Broker
-    from ..topics.cluster import TopicInfo
 
 LOG = logging.getLogger(__name__)
 VERSIONS = (0, 13)

@@ -22,8 +22,8 @@ from ..data_plane.leadership import LEADER_EPOCH, replicas_of
 from ..turns import AT_ONCE, in_turns
 
 if TYPE_CHECKING:
+    from ...coordinators.cluster_commands import TopicInfo
     from ..broker import Broker
-    from ..topics.cluster import TopicInfo
 
 VERSIONS = (0, 0)
 PAGE_LIMIT = 2_000

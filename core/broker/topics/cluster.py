@@ -49,8 +49,6 @@ from .log_maker import LogMaker
 from .metadata_log import MetadataLog
 from .topic_logs import TopicLogs
 
-__all__ = ["ClusterShell", "TopicInfo"]
-
 LOG = logging.getLogger(__name__)
 MAKE_AGAIN_S = 1.0
 PRODUCER_IDS_IN_BLOCK = 1_000

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from services.kafka import Kafka
 from services.needed import needed
 
-from millstream.core.config import LogConfig
+from millstream.core.config import TOPIC_CONFIG
 from millstream.core.log.checkpoints import parse_offsets
 from millstream.core.log.compaction.cleaner import LogCleaner, runner_for
 from millstream.core.log.compaction.log_cleaning import CleanerSettings
@@ -135,7 +135,7 @@ def test_both_cleaners_leave_the_same_batches_and_kafka_serves_ours(kafka_of_our
     directory = LogDirectory.open(str(ours), RealDisk(), SystemClock())
     log = directory.get((TOPIC, 0))
     assert log is not None
-    log.config = LogConfig.from_topic_config(settings | {"min.cleanable.dirty.ratio": "0.0"})
+    log.config = TOPIC_CONFIG.parse(settings | {"min.cleanable.dirty.ratio": "0.0"})
     cleaner = LogCleaner(directory, SystemClock(), CleanerSettings(), partial(runner_for, RealDisk()))
     assert cleaner.run_once()
     cleaner.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from millstream.core.config import LogConfig
+from millstream.core.config import TOPIC_CONFIG, LogConfig
 from millstream.core.log.rules import SegmentState, deletable_segments, empty_segment_room, roll_jitter_ms, segment_room
 
 HOUR_MS = 3_600_000
@@ -29,11 +29,11 @@ def test_a_segment_is_followed_when_the_append_would_make_it_too_large() -> None
 
 
 def test_the_internal_size_of_segments_holds_over_that_in_the_manual() -> None:
-    config = LogConfig.from_topic_config({"segment.bytes": 1 << 20, "internal.segment.bytes": 1000})
+    config = TOPIC_CONFIG.parse({"segment.bytes": 1 << 20, "internal.segment.bytes": 1000})
 
     assert not rolls(config, size_bytes=900, append_bytes=100)
     assert rolls(config, size_bytes=901, append_bytes=100)
-    assert rolls(LogConfig.from_topic_config({"internal.segment.bytes": -1}))
+    assert rolls(TOPIC_CONFIG.parse({"internal.segment.bytes": -1}))
 
 
 def test_an_empty_segment_takes_an_append_larger_than_segment_bytes() -> None:

@@ -21,6 +21,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+StreamsSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of Kafka Streams as key=value, such as process.id=2; may be repeated."),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -92,6 +96,7 @@ def up(
         str, typer.Option("--listen", help="HOST:PORT where other clients reach the embedded broker.")
     ] = "",
     to_end: Annotated[bool, typer.Option("--to-end", help="End when all that is there now is processed.")] = False,
+    settings: StreamsSettings = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Run everything found in a folder in one process: sources, topologies, sinks, and a broker if none is named.
@@ -100,7 +105,7 @@ def up(
     """
     from .up import run_up
 
-    run_up(folder, bootstrap_server, listen or None, to_end=to_end, verbose=verbose)
+    run_up(folder, bootstrap_server, listen or None, to_end=to_end, verbose=verbose, settings=settings or [])
 
 
 @app.command()
@@ -131,10 +136,7 @@ def run(
     to_end: Annotated[bool, typer.Option("--to-end", help="End when all that is there now is processed.")] = False,
     describe: Annotated[bool, typer.Option("--describe", help="Print the topologies and end.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print them as Mermaid flow charts and end.")] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of Kafka Streams as key=value, such as process.id=2; may be repeated."),
-    ] = None,
+    settings: StreamsSettings = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Run the topologies of a Python file.

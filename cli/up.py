@@ -20,12 +20,15 @@ from .warm import tell_if_cold
 
 if TYPE_CHECKING:
     from ..connect.worker.deployment import Deployment
+    from ..streams.config import StreamsConfig
 
 
-def run_up(folder: str, server: str, listen: str | None, *, to_end: bool, verbose: bool) -> None:
+def run_up(
+    folder: str, server: str, listen: str | None, *, to_end: bool, verbose: bool, settings: Sequence[str] = ()
+) -> None:
     path = Path(folder)
     where = Where(server, f"embedded:{path / 'data'}", listen, may_listen=True)
-    _run(lambda: find_in_folder(path), where, to_end=to_end, verbose=verbose)
+    _run(lambda: find_in_folder(path), where, to_end=to_end, verbose=verbose, settings=settings)
 
 
 def run_connect(configs: Sequence[str], server: str, *, to_end: bool, verbose: bool) -> None:
@@ -67,9 +70,6 @@ def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
         return
 
     def find() -> Found:
-        from ..streams.config import streams_config
-
-        streams_config(dict(map(_streams_setting, app.settings)))
         topologies = load_topologies(Path(app.file))
         if not topologies:
             raise ConfigError(f"{app.file} defines no topology at its top level: topology = ms.Topology(...)")
@@ -99,6 +99,7 @@ def _run(find: Callable[[], Found], where: Where, *, to_end: bool, verbose: bool
     allow_many_open_files()
     with one_interrupt():
         with errors_told():
+            _streams_config(settings)
             found = find()
             _check(found.deployments)
             tell_if_cold()
@@ -119,7 +120,6 @@ def _check(deployments: "Sequence[Deployment]") -> None:
 async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequence[str]) -> None:
     with stopped_by_signals() as stop:
         from ..embedded import Pipelines, open_client, run_pipelines
-        from ..streams.config import streams_config
 
         worker = found.worker
         for warning in worker.warnings if worker else ():
@@ -128,7 +128,7 @@ async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequ
             found.deployments,
             [topology.plan for topology in found.topologies],
             worker_config=worker.config if worker else None,
-            streams_config=streams_config(dict(map(_streams_setting, settings))) if settings else None,
+            streams_config=_streams_config(settings),
         )
         server = where.server(found)
         async with open_client(
@@ -146,8 +146,13 @@ async def _run_found(found: Found, where: Where, *, to_end: bool, settings: Sequ
             say("stopped; the next start goes on from here")
 
 
-def _streams_setting(text: str) -> tuple[str, str]:
-    return parse_setting(text, "commit.interval.ms=200")
+def _streams_config(settings: Sequence[str]) -> "StreamsConfig | None":
+    """Of the topologies; None where nothing was set. Raises ConfigError with all faults."""
+    if not settings:
+        return None
+    from ..streams.config import streams_config
+
+    return streams_config(dict(parse_setting(text, "commit.interval.ms=200") for text in settings))
 
 
 def _tell_listening(address: str) -> None:

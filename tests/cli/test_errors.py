@@ -207,9 +207,8 @@ def test_a_setting_of_streams_that_is_wrong_is_named(folder: Path, run: Command)
     (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host"))
     wrong = ["--set", "commit.interval.ms=soon", "--set", "proces.id=2"]
 
-    result = run("run", str(folder / "counts.py"), "-b", f"embedded:{folder / 'data'}", *wrong)
-
-    refused(result, "commit.interval.ms='soon'", "did you mean process.id?")
+    for command in (["run", str(folder / "counts.py"), "-b", f"embedded:{folder / 'data'}"], ["up", str(folder)]):
+        refused(run(*command, *wrong), "commit.interval.ms='soon'", "did you mean process.id?")
     assert not (folder / "data").exists()
 
 

@@ -33,6 +33,7 @@ def fed_pipeline(
     lake_url: str = "",
     server: str = "",
     tag: str = "",
+    options: Sequence[str] = (),
 ) -> tuple[PipelineFolder, Feed]:
     """With as much grace as the disorder of the lines asks for. Without lake_url its lake is a folder beside it."""
     pipeline = PipelineFolder(
@@ -42,6 +43,7 @@ def fed_pipeline(
         server=server,
         grace=f"{disorder_s(lines) + 1}s",
         settings=settings,
+        options=options,
     )
     return pipeline, Feed(pipeline.logs, lines, repetitions_per_file=repetitions_per_file)
 

@@ -19,7 +19,10 @@ KILL_AT = Path(__file__).with_name("kill_at.py")
 
 @dataclass
 class PipelineFolder:
-    """A copy of the example. tag: keeps names on a shared cluster apart. settings: changes by file name."""
+    """A copy of the example. tag: keeps names on a shared cluster apart. settings: changes by file name.
+
+    options: of every `millstream up`.
+    """
 
     folder: Path
     lake_url: str
@@ -27,6 +30,7 @@ class PipelineFolder:
     server: str = ""
     grace: str = "10s"
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         (self.folder / "logs").mkdir(parents=True)
@@ -68,7 +72,8 @@ class PipelineFolder:
         """`millstream up`, or with kill_at the same under the launcher that kills it at a step."""
         launcher = [str(KILL_AT), *kill_at, "--"] if kill_at else ["-m", "millstream"]
         server = ["-b", self.server] if self.server else []
-        return Up([sys.executable, *launcher, "up", str(self.folder), *server, *options], self.folder / "up.log")
+        command = [sys.executable, *launcher, "up", str(self.folder), *server, *self.options, *options]
+        return Up(command, self.folder / "up.log")
 
     def run_to_end(self, timeout_s: float = 400) -> str:
         """`millstream up --to-end`; returns what it printed."""

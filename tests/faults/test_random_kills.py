@@ -15,6 +15,8 @@ from faults.pipeline_runs import PipelineFolder, Up
 
 PROGRESS_TIMEOUT_S = 240.0
 LOOK_EVERY_S = 0.05
+PATIENT = ("--set", "max.idle.ms=120000")
+"""Where the machine is slow, a topology may be up for seconds before the first lines come, then in all partitions."""
 
 
 class Killer:
@@ -95,7 +97,9 @@ def test_four_kills_while_lines_come_in_lose_nothing_and_repeat_nothing(tmp_path
 def test_ten_kills_of_a_pipeline_with_three_partitions_change_nothing(tmp_path: Path) -> None:
     """Lines of one time are spread over partitions, partial aggregates go through a repartition topic."""
     spread = {"access-files.json": {"topic.creation.default.partitions": 3}}
-    pipeline, feed = fed_pipeline(tmp_path, access_lines()[:3_000], settings(1_000, 4) | spread, repetitions_per_file=7)
+    pipeline, feed = fed_pipeline(
+        tmp_path, access_lines()[:3_000], settings(1_000, 4) | spread, repetitions_per_file=7, options=PATIENT
+    )
     killer = Killer(pipeline, feed, seed=4)
 
     for _ in range(10):

@@ -44,8 +44,7 @@ async def open_broker(
     Raises ConfigError or StorageError for a directory that cannot be used, DataDirectoryInUse when a process holds it.
     """
     clock = clock or SystemClock()
-    loop = asyncio.get_running_loop()
-    waiting = Waiting(loop)
+    waiting = Waiting(asyncio.get_running_loop())
     identity = DirectoryConfig(
         node_id=config.node_id,
         defaults=config.topic_defaults,
@@ -55,21 +54,7 @@ async def open_broker(
     logs = await to_its_end(
         lambda: LogDirectory.open(config.log_dirs, disk, clock, identity), undo=LogDirectory.abandon
     )
-
-    def flushed(log: FlushableLog) -> None:
-        assert isinstance(log, PartitionLog)
-        waiting.flushed(log)
-
-    def failed(log: FlushableLog) -> None:
-        """A full disk kept what belongs to the log from being written; nobody else would ask again."""
-        loop.call_soon_threadsafe(loop.call_later, FLUSH_AGAIN_S, flush_again, log)
-
-    def flush_again(log: FlushableLog) -> None:
-        assert isinstance(log, PartitionLog)
-        if log.failure is None and not commits.closed:
-            commits.kick(log)
-
-    commits = GroupCommit(flushed, on_sync, failed)
+    commits = _committer(waiting, on_sync)
     journal = Journal(commits, waiting, clock)
     try:
         broker = Broker(config, clock, logs, waiting, journal)
@@ -91,6 +76,27 @@ async def open_broker(
             logs.close()
 
         await to_its_end(close)
+
+
+def _committer(waiting: Waiting, on_sync: Callable[[float], None] | None) -> GroupCommit:
+    """Tells who waits for the disk, and asks again for a log that could not be flushed."""
+    loop = asyncio.get_running_loop()
+
+    def flushed(log: FlushableLog) -> None:
+        assert isinstance(log, PartitionLog)
+        waiting.flushed(log)
+
+    def failed(log: FlushableLog) -> None:
+        """A full disk kept what belongs to the log from being written; nobody else would ask again."""
+        loop.call_soon_threadsafe(loop.call_later, FLUSH_AGAIN_S, flush_again, log)
+
+    def flush_again(log: FlushableLog) -> None:
+        assert isinstance(log, PartitionLog)
+        if log.failure is None and not commits.closed:
+            commits.kick(log)
+
+    commits = GroupCommit(flushed, on_sync, failed)
+    return commits
 
 
 async def _load(broker: Broker, journal: Journal) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...log.partition_log import PartitionLog
 from ...wire.apis import API_NAMES
 from ..network.server import Server
 from .durations import Durations
@@ -55,7 +56,9 @@ async def metrics_page(
     page = Exposition()
     _topics(page, metrics)
     _requests(page, metrics)
-    await _logs(page, broker)
+    logs = broker.logs.logs()
+    await _logs(page, logs)
+    await _replicas(page, broker, logs)
     _replication(page)
     _flushes(page, flushes)
     _groups(page, broker, metrics)
@@ -111,16 +114,10 @@ def _summary(page: Exposition, family: str, times: Durations, labels: dict[str, 
     page.sample(f"{family}_count", times.count, labels)
 
 
-async def _logs(page: Exposition, broker: "Broker") -> None:
+async def _logs(page: Exposition, logs: Sequence[PartitionLog]) -> None:
     values: dict[str, list[tuple[dict[str, str], int]]] = {name: [] for name in LOG_FAMILIES}
-    logs = broker.logs.logs()
-    offline = producers = under = at = 0
     for number, log in enumerate(logs, 1):
         labels = {"topic": log.topic, "partition": str(log.partition)}
-        offline += log.failure is not None
-        producers += len(log.active_producers())
-        under += log.config.min_insync_replicas > 1
-        at += log.config.min_insync_replicas == 1
         values["size"].append((labels, log.size_bytes))
         values["logstartoffset"].append((labels, log.log_start_offset))
         values["logendoffset"].append((labels, log.end_offset))
@@ -133,6 +130,17 @@ async def _logs(page: Exposition, broker: "Broker") -> None:
             page.sample(f"kafka_log_log_{name}", value, labels)
             if number % LOGS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+async def _replicas(page: Exposition, broker: "Broker", logs: Sequence[PartitionLog]) -> None:
+    offline = producers = under = at = 0
+    for number, log in enumerate(logs, 1):
+        offline += log.failure is not None
+        producers += len(log.active_producers())
+        under += log.config.min_insync_replicas > 1
+        at += log.config.min_insync_replicas == 1
+        if number % LOGS_AT_ONCE == 0:
+            await asyncio.sleep(0)
     topics = broker.cluster.topics()
     partitions = sum(topic.partitions for topic in topics)
     lacking = partitions - sum(broker.cluster.topic(log.topic) is not None for log in broker.logs.logs())

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ...core.client.backoff import backoff_ms
 from ...core.client.client import Client
-from ...core.client.consuming.consumer import NOT_OURS_CODES
+from ...core.client.consuming.consumer import NOT_OURS_CODES, Consumer
 from ...core.client.consuming.offsets import CommittedOffset
 from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
 from ...core.formats.api import RowFailure
@@ -40,6 +40,10 @@ COMMITS_MAX = 10
 class SinkRunner:
     """`run()` lives until a bounded run has read all, the worker stops, or something fails. One instance, one life."""
 
+    # Within run().
+    _consumer: Consumer
+    _stop: asyncio.Event
+
     def __init__(
         self, client: Client, deployment: Deployment, progress: TaskProgress, *, bounded: bool, grace_ms: int
     ) -> None:
@@ -52,6 +56,12 @@ class SinkRunner:
         self._grace_ms = grace_ms
         self._task: SinkTask = connector.make_task(deployment.values)
         self._converter: Converter | None = value_converter(deployment.values) if connector.wants_columns else None
+        # A static member: the successor of a killed process takes its place at once, not after its session has ended.
+        # One that ends in order leaves, as Kafka Connect's do.
+        self._consumer_config = deployment.overrides.consumer_config(
+            group_id=f"connect-{deployment.name}", group_instance_id=instance_id(deployment.name, progress.task)
+        )
+        self._letters = DeadLetters(deployment, progress, client)
         # The number of each partition's opening: tells records polled before a rebalance from later ones.
         self._opened: dict[TopicPartition, int] = {}
         self._openings = 0
@@ -64,20 +74,10 @@ class SinkRunner:
         self._cut_off = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        overrides = self._deployment.overrides
-        group = f"connect-{self._deployment.name}"
-        # A static member: the successor of a killed process takes its place at once, not after its session has ended.
-        # One that ends in order leaves, as Kafka Connect's do.
-        instance = instance_id(self._deployment.name, self._progress.task)
-        settings = overrides.consumer_config(group_id=group, group_instance_id=instance)
-        letters = DeadLetters(self._deployment, self._progress, self._client)
-        async with self._client.consumer(settings) as consumer, letters:
-            self._consumer = consumer
+        self._stop = stop
+        async with self._client.consumer(self._consumer_config) as self._consumer, self._letters:
             self._consumer.gives_up_place = True
-            self._consumer_config = settings
-            self._stop = stop
-            self._letters = letters
-            await letters.start(stop)
+            await self._letters.start(stop)
             context = SinkContext(self._deployment.name, self._progress.task, self._client.clock, self._bounded)
             await self._unless_stopped(self._task.start(context), "the destination", grace_ms=self._grace_ms)
             try:

@@ -48,6 +48,11 @@ class _Partition:
 class FilesystemTask:
     """A SinkTask that writes files. One instance is used by one worker task at a time."""
 
+    # From start() on.
+    _context: SinkContext
+    _filesystem: FileSystem
+    _root: str
+
     def __init__(self, config: SinkConfig) -> None:
         self._config = config
         self._partitions: dict[TopicPartition, _Partition] = {}
@@ -59,7 +64,7 @@ class FilesystemTask:
         filesystem, root = await asyncio.to_thread(
             open_filesystem, config.store_url, config.store_options, timeout_s=config.store_timeout_s
         )
-        self._filesystem: FileSystem = filesystem
+        self._filesystem = filesystem
         self._root = root.rstrip("/")
         if not filesystem.exclusive_create:
             log.warning("%s: %s cannot create files conditionally: at least once", context.connector, config.store_url)

@@ -77,6 +77,10 @@ class Known:
         position, tail, tail_bytes = self.mark
         return replace(self, position=position, tail=tail, tail_bytes=tail_bytes)
 
+    def is_all_of(self, file: "Seen") -> bool:
+        """Whether there can be nothing in the file that was not read yet."""
+        return file.size_bytes == self.raw_bytes if file.compressed else file.size_bytes <= self.position
+
     def began_as(self, head: bytes) -> bool:
         """Whether a file with these first bytes can be this one."""
         return len(head) >= self.fingerprint_bytes and fingerprint(head[: self.fingerprint_bytes]) == self.fingerprint

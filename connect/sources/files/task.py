@@ -50,6 +50,11 @@ LOOKS_MAX = 10
 class FilesTask:
     """A SourceTask over files."""
 
+    # From start() on.
+    _context: SourceContext
+    _tracker: Tracker
+    _nothing_known: bool
+
     def __init__(self, config: FilesConfig) -> None:
         self._config = config
         self._complaints = Complaints()
@@ -57,6 +62,13 @@ class FilesTask:
         self._contents = FolderContents(self._complaints)
         self._changes: Changes | None = None
         self._reading = Readings()
+        self._order: list[FileKey] = []
+        self._read_to_end: dict[FileKey, Stamp] = {}
+        self._unfinished: dict[FileKey, Stamp] = {}
+        self._told: set[FileKey] = set()
+        self._missing: dict[FileKey, tuple[Known, int | None]] = {}
+        self._first_look = self._look_due = True
+        self._found_nothing: set[str] = set()
 
     @property
     def exhausted(self) -> bool:
@@ -71,14 +83,7 @@ class FilesTask:
             is_mine=self._folder.is_mine,
             is_away=self._folder.is_away,
         )
-        self._order: list[FileKey] = []
-        self._read_to_end: dict[FileKey, Stamp] = {}
-        self._unfinished: dict[FileKey, Stamp] = {}
-        self._told: set[FileKey] = set()
-        self._missing: dict[FileKey, tuple[Known, int | None]] = {}
-        self._first_look = self._look_due = True
         self._nothing_known = not self._tracker.known
-        self._found_nothing: set[str] = set()
         if not context.bounded:
             self._changes = Changes(
                 self._folder.watched(), self._config.poll_interval_ms, recursive=self._folder.reaches_below()
@@ -199,7 +204,7 @@ class FilesTask:
             one.known, one.unlisted_ms = known, None
         if self._read_to_end.get(key) == file.stamp:
             return
-        if _is_read(file, known):
+        if known.is_all_of(file):
             self._read_to_end[key] = file.stamp
             return
         if one is None:
@@ -210,7 +215,7 @@ class FilesTask:
         """What a bounded run reads: at its first look all that is there, later what was moved while it was read."""
         if self._first_look:
             for key, known in found.reading.items():
-                if not _is_read(files[key], known):
+                if not known.is_all_of(files[key]):
                     limit = None if files[key].compressed else files[key].size_bytes
                     self._reading[key] = Reading(known, files[key], limit)
             return
@@ -348,11 +353,6 @@ class FilesTask:
             columns["headers"] = headers(known.path, lines)
         offsets = [(source_partition(known), source_offset(known))]
         return SourceBatch(self._config.topic, pa.RecordBatch.from_pydict(columns), offsets)
-
-
-def _is_read(file: Seen, known: Known) -> bool:
-    """Whether there can be nothing in a file that was not read yet."""
-    return file.size_bytes == known.raw_bytes if file.compressed else file.size_bytes <= known.position
 
 
 def _checked(file: OpenFile, known: Known, data: bytes) -> tuple[Known, bytes] | None:

@@ -33,6 +33,7 @@ from ..streams.windows import Window
 from .builder import PlanBuilder
 from .missing_steps import missing_step
 from .names import check_format, check_topic
+from .serdes import json
 
 
 class Stream:
@@ -148,8 +149,6 @@ class Stream:
         Results are keyed by their group columns as JSON; other rows keep their key, or have that of key_by().
         partitions: of the topic, when it is made here; as many as the input has without it.
         """
-        from .serdes import json
-
         parent = self._parent()
         name = self._builder.new_name("KSTREAM-SINK-")
         check_topic(f"{name}: to", topic)
@@ -172,7 +171,7 @@ class Stream:
         self._builder.add(Sink(name, parent, schema, topic, value, key, json(), partitions))
 
     def _named(self, prefix: str) -> str:
-        self._parent()
+        self._parent()  # It may be named only now, and has the number before.
         return self._builder.new_name(prefix)
 
     def _parent(self) -> str:
@@ -231,17 +230,17 @@ class GroupedStream:
         """
         if unnamed:
             raise PlanError(f"aggregate({', '.join(map(str, unnamed))}): {_named_as(unnamed[0])}")
-        if isinstance(store, Aggregate):
+        if isinstance(store, Aggregate):  # A result may be called "store", too.
             aggregates, store = {**aggregates, "store": store}, None
         named = store if store is not None else self._builder.new_name("KSTREAM-AGGREGATE-STATE-STORE-")
         name = self._builder.new_name("KSTREAM-AGGREGATE-")
         self._check(name, named, aggregates)
         repartition = None
         if self._moved:
-            generated = store is None
+            # The numbers are used up in either case, as by Kafka Streams: a name of the user's moves no later one.
             sink, kept, source = (self._builder.new_name(f"KSTREAM-{kind}-") for kind in ("SINK", "FILTER", "SOURCE"))
-            if not generated:
-                sink, kept, source = (f"{named}-repartition-{part}" for part in ("sink", "filter", "source"))
+            if store is not None:
+                sink, kept, source = (f"{store}-repartition-{part}" for part in ("sink", "filter", "source"))
             repartition = Repartition(named, sink, kept, source)
         spec = StoreSpec(self._schema, self._columns, self._window, tuple(aggregates.items()))
         schema = spec.result_schema(name)

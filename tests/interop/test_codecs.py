@@ -57,7 +57,7 @@ def aiokafka_read(server: str, topic: str, group: str) -> Records:
     async def read() -> Records:
         found: Records = []
         async with AIOKafkaConsumer(
-            topic, bootstrap_servers=server, group_id=group, auto_offset_reset="earliest"
+            topic, bootstrap_servers=server, group_id=group, auto_offset_reset="earliest", session_timeout_ms=120_000
         ) as consumer:
             while len(found) < len(RECORDS):
                 for messages in (await consumer.getmany(timeout_ms=10_000)).values():

@@ -124,19 +124,20 @@ def ask_about_groups(tools: JavaTools, bootstrap: str, run: str) -> list[tuple[s
         answers.append((f"{main.rpartition('.')[2]} {' '.join(arguments[2:])}", answer))
 
     server = ["--bootstrap-server", bootstrap]
+    groups = [*server, "--timeout", "120000"]  # The tool gives a busy broker 5 s.
     reader = ["--topic", topic, "--group", group, "--from-beginning", "--max-messages", "20"]
     ask(tool("consumer.ConsoleConsumer"), *server, *reader, "--formatter-property", "print.key=true")
     tools.run("GroupScenes", bootstrap, topic, group, "hold")
     for what in (["--members", "--verbose"], ["--state"], ["--offsets"]):
-        ask(GROUPS, *server, "--describe", "--group", group, *what)
-    ask(GROUPS, *server, "--reset-offsets", "--group", group, "--topic", topic, "--to-earliest", "--execute")
-    ask(GROUPS, *server, "--delete", "--group", group)
-    ask(GROUPS, *server, "--delete-offsets", "--group", group, "--topic", topic)
+        ask(GROUPS, *groups, "--describe", "--group", group, *what)
+    ask(GROUPS, *groups, "--reset-offsets", "--group", group, "--topic", topic, "--to-earliest", "--execute")
+    ask(GROUPS, *groups, "--delete", "--group", group)
+    ask(GROUPS, *groups, "--delete-offsets", "--group", group, "--topic", topic)
     tools.run("GroupScenes", bootstrap, topic, group, "release")
-    listed = lines(tools.run(GROUPS, *server, "--list"))
+    listed = lines(tools.run(GROUPS, *groups, "--list"))
     answers.append(("list", (0, [line for line in listed if run in line], [])))
     for arguments in group_commands(topic, group):
-        ask(GROUPS, *server, *arguments)
+        ask(GROUPS, *groups, *arguments)
     for time in ("-1", "-2", "0"):
         ask(tool("GetOffsetShell"), *server, "--topic", topic, "--time", time)
     return answers

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 def dumped(snapshot: Path) -> str:
     command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars('kafka')}/*"]
     command += ["org.apache.kafka.tools.DumpLogSegments", "--cluster-metadata-decoder", "--files", str(snapshot)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 

@@ -1,6 +1,7 @@
 """A real Kafka with listeners that ask for TLS and for a login."""
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -43,6 +44,15 @@ class SecureKafka(Kafka):
             raise ServiceUnavailable("openssl is not installed; install it (Debian package openssl)")
         make_certificates(self.certificates)
         return super().start()
+
+    def _started(self) -> bool:
+        return super()._started() and all(map(_is_open, self.ports.values()))
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def make_certificates(folder: Path) -> None:

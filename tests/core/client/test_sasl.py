@@ -1,5 +1,7 @@
 """TLS and logins against a real Kafka that asks for them."""
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +38,7 @@ def client(server: SecureKafka, listener: str, **settings: Any) -> Client:
     values |= {"bootstrap.servers": f"127.0.0.1:{port}", "security.protocol": protocol}
     if protocol.endswith("SSL"):
         values.setdefault("ssl.truststore.location", str(server.certificates / "authority.pem"))
-    config = client_config({"socket.connection.setup.timeout.ms": 3000} | values)
+    config = client_config({"socket.connection.setup.timeout.ms": 60_000} | values)
     return Client(config, TcpTransport(config))
 
 
@@ -50,6 +52,15 @@ async def add_user(server: SecureKafka, name: str, mechanism: str) -> None:
     async with client(server, "PLAINTEXT") as admin:
         response = await (await admin.node()).send(AlterUserScramCredentialsRequest(upsertions=[user]))
     assert [result.error_code for result in response.results] == [0]
+
+
+async def until_known(server: SecureKafka, login: dict[str, str]) -> None:
+    """A Kafka knows new users a while after it confirms them."""
+    while True:
+        with contextlib.suppress(ProtocolError):
+            async with client(server, "LOGIN", sasl_password=PASSWORD, **login):
+                return
+        await asyncio.sleep(0.05)
 
 
 async def round_trip(connected: Client, topic: str) -> None:
@@ -73,6 +84,7 @@ async def test_scram(secure: SecureKafka, mechanism: str):
     await add_user(secure, "b=ob", mechanism)
     login = {"sasl_mechanism": mechanism, "sasl_username": "b=ob"}
 
+    await until_known(secure, login)
     await round_trip(client(secure, "LOGIN", sasl_password=PASSWORD, **login), mechanism)
     with pytest.raises(ProtocolError, match="SASL_AUTHENTICATION_FAILED"):
         async with client(secure, "LOGIN", sasl_password="wrong", **login):

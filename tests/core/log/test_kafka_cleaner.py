@@ -21,7 +21,7 @@ from millstream.core.log.real_disk import RealDisk
 from millstream.core.ports import SystemClock
 from millstream.core.wire.batches import iter_batches, read_records
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOPIC = "compacted"
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

@@ -13,7 +13,7 @@ from services.java import jars
 from services.millstream import MillstreamBroker
 from services.needed import needed
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # That offsets are not consecutive is told of every compacted log.
 COMPLAINTS = re.compile(r"isvalid: false|Mismatches|corrupt|Exception|not found in log|Could not|Failed", re.IGNORECASE)
@@ -22,7 +22,7 @@ COMPLAINTS = re.compile(r"isvalid: false|Mismatches|corrupt|Exception|not found 
 def dump(*arguments: str) -> str:
     command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars('kafka')}/*"]
     command += ["org.apache.kafka.tools.DumpLogSegments", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 

@@ -20,7 +20,7 @@ from millstream.core.log.real_disk import RealDisk
 from millstream.core.ports import SystemClock
 from millstream.core.wire.batches import SimpleRecord, build_batch, iter_batches, read_records
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOPIC = "moved"
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -178,7 +178,7 @@ def test_directories_move_from_kafka_to_us_and_back(kafka_with_data: Kafka, tmp_
 
 def dump(*arguments: str) -> str:
     command = ["java", "-cp", f"{jars('kafka')}/*", "org.apache.kafka.tools.DumpLogSegments", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 

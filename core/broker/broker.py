@@ -95,7 +95,7 @@ class Broker:
 
     def partition(self, topic: str, partition: int) -> PartitionLog:
         """The log of a partition. Raises ProtocolError with what absence() says."""
-        log = self.find(topic, partition)
+        log = self.logs.get((topic, partition)) if topic != METADATA_TOPIC else None
         if log is None:
             raise ProtocolError(self.absence(topic, partition), f"there is no log of {topic}-{partition}")
         return log

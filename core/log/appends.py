@@ -4,7 +4,7 @@ Tested in tests/core/log/test_partition_log.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..ports import Buffer
 from ..wire.batches import BatchHeader, assign_log_append_time, read_header
@@ -12,8 +12,7 @@ from ..wire.batches import BatchHeader, assign_log_append_time, read_header
 NO_TIMESTAMP = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """Where an append went. log_append_time_ms is -1 unless the topic stamps records itself.
 
     duplicate: the producer had sent this batch before; the offsets are those that it got then.

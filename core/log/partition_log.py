@@ -33,6 +33,7 @@ from .segments.segment_list import SegmentList
 logger = logging.getLogger(__name__)
 
 PLACE = struct.Struct(">qii")
+PLACE_BYTES = PLACE.size
 LOG_APPEND_TIME = "LogAppendTime"
 
 
@@ -204,19 +205,23 @@ class PartitionLog:
     def _write(
         self, batches: Sequence[Buffer], headers: Sequence[BatchHeader], leader_epoch: int, time_ms: int
     ) -> Appended:
-        if self._flusher.failure is not None:
-            raise self._flusher.failure
+        failure = self._flusher.failure
+        if failure is not None:
+            raise failure
         base_offset = offset = self.end_offset
         buffers: list[Buffer] = []
         size_bytes = 0
         newest_ms = NO_TIMESTAMP
         for batch, header in zip(batches, headers, strict=True):
-            buffers.append(PLACE.pack(offset, header.length, leader_epoch))
-            buffers.append(memoryview(batch)[PLACE.size :])
+            buffers += PLACE.pack(offset, header.length, leader_epoch), memoryview(batch)[PLACE_BYTES:]
             size_bytes += header.length + LOG_OVERHEAD
             offset += header.last_offset_delta + 1
-            newest_ms = max(newest_ms, header.max_timestamp)
-        segment = self._segment_for(size_bytes, offset - 1, newest_ms)
+            if header.max_timestamp > newest_ms:
+                newest_ms = header.max_timestamp
+        segment = self.segments.layout.segments[-1]
+        if not segment.takes(self.config, size_bytes, offset - 1, newest_ms):
+            self.roll()
+            segment = self.segments.active
         if leader_epoch != self._epochs.latest and self._epochs.assign(leader_epoch, base_offset):
             self._flusher.add_file(LEADER_EPOCHS, format_epochs(self._epochs.entries()))
         try:
@@ -236,14 +241,6 @@ class PartitionLog:
                 self._producers.apply_data(header, offset)
             position += size_bytes
             offset = last_offset + 1
-
-    def _segment_for(self, append_bytes: int, last_offset: int, newest_ms: int) -> Segment:
-        """The active segment, after a roll when the append does not fit into it."""
-        active = self.segments.active
-        if not active.takes(self.config, append_bytes, last_offset, newest_ms):
-            self.roll()
-            active = self.segments.active
-        return active
 
     def roll(self) -> None:
         """Begin a new segment at the log's end. Raises StorageError when it cannot be made."""

@@ -18,6 +18,7 @@ _REQUEST = struct.Struct(">ihhih")
 _RESPONSE = struct.Struct(">ii")
 _TAGGED_RESPONSE = struct.Struct(">iix")
 _CORRELATION = struct.Struct(">i")
+_API_VERSIONS = int(ApiKey.API_VERSIONS)
 MAX_FRAME_BYTES = 0x7FFFFFFF
 
 
@@ -76,8 +77,8 @@ def encode_request(message: Message, version: int, correlation_id: int, client_i
 def encode_response(message: Message, api_key: int, version: int, correlation_id: int) -> list[Buffer]:
     """A whole response, its length first, as buffers to be sent one after the other."""
     body = message.encode(version)
-    size = 4 + sum(map(len, body))
-    if version >= message.FLEXIBLE_FROM and api_key != ApiKey.API_VERSIONS:
+    size = 4 + (len(body[0]) if len(body) == 1 else sum(map(len, body)))
+    if version >= message.FLEXIBLE_FROM and api_key != _API_VERSIONS:
         return _with_head(_TAGGED_RESPONSE.pack(_checked(size + 1), correlation_id), body)
     return _with_head(_RESPONSE.pack(_checked(size), correlation_id), body)
 

@@ -41,6 +41,9 @@ def read_uvarint(data: Buffer, at: int) -> tuple[int, int]:
 def read_long_uvarint(data: Buffer, at: int, first: int) -> tuple[int, int]:
     """As read_uvarint, when `first`, which had its top bit set, has been read already."""
     value = first & 0x7F
+    byte = data[at]
+    if byte < 128:
+        return value | byte << 7, at + 1
     for shift in (7, 14, 21, 28):
         byte = data[at]
         at += 1

@@ -12,13 +12,16 @@ from ...config import LONG_MAX, LogConfig
 from ...errors import CorruptRecords, ErrorCode, ProtocolError
 from ...wire.batches import (
     CODEC_MASK,
+    CONTROL,
+    TRANSACTIONAL,
     BatchHeader,
     SimpleRecord,
     check_batch,
     iter_records,
 )
 from ...wire.decompression import decompress
-from ...wire.message import Buffer
+from ...wire.message import Buffer, joined
+from ...wire.primitives import Records
 
 HEADER_BYTES = 61
 LOG_OVERHEAD = 12
@@ -64,6 +67,11 @@ class ExaminedBatch(bytes):
     refusal: ProtocolError | None = None
 
 
+def as_buffer(records: Records | None) -> Buffer:
+    """What a produce brings for a partition, as one buffer; over TCP it is a memoryview already."""
+    return records if isinstance(records, Buffer) else joined(records or ())
+
+
 def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_ms: int) -> BatchHeader:
     """The header of the one batch in `records`; what follows it is no whole batch.
 
@@ -74,14 +82,16 @@ def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_m
             raise records.refusal
         return records.header
     header = _only_batch(records)
-    if header.size_bytes > config.max_message_bytes:
+    if header.length + LOG_OVERHEAD > config.max_message_bytes:
         raise ProtocolError(
             ErrorCode.MESSAGE_TOO_LARGE,
             f"a batch of {header.size_bytes} bytes; max.message.bytes of the topic is {config.max_message_bytes}",
         )
     _check_header(header, api_version)
-    if config.message_timestamp_type == "CreateTime":
-        _check_times(records, header, config, now_ms)
+    # The header's maximum decides whether a record may lie too far ahead; only then, or for a bound below, are records
+    # read.
+    if _are_times_read(header.max_timestamp, config, now_ms):
+        _check_times(records, config, now_ms)
     if config.compacted:
         without_key = records_without_key(records, header)
         if without_key:
@@ -107,7 +117,7 @@ def _only_batch(records: Buffer) -> BatchHeader:
         header = check_batch(records, 0)
     except CorruptRecords as error:
         raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
-    rest = len(records) - header.size_bytes
+    rest = len(records) - header.length - LOG_OVERHEAD
     if rest >= LOG_OVERHEAD:
         (length,) = _LENGTH.unpack_from(records, header.size_bytes + LENGTH_AT)
         if length < SMALLEST_LENGTH:
@@ -122,7 +132,8 @@ def _only_batch(records: Buffer) -> BatchHeader:
 
 def _check_header(header: BatchHeader, api_version: int) -> None:
     fault = None
-    if header.is_control:
+    attributes = header.attributes
+    if attributes & CONTROL:
         fault = "clients may not write control batches"
     elif header.count <= 0:
         fault = f"a record batch of {header.count} records"
@@ -130,24 +141,20 @@ def _check_header(header: BatchHeader, api_version: int) -> None:
         fault = f"a record batch of {header.count} records whose last offset delta is {header.last_offset_delta}"
     elif header.producer_id >= 0 and header.base_sequence < 0:
         fault = f"a record batch of producer {header.producer_id} without a sequence number"
-    elif header.is_transactional and header.producer_id < 0:
+    elif attributes & TRANSACTIONAL and header.producer_id < 0:
         fault = "a transactional record batch without a producer id"
     if fault is not None:
         raise BatchRefused(ErrorCode.INVALID_RECORD, fault)
-    codec = header.attributes & 7
+    codec = attributes & CODEC_MASK
     if codec > ZSTD or (codec == ZSTD and api_version < ZSTD_SINCE_PRODUCE):
         raise ProtocolError(
             ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"codec {codec} in a Produce request of version {api_version}"
         )
 
 
-def _check_times(records: Buffer, header: BatchHeader, config: LogConfig, now_ms: int) -> None:
-    """The header's maximum decides whether a record may lie too far ahead; only then, or for a bound below, are
-    records read."""
+def _check_times(records: Buffer, config: LogConfig, now_ms: int) -> None:
     newest_ms = now_ms + config.message_timestamp_after_max_ms
     bounded_below = config.message_timestamp_before_max_ms < LONG_MAX
-    if not _are_times_read(header.max_timestamp, config, now_ms):
-        return
     oldest_ms = now_ms - config.message_timestamp_before_max_ms if bounded_below else None
 
     def fault(record: SimpleRecord) -> str | None:

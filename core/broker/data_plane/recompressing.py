@@ -16,10 +16,9 @@ from ...errors import ProtocolError
 from ...log.partition_log import PartitionLog
 from ...ports import Clock
 from ...wire.batches import CODEC_MASK
-from ...wire.message import Buffer, joined
 from ...wire.messages.k00_produce import ProduceRequest
 from ..coordination.transaction_joins import follow
-from .batch_checks import CODEC_AT, ExaminedBatch, checked_batch, is_long_to_check
+from .batch_checks import CODEC_AT, ExaminedBatch, as_buffer, checked_batch, is_long_to_check
 from .recompression import CODECS, recompressed
 
 LOG = logging.getLogger(__name__)
@@ -36,16 +35,16 @@ class Recompressing:
         self._logs: dict[PartitionLog, int] = {}
         self._running: asyncio.Future[None] | None = None
 
-    def wanted(self, log: PartitionLog, records: Any) -> bool:
+    def wanted(self, log: PartitionLog, records: Any, now_ms: int) -> bool:
         """Whether a batch for this log has to go this way."""
         if log in self._logs:
             return True
         config = log.config
         codec = CODECS.get(config.compression_type)
-        batch = records if isinstance(records, Buffer) else joined(records or ())
+        batch = records if type(records) is memoryview else as_buffer(records)
         if codec is not None and len(batch) > CODEC_AT and batch[CODEC_AT] & CODEC_MASK != codec:
             return True
-        return is_long_to_check(batch, config, self._clock.now_ms())
+        return is_long_to_check(batch, config, now_ms)
 
     def run(
         self, batches: Sequence[Batch], api_version: int, now_ms: int, produce: Callable[[], Any]
@@ -98,7 +97,7 @@ class Recompressing:
 def _recompress(batches: Sequence[Batch], api_version: int, now_ms: int) -> None:
     """On another thread: exchange the records of a request. What is wrong with a batch is told when it is appended."""
     for log, data in batches:
-        records = data.records if isinstance(data.records, Buffer) else joined(data.records or ())
+        records = as_buffer(data.records)
         try:
             header = checked_batch(records, log.config, api_version=api_version, now_ms=now_ms)
             records, header = recompressed(records, header, log.config)

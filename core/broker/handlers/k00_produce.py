@@ -11,6 +11,7 @@ tests/core/broker/test_produce.py and tests/interop/test_data_like_kafka.py.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,13 @@ from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
-from ...wire.batches import BatchHeader
-from ...wire.message import Buffer, joined
+from ...wire.batches import LOG_OVERHEAD, BatchHeader
+from ...wire.message import Buffer
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ..context import RequestContext
 from ..coordination.producer_errors import PRODUCE_JOINS_SINCE, for_produce
 from ..coordination.transaction_joins import follow
-from ..data_plane.batch_checks import BatchRefused, RecordFaults, checked_batch
+from ..data_plane.batch_checks import BatchRefused, RecordFaults, as_buffer, checked_batch
 from ..data_plane.recompression import recompressed
 from ..failures import NO_ANSWER
 
@@ -51,36 +52,41 @@ def start(
     broker: "Broker", request: ProduceRequest, context: RequestContext
 ) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
     """Appends now; the future is there for acks=all, and where batches have to be recompressed first."""
+    now_ms = broker.clock.now_ms()
     waiting = []
-    for topic in request.topic_data:
-        name = _name_of(broker, topic, context)
+    names = _names(broker, request, context)
+    for topic, name in zip(request.topic_data, names, strict=True):
         for data in topic.partition_data:
             log = broker.logs.get((name, data.index)) if name is not None else None
-            if log is not None and broker.recompressing.wanted(log, data.records):
+            if log is not None and broker.recompressing.wanted(log, data.records, now_ms):
                 waiting.append((log, data))
-    if waiting:
-        produce = partial(_produce, broker, request, context)
-        return broker.recompressing.run(waiting, context.api_version, broker.clock.now_ms(), produce)
-    return _produce(broker, request, context)
+    if not waiting:
+        return _produce(broker, request, context, names)
+
+    def produce() -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
+        # Topics may have come and gone meanwhile.
+        return _produce(broker, request, context, _names(broker, request, context))
+
+    return broker.recompressing.run(waiting, context.api_version, now_ms, produce)
 
 
-def _name_of(broker: "Broker", topic: ProduceRequest.TopicProduceData, context: RequestContext) -> str | None:
+def _names(broker: "Broker", request: ProduceRequest, context: RequestContext) -> list[str | None]:
+    """Of the topics of a request; None for those that are not known by their ids."""
     if context.api_version < TOPIC_IDS_SINCE:
-        return topic.name
-    known = broker.cluster.topic_by_id(topic.topic_id)
-    return known.name if known is not None else None
+        return [topic.name for topic in request.topic_data]
+    known = broker.cluster.topic_by_id
+    return [found.name if (found := known(topic.topic_id)) is not None else None for topic in request.topic_data]
 
 
 def _produce(
-    broker: "Broker", request: ProduceRequest, context: RequestContext
+    broker: "Broker", request: ProduceRequest, context: RequestContext, names: Sequence[str | None]
 ) -> "ProduceResponse | asyncio.Future[ProduceResponse] | object | None":
     response = ProduceResponse()
     pending: list[Appended] = []
     joining: list[Joining] = []
     failed = False
-    for topic in request.topic_data:
+    for topic, name in zip(request.topic_data, names, strict=True):
         answers = []
-        name = _name_of(broker, topic, context)
         for data in topic.partition_data:
             answer = PartitionResponse(index=data.index)
             answers.append(answer)
@@ -133,9 +139,9 @@ def _append(
     answer.log_start_offset = log.log_start_offset
     now_ms = broker.clock.now_ms()
     records = data.records
-    batch = records if isinstance(records, Buffer) else joined(records or ())
+    batch = records if type(records) is memoryview else as_buffer(records)
     header = checked_batch(batch, log.config, api_version=context.api_version, now_ms=now_ms)
-    if header.size_bytes < len(batch):
+    if header.length + LOG_OVERHEAD < len(batch):
         batch = memoryview(batch)[: header.size_bytes]  # Kafka drops a batch that is cut off behind the first, too.
     if header.is_transactional:
         _check_epoch(log, header)
@@ -160,7 +166,7 @@ def _write(
     now_ms: int,
 ) -> "Appended":
     batch, header = recompressed(batch, header, log.config)
-    if header.size_bytes > log.config.segment_size:
+    if header.length + LOG_OVERHEAD > log.config.segment_size:
         raise ProtocolError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
             f"a batch of {header.size_bytes} bytes; segments of {log.topic} have {log.config.segment_size}",

@@ -14,13 +14,15 @@ from typing import Any, cast
 from ...errors import ErrorCode, ProtocolError, WireError
 from ...ports import SMALLEST_RANGE_BYTES
 from ...wire.frames import encode_response
+from ...wire.message import Message
 from ..context import RequestContext
 from ..failures import NO_ANSWER, answered, failure_response
 from ..handlers import Handler, handler
 from ..handlers.k18_api_versions import api_versions_response
 from .frame_reader import FrameReader
 from .host import Host
-from .large_requests import PRODUCE, WAIT_FOR_OTHERS, decoded_unless_large
+from .large_requests import LARGE_BYTES, PRODUCE, WAIT_FOR_OTHERS, is_large
+from .openings import Opening
 from .response_writer import ResponseWriter
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ WRITE_HIGH_WATER_BYTES = 1024 * 1024
 """Bytes of answers that may wait for a slow peer before its next request is put off."""
 JOINED_RESPONSE_BYTES = SMALLEST_RANGE_BYTES
 """Up to here answers are copied into one buffer; in these there is no range of a file."""
-_PREFIX = struct.Struct(">hhi")
+_KIND_AND_CORRELATION = struct.Struct(">ii")
+_KEY_AND_VERSION = struct.Struct(">hh")
 
 
 class Slot:
@@ -65,7 +68,7 @@ class Connection(asyncio.BufferedProtocol):
         self._out: list[Any] = []
         self._out_bytes = 0
         self._waiting: set[asyncio.Future[Any]] = set()
-        self._contexts: dict[tuple[int, int, str], RequestContext] = {}
+        self._openings: dict[int, Opening] = {}
         self._peer: tuple[str, int] = ("", 0)
         self._local: tuple[str, int] = ("", 0)
         self._writing_paused = False
@@ -226,18 +229,19 @@ class Connection(asyncio.BufferedProtocol):
         return frame[0] == 0 and frame[1] == PRODUCE
 
     def _start(self, frame: memoryview | bytes) -> None:
-        api_key, api_version, correlation_id = _PREFIX.unpack_from(frame)
-        served = handler(api_key)
-        if served is None or not served.versions[0] <= api_version <= served.versions[1]:
-            self._refuse_version(api_key, api_version, correlation_id, len(frame))
-            return
+        kind, correlation_id = _KIND_AND_CORRELATION.unpack_from(frame)
+        opening = self._openings.get(kind)
         try:
-            header, message = decoded_unless_large(api_key, frame)
+            if opening is None or not opening.begins(frame):
+                opening = self._opening(frame, kind, correlation_id)
+                if opening is None:
+                    return
+            served, context, api_key = opening.served, opening.context, kind >> 16
+            message = None if len(frame) > LARGE_BYTES and is_large(api_key, frame) else opening.decode(frame)
         except WireError as error:
             self._memory.give(len(frame))
             self._refuse(error)
             return
-        context = self._context(api_key, api_version, header.client_id or "")
         if message is None:
             slot = self._slot(api_key if api_key in WAIT_FOR_OTHERS else LARGE, 0)
             large = self._server.large_requests.answer(frame, served, context, correlation_id, self._is_open)
@@ -270,18 +274,17 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:  # The outermost loop of this request: logged, answered, and the server goes on.
             return failure_response(error, context)
 
-    def _context(self, api_key: int, api_version: int, client_id: str) -> RequestContext:
-        key = (api_key, api_version, client_id)
-        found = self._contexts.get(key)
-        if found is None:
-            if len(self._contexts) > 64:
-                self._contexts.clear()
-            found = RequestContext(
-                api_key, api_version, client_id, self._peer[0], self._server.listener.name, self._local,
-                takes_file_ranges=True,
-            )  # fmt: skip
-            self._contexts[key] = found
-        return found
+    def _opening(self, frame: memoryview | bytes, kind: int, correlation_id: int) -> Opening | None:
+        """Of a request that begins as none did before; None where its version is refused. Raises WireError."""
+        api_key, api_version = _KEY_AND_VERSION.unpack_from(frame)
+        served = handler(api_key)
+        if served is None or not served.versions[0] <= api_version <= served.versions[1]:
+            self._refuse_version(api_key, api_version, correlation_id, len(frame))
+            return None
+        opening = Opening(frame, served, api_version, self._peer[0], self._server.listener.name, self._local)
+        if opening.is_kept:
+            self._openings[kind] = opening
+        return opening
 
     # Responses.
 
@@ -324,16 +327,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def _encoded(self, outcome: Any, context: RequestContext, correlation_id: int) -> list[Any] | None:
         """The bytes of an answer, none where the protocol has none; None where the connection had to be ended."""
-        if outcome is None or type(outcome) is list:
-            return outcome or []  # The answer to a large request is written already.
-        if isinstance(outcome, WireError):
-            self._refuse(outcome)
-            return None
-        if outcome is not NO_ANSWER:
+        if isinstance(outcome, Message):
             try:
-                return cast(list[Any], encode_response(outcome, context.api_key, context.api_version, correlation_id))
+                return encode_response(outcome, context.api_key, context.api_version, correlation_id)
             except WireError:
                 LOG.exception("the answer to API key %d cannot be written", context.api_key)
+        elif outcome is None or type(outcome) is list:
+            return outcome or []  # The answer to a large request is written already.
+        elif outcome is not NO_ANSWER:
+            self._refuse(outcome)  # What is wrong with a large request.
+            return None
         self.abort()
         return None
 

@@ -103,9 +103,19 @@ class FrameReader:
                 return []
             frame, self._frame = self._frame, None
             return [frame]
+        shared = self._shared
         if self._head:
-            return self._cut(memoryview(self._head + bytes(self._shared[:count])))
-        return self._cut(self._shared[:count])
+            return self._cut(memoryview(self._head + bytes(shared[:count])))
+        size = count - LENGTH_BYTES
+        if SMALLEST_FRAME_BYTES <= size <= self._max_frame_bytes and _LENGTH.unpack_from(shared)[0] == size:
+            # One whole frame, as most reads bring.
+            if self._memory.take(size, self._wake):
+                self._expects_large = False
+                return [bytes(shared[LENGTH_BYTES:count])]
+            self.starved = True
+            self._head = bytes(shared[:count])
+            return []
+        return self._cut(shared[:count])
 
     def _cut(self, data: memoryview) -> list[memoryview | bytes]:
         frames: list[memoryview | bytes] = []

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import WireError
-from ...wire.frames import RequestHeader, decode_header, decode_request, encode_response
+from ...wire.frames import decode_header, decode_request, encode_response
 from ...wire.message import Message
 from ..context import RequestContext
 from ..failures import NO_ANSWER, answered
@@ -42,19 +42,17 @@ MANY_PARTITIONS, MOST_PARTITIONS = 1_000, 200_000
 kilobyte."""
 
 
-def decoded_unless_large(api_key: int, frame: memoryview | bytes) -> tuple[RequestHeader, Message | None]:
-    """A request that can be handled at once; of another one the header. Raises WireError, also for one too large."""
+def is_large(api_key: int, frame: memoryview | bytes) -> bool:
+    """Whether a request cannot be handled at once. Raises WireError for one that is not handled at all."""
     if len(frame) > LARGEST_BYTES and api_key != PRODUCE:
         raise WireError(
             f"a request with API key {api_key} of {len(frame)} bytes; at most {LARGEST_BYTES} are read where there are "
             f"no records in it: ask for fewer things at a time"
         )
-    if len(frame) > LARGE_BYTES and (
+    return len(frame) > LARGE_BYTES and (
         len(frame) > LARGE_BYTES_OF.get(api_key, LARGE_BYTES)
         or (api_key == PRODUCE and count_partitions(frame, MANY_PARTITIONS) > MANY_PARTITIONS)
-    ):
-        return decode_header(frame)[0], None
-    return decode_request(frame)
+    )
 
 
 class LargeRequests:

@@ -35,6 +35,9 @@ class RequestMemory:
 
         Else `wake` is called when it is the caller's turn; it must not take at once, but soon, or leave.
         """
+        if not self._waiting and self._turn is None and self.used_bytes < self._limit_bytes:
+            self.used_bytes += count
+            return True
         if self._turn is wake:
             self._turn = None
         elif not self._has_reserve_for(count) and (self._waiting or self._turn is not None or self.is_full):

@@ -119,10 +119,12 @@ class Segment:
     def append(self, buffers: list[Buffer], size_bytes: int) -> int:
         """Write checked batches to the end; returns where. Call note_batch for each after that. Raises OSError."""
         position = self.size_bytes
-        self.file.write_at(buffers, position)
-        self.size_bytes = position + size_bytes
-        self.checked.add(position, self.size_bytes)
-        self.spare()
+        file = self._file or self.file
+        file.write_at(buffers, position)
+        self.size_bytes = end = position + size_bytes
+        self.checked.add(position, end)
+        if file.is_one_too_many:
+            self.spare()
         return position
 
     def note_batch(self, position: int, size_bytes: int, last_offset: int, timestamp_ms: int) -> None:

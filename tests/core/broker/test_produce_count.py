@@ -78,5 +78,5 @@ def test_what_is_too_much_for_one_turn_is_told_by_partitions_not_by_bytes_alone(
     many, few = frame_of(request(3_000), 9), frame_of(request(1, records=bytes(20_000)), 9)
 
     assert len(many) < len(few) < large_requests.LARGE_BYTES_OF[0]
-    assert large_requests.decoded_unless_large(0, many)[1] is None
-    assert large_requests.decoded_unless_large(0, few)[1] is not None
+    assert large_requests.is_large(0, many)
+    assert not large_requests.is_large(0, few)

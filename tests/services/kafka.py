@@ -28,7 +28,9 @@ transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=120000
 """
+"""The controller takes a broker for dead that it has not heard of: for longer than a busy machine may stand still."""
 
 
 class Kafka:

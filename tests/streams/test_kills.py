@@ -18,7 +18,7 @@ from streams.killable import WINDOW_MS
 
 from millstream.embedded import open_client
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(1800)]
 PROGRAM = Path(__file__).with_name("killable.py")
 START_MS = 1_700_000_000_000
 Job = tuple[list[str], dict[tuple[str, int], list[Any]]]

@@ -25,7 +25,8 @@ from millstream.core.client.network.tcp import TcpTransport
 
 KINDS = ("kafka", "broker", "embedded")
 TEST_TIMEOUT_S = 280
-BROKER_SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
+BROKER_SETTINGS = {"group.initial.rebalance.delay.ms": "0", "log.retention.check.interval.ms": str(24 * 3_600_000)}
+"""It does not look for old records, which many tests write, and which a look in the midst would delete."""
 names = itertools.count()
 
 

@@ -179,7 +179,7 @@ async def _show_all(
         read: dict[TopicPartition, int] = {}
         for records in await consumer.poll(POLL_MS):
             key = (records.topic, records.partition)
-            kept = _before(records, ends[key]) if reading.to_end and key in ends else records
+            kept = records.before(ends[key]) if reading.to_end and key in ends else records
             if kept.num_rows and not shown.full:
                 read[key] = shown.show(kept)
         if reading.group and read:
@@ -223,8 +223,3 @@ async def _starts(
             wanted = start.offset if start.offset >= 0 else end + start.offset
         starts[key] = min(max(wanted, begins[key]), end)
     return starts
-
-
-def _before(records: "Records", end: int) -> "Records":
-    offsets = records.columns.column("offset").to_numpy()
-    return records.slice(0, int((offsets < end).sum()))

@@ -43,11 +43,7 @@ class Ends:
 
     def clip(self, records: Records) -> Records:
         """The records before the end."""
-        end = self._ends[records.topic, records.partition]
-        if records.num_rows == 0 or records.last_offset < end:
-            return records
-        offsets = records.columns.column("offset").to_numpy()
-        return records.slice(0, int((offsets < end).sum()))
+        return records.before(self._ends[records.topic, records.partition])
 
     def covers(self, partition: TopicPartition) -> bool:
         return partition in self._ends

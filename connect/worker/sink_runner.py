@@ -180,7 +180,7 @@ class SinkRunner:
         carried, self._carried = self._carried, []
         polled = carried or await self._poll(wait_ms, POLL_BYTES)
         if ends is not None:
-            polled = [(number, _before(one, ends[one.topic, one.partition])) for number, one in polled]
+            polled = [(number, one.before(ends[one.topic, one.partition])) for number, one in polled]
         polled = [(number, one) for number, one in polled if one.num_rows]
         if polled:
             converted = [(number, *await self._convert(one)) for number, one in polled]
@@ -385,11 +385,3 @@ def _converted(converter: Converter | None, records: Records) -> tuple[SinkBatch
         return SinkBatch(records), ()
     converted = converter.decode(records.columns.column("value"))
     return SinkBatch(records, converted.columns, converted.rows), converted.failures
-
-
-def _before(records: Records, end: int) -> Records:
-    """The records below offset `end`."""
-    if not records.num_rows or records.last_offset < end:
-        return records
-    offsets = records.columns.column("offset").to_numpy()
-    return records.slice(0, int((offsets < end).sum()))

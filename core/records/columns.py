@@ -64,6 +64,13 @@ class Records:
         """`count` rows from row `start` on, without a copy."""
         return Records(self.topic, self.partition, self.leader_epoch, self.columns.slice(start, count))
 
+    def before(self, end_offset: int) -> "Records":
+        """The records below an offset, without a copy."""
+        if not self.num_rows or self.last_offset < end_offset:
+            return self
+        offsets = self.columns.column(0).to_numpy()
+        return self.slice(0, int((offsets < end_offset).sum()))
+
     def rows(self) -> Iterator[Row]:
         """The records one by one, for code that works on rows."""
         offsets, timestamps, keys, values, headers = (

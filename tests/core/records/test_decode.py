@@ -74,6 +74,14 @@ def test_records_below_the_wanted_offset_are_left_out() -> None:
     assert result.next_offset == 13
 
 
+def test_records_below_an_end_are_told_by_their_offsets_which_have_gaps() -> None:
+    records = decoded(batch_bytes(ROWS)).records
+
+    found = [list(records.before(end).rows()) for end in (0, 8, 12, 13, 99)]
+    assert found == [[row for row in ROWS if row.offset < end] for end in (0, 8, 12, 13, 99)]
+    assert records.before(0).before(5).num_rows == 0
+
+
 def test_a_cut_off_last_batch_is_left_out() -> None:
     first, second = batch_bytes(ROWS), batch_bytes([Row(20, 1, None, b"x" * 100, ())])
     for kept in range(len(second)):

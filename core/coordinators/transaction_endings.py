@@ -55,29 +55,34 @@ def end_and_go_on(
 
     An abort is always in place, for the producer may not know whether anything of its transaction has arrived.
     """
+    same_id = transaction.producer_id == command.producer_id
+    is_next_epoch = transaction.producer_epoch == command.producer_epoch + 1
     # The last epoch of all is told to nobody; logs of older brokers may hold it. Kafka takes an end of the first
     # protocol for a repeated one, too, by whoever has the epoch before: a zombie of the second would go on with the
     # epoch of its successor.
-    bumped = transaction.producer_epoch == command.producer_epoch + 1 != LAST_EPOCH
-    bumped = bumped and transaction.client_version >= SECOND_PROTOCOL
+    bumped = (
+        is_next_epoch and transaction.producer_epoch != LAST_EPOCH and transaction.client_version >= SECOND_PROTOCOL
+    )
     changed_id = (
-        transaction.previous_producer_id == command.producer_id != transaction.producer_id
+        not same_id
+        and transaction.previous_producer_id == command.producer_id
         and command.producer_epoch == LAST_EPOCH - 1
         and transaction.producer_epoch == 0
     )
-    if transaction.producer_id != command.producer_id and not changed_id:
+    if not same_id and not changed_id:
         return refused(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
     repeated = bumped or changed_id
     prepared, complete = _ends(command.commit)
     if transaction.state.prepared:
         # The epoch of a prepared end is the next one already.
-        if transaction.producer_epoch != command.producer_epoch + 1:
+        if not is_next_epoch:
             return refused(ErrorCode.PRODUCER_FENCED)
         same = transaction.state is prepared
         return refused(ErrorCode.CONCURRENT_TRANSACTIONS if same else ErrorCode.INVALID_TXN_STATE)
     if repeated and transaction.state in (State.COMPLETE_COMMIT, State.COMPLETE_ABORT):
         return _told_again(transaction) if transaction.state is complete else refused(ErrorCode.INVALID_TXN_STATE)
-    if changed_id or not transaction.producer_epoch == command.producer_epoch != LAST_EPOCH:
+    is_current = transaction.producer_epoch == command.producer_epoch and command.producer_epoch != LAST_EPOCH
+    if changed_id or not is_current:
         return refused(ErrorCode.PRODUCER_FENCED)
     if transaction.state is not State.ONGOING and command.commit:
         return refused(ErrorCode.INVALID_TXN_STATE)

@@ -18,7 +18,7 @@ def producer_fault(transaction: TransactionStored | None, producer_id: int, prod
     """Whether this is the producer that the transactional id belongs to now."""
     if transaction is None or transaction.producer_id != producer_id:
         return ErrorCode.INVALID_PRODUCER_ID_MAPPING
-    current = transaction.producer_epoch == producer_epoch != LAST_EPOCH
+    current = transaction.producer_epoch == producer_epoch and producer_epoch != LAST_EPOCH
     return ErrorCode.NONE if current else ErrorCode.PRODUCER_FENCED
 
 
@@ -74,7 +74,7 @@ def _next_producer(
         updated_ms=now_ms,
         timeout_ms=command.timeout_ms,
     )
-    asks_again = expected_epoch == transaction.last_epoch != NO_EPOCH
+    asks_again = expected_epoch == transaction.last_epoch and expected_epoch != NO_EPOCH
     if not asks_again and expected_epoch not in (None, transaction.producer_epoch):
         return refused(ErrorCode.PRODUCER_FENCED)
     if asks_again and transaction.producer_epoch != LAST_EPOCH:

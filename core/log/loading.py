@@ -83,7 +83,8 @@ class Loader:
         names = complete_swaps(self._disk, self._directory, self._disk.list_directory(self._directory))
         self._remove_leftovers(names)
         segments, end_offset = self._load_segments(self._find_segments(names))
-        if self._point.clean and end_offset != self._point.recovery_point > 0:
+        recovery_point = self._point.recovery_point
+        if self._point.clean and recovery_point > 0 and end_offset != recovery_point:
             logger.warning("%s ends at %d, not at its recovery point %s", self._directory, end_offset, self._point)
             self._point = replace(self._point, clean=False)
             self._damaged.clear()

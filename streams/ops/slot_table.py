@@ -101,7 +101,7 @@ class SlotTable:
             filled, late = int(assigned.cursor[FILLED]), int(assigned.cursor[LATE_ROWS])
             if filled or late:
                 yield assigned.rows[:filled], assigned.slots[:filled], assigned.late[:late]
-            if assigned.cursor[NEXT_ROW] == before < keys.size and not filled:
+            if before < keys.size and assigned.cursor[NEXT_ROW] == before and not filled:
                 self._grow()
             assigned.cursor[FILLED] = assigned.cursor[LATE_ROWS] = 0
 

@@ -151,7 +151,7 @@ async def _replicas(page: Exposition, broker: "Broker", logs: Sequence[Partition
             (
                 "kafka_log_logmanager_offlinelogdirectorycount",
                 "1 when no log can be written.",
-                0 < offline == len(logs),
+                offline > 0 and offline == len(logs),
             ),
             (f"{manager}_partitioncount", "Partitions.", len(logs)),
             (

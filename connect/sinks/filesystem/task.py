@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 COMMIT_FOR_MS = 2_000
 COMMIT_FILES, COMMIT_BYTES = 32, 67_108_864
-CHECK_TIMEOUT_S = 10
+CHECK_TIMEOUT_S = 30  # A NameNode that collects garbage is silent for longer than ten.
 
 
 class _Partition:

@@ -9,6 +9,8 @@ from typing import Any
 from services.java import JavaProcess, free_port, jars
 
 JVM = ["-Xmx300m", "-XX:TieredStopAtLevel=1"]
+# The transaction timeout: a task whose transaction expires while the machine stands still has failed for good; and a
+# worker that is started after a kill waits for a transaction that was open, on Kafka up to 10 s longer than this.
 SETTINGS = """\
 bootstrap.servers={bootstrap}
 group.id={group}
@@ -22,6 +24,7 @@ status.storage.replication.factor=1
 offset.storage.partitions=5
 status.storage.partitions=2
 exactly.once.source.support=enabled
+producer.transaction.timeout.ms=20000
 offset.flush.interval.ms=500
 session.timeout.ms=6000
 heartbeat.interval.ms=1000

@@ -25,11 +25,20 @@ PORTION = 2_000
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def until(done: Callable[[], bool], what: str) -> None:
+def until(done: Callable[[], bool], what: str, found: Callable[[], Any] | None = None) -> None:
+    """found: what a failure tells of besides."""
     deadline = time.monotonic() + TIMEOUT_S
     while not done():
-        assert time.monotonic() < deadline, f"after {TIMEOUT_S} s still not: {what}"
+        if time.monotonic() > deadline:
+            pytest.fail(f"after {TIMEOUT_S} s still not: {what}; {found() if found is not None else ''}")
         time.sleep(0.1)
+
+
+def all_lines_arrive(worker: ConnectWorker, sink_file: Path, lines: list[str]) -> None:
+    def found() -> Any:
+        return [worker.ask("GET", f"/connectors/{name}/status") for name in ("source", "sink")]
+
+    until(lambda: set(lines_of(sink_file)) >= set(lines), "the sink has all lines", found)
 
 
 def write_lines(path: Path, first: int, count: int) -> list[str]:
@@ -124,7 +133,7 @@ def test_a_worker_that_is_killed_loses_no_line(server: MillstreamBroker | Kafka,
             server.kill()
             server.start()
         lines += write_lines(source_file, 3 * PORTION, PORTION)
-        until(lambda: set(lines_of(sink_file)) >= set(lines), "the sink has all lines")
+        all_lines_arrive(worker, sink_file, lines)
         for name in ("source", "sink"):
             until(lambda name=name: states(worker, name) == ("RUNNING", ["RUNNING"]), f"{name} runs")
 
@@ -169,7 +178,7 @@ def test_the_tasks_of_a_worker_that_is_killed_go_on_in_another(broker: str, tmp_
         killed.kill()
         lines += write_lines(source_file, PORTION, PORTION)
 
-        until(lambda: set(lines_of(sink_file)) >= set(lines), "the sink has all lines")
+        all_lines_arrive(other, sink_file, lines)
         until(lambda: owners(workers, other, "source") == [other], "the source runs in the other worker")
         until(lambda: owners(workers, other, "sink") == [other, other], "the sink's tasks run in the other worker")
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ...core.client.backoff import backoff_ms
+from ...core.client.backoff import wait_ms_after
 from ...core.client.client import Client
 from ...core.client.consuming.consumer import NOT_OURS_CODES, Consumer
 from ...core.client.consuming.offsets import CommittedOffset
-from ...core.errors import BackOff, Fenced, ProtocolError, Retriable
+from ...core.errors import Fenced, ProtocolError, Retriable
 from ...core.formats.api import RowFailure
 from ...core.records import Records
 from ..api import SinkBatch, SinkConnector, SinkContext, SinkTask, TopicPartition
@@ -253,11 +253,7 @@ class SinkRunner:
                 if self._stop.is_set():
                     raise
                 attempt += 1
-                wait_ms = (
-                    error.wait_ms
-                    if isinstance(error, BackOff)
-                    else backoff_ms(attempt, first_ms=self._first_wait_ms, max_ms=30_000)
-                )
+                wait_ms = wait_ms_after(error, attempt, first_ms=self._first_wait_ms, max_ms=30_000)
                 self._progress.waiting_for = str(error)
                 log.warning("%s: %s, next try in %s: %s", self._deployment.name, told, span(wait_ms), error)
                 await wait(wait_ms)

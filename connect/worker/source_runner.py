@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.client.administration.admin_values import NewTopic
-from ...core.client.backoff import backoff_ms
+from ...core.client.backoff import wait_ms_after
 from ...core.client.client import Client
 from ...core.client.producing.producer import Producer
-from ...core.errors import BackOff, Retriable
+from ...core.errors import Retriable
 from ...core.tasks import TaskScope
 from ..api import SourceBatch, SourceConnector, SourceContext, SourceTask
 from ..kafka_keys import topic_settings
@@ -144,9 +144,7 @@ class SourceRunner:
                 return batches
             except Retriable as error:
                 attempt += 1
-                wait_ms = (
-                    error.wait_ms if isinstance(error, BackOff) else backoff_ms(attempt, first_ms=500, max_ms=60_000)
-                )
+                wait_ms = wait_ms_after(error, attempt, first_ms=500, max_ms=60_000)
                 self._progress.waiting_for = str(error)
                 log.warning(
                     "%s: the source is not ready, next try in %s: %s", self._deployment.name, span(wait_ms), error

@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from ...errors import MillstreamError
 from ..consuming.fetcher import Fetcher
@@ -29,11 +30,19 @@ class Listeners:
     lost: Callback | None = None
 
 
+class Fate(Enum):
+    """What becomes of partitions: they come, they are handed back in order, or others have them by now."""
+
+    GIVEN = auto()
+    REVOKED = auto()
+    LOST = auto()
+
+
 @dataclass(slots=True, eq=False)
 class _Step:
     """A change of assignment that poll() has to carry out."""
 
-    kind: str
+    fate: Fate
     partitions: Sequence[TopicPartition]
     done: asyncio.Future[None]
 
@@ -89,13 +98,13 @@ class Rebalancer:
         return sorted(self._fetcher.buffer.partitions)
 
     async def give(self, partitions: Sequence[TopicPartition]) -> None:
-        await self._queue("give", partitions)
+        await self._queue(Fate.GIVEN, partitions)
 
     async def revoke(self, partitions: Sequence[TopicPartition]) -> None:
-        await self._queue("revoke", partitions)
+        await self._queue(Fate.REVOKED, partitions)
 
     async def lose(self, partitions: Sequence[TopicPartition]) -> None:
-        await self._queue("lose", partitions)
+        await self._queue(Fate.LOST, partitions)
 
     def fail(self, error: MillstreamError) -> None:
         """poll() raises this from now on."""
@@ -119,7 +128,7 @@ class Rebalancer:
 
     async def hand_back_all(self) -> None:
         """Give up what is owned, at the end."""
-        await self._hand_back("revoke", tuple(self.owned()))
+        await self._hand_back(Fate.REVOKED, tuple(self.owned()))
 
     def close(self) -> None:
         if self._pattern is not None:
@@ -127,8 +136,8 @@ class Rebalancer:
 
     # -- below: how it is done
 
-    async def _queue(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
-        step = _Step(kind, tuple(partitions), asyncio.get_running_loop().create_future())
+    async def _queue(self, fate: Fate, partitions: Sequence[TopicPartition]) -> None:
+        step = _Step(fate, tuple(partitions), asyncio.get_running_loop().create_future())
         self._steps.append(step)
         self._changed.give()
         await step.done
@@ -139,8 +148,8 @@ class Rebalancer:
             step.done.set_result(None)
 
     async def _run(self, step: _Step) -> None:
-        if step.kind != "give":
-            await self._hand_back(step.kind, step.partitions)
+        if step.fate is not Fate.GIVEN:
+            await self._hand_back(step.fate, step.partitions)
             return
         buffer = self._fetcher.buffer
         buffer.add({key: None for key in step.partitions if key not in buffer.partitions}, held=True)
@@ -162,8 +171,8 @@ class Rebalancer:
                 self._fetcher.buffer.partitions[key].held = False
         self._fetcher.wake()
 
-    async def _hand_back(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
-        lost = kind == "lose"
+    async def _hand_back(self, fate: Fate, partitions: Sequence[TopicPartition]) -> None:
+        lost = fate is Fate.LOST
         callback = self._listeners.lost if lost else self._listeners.revoked
         try:
             if not lost:

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ...wire.apis import ApiKey
 from ...wire.message import Message
 
 Levels = Sequence[tuple[str, str]]
@@ -41,44 +42,50 @@ def _itself(one: Any) -> Any:
 TOPICS = ("topics", "topics")
 PARTITIONS = ("partitions", "partitions")
 CUTS: dict[int, tuple[Cut, ...]] = {
-    0: (Cut((("topic_data", "responses"), ("partition_data", "partition_responses"))),),
-    2: (Cut((TOPICS, PARTITIONS)),),
-    3: (Cut((TOPICS,), name=lambda topic: (topic.topic_id, topic.name)),),
-    8: (Cut((TOPICS, PARTITIONS)),),
-    9: (
+    ApiKey.PRODUCE: (Cut((("topic_data", "responses"), ("partition_data", "partition_responses"))),),
+    ApiKey.LIST_OFFSETS: (Cut((TOPICS, PARTITIONS)),),
+    ApiKey.METADATA: (Cut((TOPICS,), name=lambda topic: (topic.topic_id, topic.name)),),
+    ApiKey.OFFSET_COMMIT: (Cut((TOPICS, PARTITIONS)),),
+    ApiKey.OFFSET_FETCH: (
         Cut(
             (("groups", "groups"), TOPICS, ("partition_indexes", "partitions")),
             name=lambda group: group.group_id if group.topics is None else id(group),
         ),
         Cut((TOPICS, ("partition_indexes", "partitions"))),
     ),
-    10: (Cut((("coordinator_keys", "coordinators"),)),),
-    13: (Cut((("members", "members"),)),),
-    15: (Cut((("groups", "groups"),), leaves=100, name=_itself),),
-    20: (
+    ApiKey.FIND_COORDINATOR: (Cut((("coordinator_keys", "coordinators"),)),),
+    ApiKey.LEAVE_GROUP: (Cut((("members", "members"),)),),
+    ApiKey.DESCRIBE_GROUPS: (Cut((("groups", "groups"),), leaves=100, name=_itself),),
+    ApiKey.DELETE_TOPICS: (
         Cut((("topics", "responses"),), name=lambda topic: (topic.name, topic.topic_id)),
         Cut((("topic_names", "responses"),), name=_itself),
     ),
-    21: (Cut((TOPICS, PARTITIONS)),),
-    23: (Cut((TOPICS, PARTITIONS)),),
-    24: (Cut((("transactions", "results_by_transaction"),), leaves=200),),
-    27: (Cut((("markers", "markers"), TOPICS, ("partition_indexes", "partitions"))),),
-    28: (Cut((TOPICS, PARTITIONS)),),
-    32: (Cut((("resources", "results"),), leaves=20, name=lambda one: (one.resource_type, one.resource_name)),),
-    42: (Cut((("groups_names", "results"),), name=_itself),),
-    43: (Cut((("topic_partitions", "replica_election_results"), ("partitions", "partition_result"))),),
-    45: (Cut((("topics", "responses"), PARTITIONS)),),
-    47: (Cut((TOPICS, PARTITIONS)),),
-    61: (Cut((TOPICS, ("partition_indexes", "partitions")), leaves=100),),
-    65: (Cut((("transactional_ids", "transaction_states"),), leaves=100, name=_itself),),
+    ApiKey.DELETE_RECORDS: (Cut((TOPICS, PARTITIONS)),),
+    ApiKey.OFFSET_FOR_LEADER_EPOCH: (Cut((TOPICS, PARTITIONS)),),
+    ApiKey.ADD_PARTITIONS_TO_TXN: (Cut((("transactions", "results_by_transaction"),), leaves=200),),
+    ApiKey.WRITE_TXN_MARKERS: (Cut((("markers", "markers"), TOPICS, ("partition_indexes", "partitions"))),),
+    ApiKey.TXN_OFFSET_COMMIT: (Cut((TOPICS, PARTITIONS)),),
+    ApiKey.DESCRIBE_CONFIGS: (
+        Cut((("resources", "results"),), leaves=20, name=lambda one: (one.resource_type, one.resource_name)),
+    ),
+    ApiKey.DELETE_GROUPS: (Cut((("groups_names", "results"),), name=_itself),),
+    ApiKey.ELECT_LEADERS: (
+        Cut((("topic_partitions", "replica_election_results"), ("partitions", "partition_result"))),
+    ),
+    ApiKey.ALTER_PARTITION_REASSIGNMENTS: (Cut((("topics", "responses"), PARTITIONS)),),
+    ApiKey.OFFSET_DELETE: (Cut((TOPICS, PARTITIONS)),),
+    ApiKey.DESCRIBE_PRODUCERS: (Cut((TOPICS, ("partition_indexes", "partitions")), leaves=100),),
+    ApiKey.DESCRIBE_TRANSACTIONS: (Cut((("transactional_ids", "transaction_states"),), leaves=100, name=_itself),),
 }
 WHOLE: dict[int, tuple[Levels, ...]] = {
-    19: ((TOPICS,),),
-    24: ((("v3_and_below_topics", "results_by_topic_v3_and_below"), ("partitions", "results_by_partition")),),
-    33: ((("resources", "responses"),),),
-    37: ((("topics", "results"),),),
-    44: ((("resources", "responses"),),),
-    75: ((TOPICS,),),
+    ApiKey.CREATE_TOPICS: ((TOPICS,),),
+    ApiKey.ADD_PARTITIONS_TO_TXN: (
+        (("v3_and_below_topics", "results_by_topic_v3_and_below"), ("partitions", "results_by_partition")),
+    ),
+    ApiKey.ALTER_CONFIGS: ((("resources", "responses"),),),
+    ApiKey.CREATE_PARTITIONS: ((("topics", "results"),),),
+    ApiKey.INCREMENTAL_ALTER_CONFIGS: ((("resources", "responses"),),),
+    ApiKey.DESCRIBE_TOPIC_PARTITIONS: ((TOPICS,),),
 }
 """The long lists of requests that are handled as a whole, and of their answers."""
 

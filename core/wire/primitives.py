@@ -44,7 +44,9 @@ def read_long_uvarint(data: Buffer, at: int, first: int) -> tuple[int, int]:
     byte = data[at]
     if byte < 128:
         return value | byte << 7, at + 1
-    for shift in (7, 14, 21, 28):
+    value |= (byte & 0x7F) << 7
+    at += 1
+    for shift in (14, 21, 28):
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -185,6 +187,8 @@ def uvarint(value: int) -> bytes:
     """The opposite of read_uvarint."""
     if value < 128:
         return UVARINTS[value]
+    if value < 1 << 14:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value > 127:
         out.append(value & 0x7F | 0x80)

@@ -196,7 +196,7 @@ class GroupsShell:
             except (ProtocolError, StorageError, WireError) as error:
                 return self._not_appended(shard, command, decision, error, respond)
         durable = log.flushed_offset >= log.end_offset
-        answers = self._released(shard, decision)
+        answers = self._released(shard, decision) if decision.released else []
         outcome: Any
         if decision.reply is None:
             outcome = self._wait(shard, command, respond)
@@ -206,7 +206,8 @@ class GroupsShell:
             asker = _Waiter(command, respond, self._loop.create_future())
             answers.append((asker, decision.reply))
             outcome = asker.done
-        self._answer(log, answers, durable)
+        if answers:
+            self._answer(log, answers, durable)
         return outcome
 
     def _released(self, shard: _Shard, decision: Decision) -> list[tuple[_Waiter, Reply]]:
@@ -227,7 +228,7 @@ class GroupsShell:
 
         if durable:
             flushed(None)
-        elif answers:
+        else:
             self._waiting.when_flushed(log, log.end_offset, flushed)
 
     def _settle(self, answers: Iterator[tuple[_Waiter, Reply]], failure: StorageError | None) -> None:

@@ -5,6 +5,7 @@ Tested in tests/core/broker/test_internal_topics.py.
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from ...errors import CorruptRecords, ErrorCode, ProtocolError, StorageError
 from ...log.partition_log import PartitionLog
@@ -16,6 +17,8 @@ LOG = logging.getLogger(__name__)
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
 REPLAY_BYTES = 1024 * 1024
+KEPT_CHARACTERS = 250
+"""Of ids whose hashes are kept: what many long ones would take is not bounded by their number."""
 
 
 class InternalTopic:
@@ -91,9 +94,16 @@ def _readable(log: PartitionLog, header: BatchHeader, data: Buffer, at: int) -> 
 
 
 def java_string_hash(text: str) -> int:
-    """Java's String.hashCode: signed 32 bits over UTF-16 code units."""
+    """Java's String.hashCode: signed 32 bits over UTF-16 code units. What comes again and again is kept."""
+    return _kept_hash(text) if len(text) <= KEPT_CHARACTERS else _hash(text)
+
+
+def _hash(text: str) -> int:
     code = 0
     units = text.encode("utf-16-be", "surrogatepass")
     for at in range(0, len(units), 2):
         code = (31 * code + (units[at] << 8 | units[at + 1])) & 0xFFFFFFFF
     return code - (1 << 32) if code & 0x80000000 else code
+
+
+_kept_hash = lru_cache(maxsize=1024)(_hash)

@@ -105,6 +105,8 @@ class ProducerStates:
 
     def first_unstable_offset(self, high_watermark: int) -> int | None:
         """The first offset whose transaction is open, or ended by a marker that is not below the high watermark."""
+        if not self._open and not self._completed:
+            return None
         open_start = next(iter(self._open.values()), None)
         pending = [done.first_offset for done in self._completed if done.marker_offset >= high_watermark]
         if open_start is not None:

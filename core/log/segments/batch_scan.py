@@ -155,8 +155,11 @@ def take_batches(
     at, start, first_offset = 0, -1, -1
     fault, wanted = "", 0
     while at < segment_end and expected < max_offset:
-        if start >= 0:
+        if start >= 0 or expected == offset:
+            began = at
             at, expected = _skip_regular(data, at, expected, min(max_offset, bound), epochs)
+            if start < 0 and at > began:
+                start, first_offset = began, offset
             if at >= segment_end or expected >= max_offset:
                 break
         end, base, next_offset, fault = judge_batch(

@@ -40,7 +40,7 @@ class Segment:
         self, disk: Disk, directory: str, base_offset: int, *, size_bytes: int, index_interval: int, state: str = ""
     ) -> None:
         self.state = state
-        self._held = False
+        self.has_aborted, self._held = True, False
         self._loading = threading.RLock()
         self.base_offset = base_offset
         self.size_bytes = size_bytes
@@ -59,7 +59,7 @@ class Segment:
         self._newest = (-1, 0)
         self._first_timestamp: int | None = None
         self._room: tuple[LogConfig, SegmentRoom] | None = None
-        self.has_aborted = True
+        self._entries: int | None = None  # index_entries, until one is added.
 
     @classmethod
     def create(cls, disk: Disk, directory: str, base_offset: int, *, index_interval: int, state: str = "") -> "Segment":
@@ -114,17 +114,17 @@ class Segment:
             self._room = (config, room)
         else:
             room = empty_segment_room(self.base_offset)
-        return room.takes(self.size_bytes + append_bytes, last_offset, newest_ms, self.index_entries)
+        if self._entries is None:
+            self._entries = self.index_entries
+        return room.takes(self.size_bytes + append_bytes, last_offset, newest_ms, self._entries)
 
     def append(self, buffers: list[Buffer], size_bytes: int) -> int:
         """Write checked batches to the end; returns where. Call note_batch for each after that. Raises OSError."""
         position = self.size_bytes
-        file = self._file or self.file
-        file.write_at(buffers, position)
-        self.size_bytes = end = position + size_bytes
-        self.checked.add(position, end)
-        if file.is_one_too_many:
-            self.spare()
+        (self._file or self.file).write_at(buffers, position)
+        self.size_bytes = position + size_bytes
+        self.checked.add(position, self.size_bytes)
+        self.spare()
         return position
 
     def note_batch(self, position: int, size_bytes: int, last_offset: int, timestamp_ms: int) -> None:
@@ -136,6 +136,7 @@ class Segment:
         if self._bytes_since_index > self.index_interval:
             self.offsets().add(last_offset - self.base_offset, position)
             self.times().add(*self._newest)
+            self._entries = None
             self._bytes_since_index = 0
         self._bytes_since_index += size_bytes
 
@@ -154,8 +155,7 @@ class Segment:
     def start_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
         """Begin with an empty offset and time index, to be filled by note_batch and written over those in the files."""
         offsets, times = self._offsets, self._times = OffsetIndex(), TimeIndex()
-        self._offset_file.written_bytes = self._time_file.written_bytes = 0
-        self._bytes_since_index = 0
+        self._offset_file.written_bytes = self._time_file.written_bytes = self._bytes_since_index = 0
         self._newest = (-1, 0)
         return offsets, times
 

@@ -26,6 +26,7 @@ def topic(broker: Broker, name: str = "state") -> InternalTopic:
         ("polygenelubricants", -(2**31)),
         ("\N{PILE OF POO}", 1772556),
         ("connect-traffic-to-lake", -436300050),
+        ("a" * 1000, 904019584),
     ],
 )
 def test_keys_are_hashed_as_java_hashes_strings(text: str, code: int) -> None:

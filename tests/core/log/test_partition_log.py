@@ -56,6 +56,16 @@ def test_readers_see_only_what_is_on_the_medium(make_log: MakeLog) -> None:
     assert (log.high_watermark, log.read(0, max_bytes=1000).next_offset) == (3, 3)
 
 
+def test_a_segment_whose_index_is_full_is_followed_by_another(make_log: MakeLog) -> None:
+    log = make_log(index_interval_bytes=50, segment_index_bytes=3 * 12)
+
+    for _ in range(10):
+        log.append([batch(1)], now_ms=NOW_MS)
+
+    # Each batch but a segment's first gets an entry.
+    assert [segment.base_offset for segment in log.segments.layout.segments] == [0, 4, 8]
+
+
 def test_a_read_begins_with_the_batch_that_holds_the_offset(make_log: MakeLog) -> None:
     log = make_log(index_interval_bytes=50)
     for _ in range(20):

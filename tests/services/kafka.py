@@ -28,9 +28,11 @@ transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+offsets.commit.timeout.ms=120000
 broker.session.timeout.ms=120000
 """
-"""The controller takes a broker for dead that it has not heard of: for longer than a busy machine may stand still."""
+"""The controller takes a broker for dead that it has not heard of, and the coordinator of groups gives up what it
+writes: both after longer than a busy machine may stand still."""
 
 
 class Kafka:

@@ -75,19 +75,16 @@ class FilesystemTask:
             raise
 
     async def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        async def recover(partition: TopicPartition) -> tuple[TopicPartition, int | None]:
-            state = _Partition(self._commits(*partition))
-            resumed = await asyncio.to_thread(state.commits.recover)
-            self._partitions[partition] = state
-            return partition, resumed
-
-        results = await asyncio.gather(*map(recover, partitions), return_exceptions=True)
         resumed: dict[TopicPartition, int] = {}
-        for result in sorted(results, key=lambda result: isinstance(result, Retriable)):
-            if isinstance(result, BaseException):
-                raise result
-            if result[1] is not None:
-                resumed[result[0]] = result[1]
+
+        async def recover(partition: TopicPartition) -> None:
+            state = _Partition(self._commits(*partition))
+            end = await asyncio.to_thread(state.commits.recover)
+            self._partitions[partition] = state
+            if end is not None:
+                resumed[partition] = end
+
+        _raise_first(await asyncio.gather(*map(recover, partitions), return_exceptions=True))
         return resumed
 
     def _commits(self, topic: str, partition: int) -> PartitionCommits:
@@ -104,9 +101,9 @@ class FilesystemTask:
         while self._closed_bytes > self._config.buffer_bytes:
             await self._commit_closed(COMMIT_FOR_MS)
         await asyncio.to_thread(self._absorb, batches)
-        open_bytes = sum(state.buffer.open_bytes for state in self._partitions.values() if state.buffer)
-        if open_bytes > self._config.buffer_bytes:
-            max((s.buffer for s in self._partitions.values() if s.buffer), key=lambda b: b.open_bytes).close()
+        buffers = [state.buffer for state in self._partitions.values() if state.buffer]
+        if sum(buffer.open_bytes for buffer in buffers) > self._config.buffer_bytes:
+            max(buffers, key=lambda buffer: buffer.open_bytes).close()
 
     @property
     def _closed_bytes(self) -> int:
@@ -200,11 +197,8 @@ class FilesystemTask:
         """
         until_ms = None if for_ms is None else self._context.clock.monotonic_ms() + for_ms
         busy = [state for state in self._partitions.values() if state.buffer and (state.buffer.closed or state.pending)]
-        results = await asyncio.gather(
-            *(asyncio.to_thread(self._commit_partition, state, until_ms) for state in busy), return_exceptions=True
-        )
-        for result in sorted((r for r in results if r is not None), key=lambda r: isinstance(r, Retriable)):
-            raise result
+        commits = (asyncio.to_thread(self._commit_partition, state, until_ms) for state in busy)
+        _raise_first(await asyncio.gather(*commits, return_exceptions=True))
 
     def _commit_partition(self, state: _Partition, until_ms: int | None) -> None:
         buffer = state.buffer
@@ -280,6 +274,13 @@ class FilesystemTask:
     async def stop(self) -> None:
         await self.close(list(self._partitions))
         self._filesystem.close()
+
+
+def _raise_first(outcomes: Sequence[BaseException | None]) -> None:
+    """The first failure, if there is one; what a later try may mend only where there is nothing worse."""
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    if failures:
+        raise min(failures, key=lambda failure: isinstance(failure, Retriable))
 
 
 def make_task(values: Mapping[str, Any]) -> FilesystemTask:

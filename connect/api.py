@@ -151,18 +151,14 @@ MakeSourceTask = Callable[[Mapping[str, Any]], SourceTask]
 MakeSinkTask = Callable[[Mapping[str, Any]], SinkTask]
 # A look at what the connector talks to, before anything starts. Raises ConfigError or Retriable with the remedy.
 Check = Callable[[Mapping[str, Any]], None]
-
-
 # Where a source stands, for people.
 Told = Callable[[SourceKey, SourceOffset], str]
+# The topics that a source is known to write before it has a row for them, from validated values.
+TopicsOf = Callable[[Mapping[str, Any]], Sequence[str]]
 
 
 def told_as_json(key: SourceKey, offset: SourceOffset) -> str:
     return f"{json.dumps(key)} {json.dumps(offset)}"
-
-
-# The topics that a source is known to write before it has a row for them, from validated values.
-TopicsOf = Callable[[Mapping[str, Any]], Sequence[str]]
 
 
 def no_topics_known(_: Mapping[str, Any]) -> Sequence[str]:

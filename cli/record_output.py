@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ..core.errors import ConfigError
 from ..core.records import Records, Row
-from .console import say
+from .console import counted, say
 from .options import time_text
 
 FORMATS = ("text", "json", "hex", "parquet")
@@ -161,4 +161,4 @@ class _Parquet:
 
     def close(self) -> None:
         self._writer.close()
-        say(f"{self._count:,} {'record' if self._count == 1 else 'records'} written to {self._file}")
+        say(f"{counted(self._count, 'record')} written to {self._file}")

@@ -102,14 +102,21 @@ async def _one_session(this: Run) -> None:
     options = await ensure_topics(
         this.client, this.plan, this.config, sources, bounded=this.to_end, seed=secrets.randbits(63)
     )
-    async with Session(this.plan, this.client, this.config, options, this.progress) as session:
-        this.progress.state = "RUNNING"
-        if this.to_end:
-            await _run_to_end(this, session, sources)
-        else:
-            await _run_on(this, session)
-        # What ended in order is no member any more; one that failed keeps its place, and joins again soon.
-        session.consumer.gives_up_place = True
+    session = Session(this.plan, this.client, this.config, options, this.progress)
+    try:
+        async with session:
+            this.progress.state = "RUNNING"
+            if this.to_end:
+                await _run_to_end(this, session, sources)
+            else:
+                await _run_on(this, session)
+            # What ended in order is no member any more; one that failed keeps its place, and joins again soon.
+            session.consumer.gives_up_place = True
+    except Fenced as error:
+        if await session.is_taken_over():
+            raise
+        # This process, or the machine, stood still for longer than a transaction may last.
+        raise Retriable(f"the coordinator has aborted a transaction that took too long ({error})") from error
 
 
 async def _run_on(this: Run, session: Session) -> None:

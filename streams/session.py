@@ -77,6 +77,10 @@ class Session:
             self.consumer.gives_up_place = True
         await self._stack.__aexit__(kind, error, trace)
 
+    async def is_taken_over(self) -> bool:
+        """Whether the process that fenced this one is another one under the same process.id."""
+        return await self._producer.is_taken_over()
+
     # -- reading and processing
 
     async def step(self) -> None:

@@ -12,7 +12,9 @@ from streams.clusters import create, fill, read_all, unique
 
 import millstream as ms
 from millstream import agg, col
+from millstream.core.client.administration.admin_transactions import TransactionAdmin
 from millstream.core.client.client import Client
+from millstream.core.client.producing.producer import Producer
 from millstream.core.errors import Fenced, PlanError
 from millstream.embedded import open_client
 from millstream.streams.config import streams_config
@@ -230,6 +232,39 @@ def test_a_process_of_the_same_id_fences_the_one_before(bootstrap: str) -> None:
 
         with pytest.raises(Fenced, match=r"process.id='1'"):
             await old
+
+    with_client(bootstrap, body)
+
+
+@pytest.mark.slow
+def test_a_transaction_that_the_coordinator_aborted_is_no_takeover(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still for 10 s between two requests of a commit ended, fenced by nobody."""
+    held: list[str] = []
+    send_offsets = Producer.send_offsets
+
+    async def body(job: Job) -> None:
+        async def late(producer: Producer, *arguments: Any) -> None:
+            async def aborted() -> bool:
+                name = f"{job.application}-1"
+                state = (await TransactionAdmin(job.client).describe_transactions([name]))[name].state
+                held.append(state)
+                return state == "CompleteAbort"
+
+            if "CompleteAbort" not in held:
+                await until(aborted)
+            await send_offsets(producer, *arguments)
+
+        monkeypatch.setattr(Producer, "send_offsets", late)
+        await create(job.client, job.source, 1)
+        await fill(job.client, job.source, {0: [row(10, "a"), row(20, "a", 5)]})
+        config = streams_config({"commit.interval.ms": 20, "producer.transaction.timeout.ms": 1_000})
+
+        progress = await run(job.plan(), job.client, to_end=True, config=config)
+
+        assert (progress.state, "CompleteAbort" in held) == ("FINISHED", True)
+        assert await job.results() == [result(0, "a", 2, 6)]
 
     with_client(bootstrap, body)
 

@@ -185,6 +185,13 @@ class Producer:
             self._sender.accumulator.bumped()
         transactions.state.ended()
 
+    async def is_taken_over(self) -> bool:
+        """Whether a newer producer has the transactional id, or the coordinator ended a transaction that took too long.
+
+        Asks for the next epoch to find out: for a producer that was fenced, also when it is closed already.
+        """
+        return await self._require_transactions().is_taken_over()
+
     # -- below: how it is done
 
     def _require_transactions(self) -> Transactions:

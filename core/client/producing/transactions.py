@@ -150,6 +150,19 @@ class Transactions:
         else:
             self.state.failed(error)
 
+    async def is_taken_over(self) -> bool:
+        """Whether another producer has asked for the transactional id. One whose transaction has timed out is fenced
+        too, but may go on with the next epoch."""
+        if not self.identity.known:
+            return True
+        try:
+            await self.bump()
+        except Fenced:
+            return True
+        finally:
+            await self.close()
+        return False
+
     async def close(self) -> None:
         await self._client.nodes.close_channel(self._channel)
 

@@ -81,6 +81,8 @@ public class ProducerScenes {
         producer.send(new ProducerRecord<>(topic, 0, null, "committed"));
         producer.sendOffsetsToTransaction(Map.of(at, new OffsetAndMetadata(7, "seven")), consumer.groupMetadata());
         producer.commitTransaction();
+        // A Kafka that stood still has answered the commit, and tells of the offset a while later.
+        while (consumer.committed(java.util.Set.of(at)).get(at) == null) Thread.sleep(50);
         System.out.println("committed " + consumer.committed(java.util.Set.of(at)).get(at));
         producer.beginTransaction();
         producer.send(new ProducerRecord<>(topic, 0, null, "aborted"));

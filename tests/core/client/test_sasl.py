@@ -99,7 +99,7 @@ async def test_a_wrong_password_is_refused_at_once_with_the_brokers_reason(secur
 
 async def test_an_authority_that_we_do_not_trust_is_refused(secure: SecureKafka):
     with pytest.raises(NotConnected, match="CERTIFICATE_VERIFY_FAILED"):
-        async with client(secure, "TLS", ssl_truststore_location=None):
+        async with client(secure, "TLS", ssl_truststore_location=None, socket_connection_setup_timeout_ms=5_000):
             pass
 
 

@@ -44,7 +44,6 @@ FAULTS: Final = (
 SPACE, QUOTE, BACKSLASH, DASH, PLUS, COLON, SLASH, OPEN, CLOSE = (ord(char) for char in ' "\\-+:/[]')
 UPPER_A, UPPER_Z = ord("A"), ord("Z")
 HTTP: Final = int.from_bytes(b"HTTP/", "little")
-FIVE_BYTES: Final = (1 << 40) - 1
 QUOTES = np.uint64(0x2222222222222222)
 BACKSLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
 ONES = np.uint64(0x0101010101010101)

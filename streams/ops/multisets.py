@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.kernels.jit import as_int64, kernel
 from .buffers import Bytes, Int32s, Int64s, Weights
+from .pair_hash import pair_hash
 
 U = np.uint64
 QUANTILE, DISTINCT = 0, 1
@@ -36,18 +37,10 @@ class MultisetArrays(NamedTuple):
 
 
 @kernel
-def entry_hash(slot: int, key: int) -> np.uint64:
-    mixed = U(slot) * U(0x9E3779B97F4A7C15) ^ U(key) * U(0xC2B2AE3D27D4EB4F)
-    mixed ^= mixed >> U(32)
-    mixed *= U(0xBF58476D1CE4E5B9)
-    return mixed ^ mixed >> U(29)
-
-
-@kernel
 def add_entry(sets: MultisetArrays, slot: int, key: int, weight: int) -> None:
     """Adds `weight` to the count of a key; the caller has made sure that there is room for one entry."""
     mask = U(sets.table.size - 1)
-    place = entry_hash(slot, key) & mask
+    place = pair_hash(slot, key) & mask
     while sets.table[place] != 0:
         entry = as_int64(sets.table[place] - 1)
         if sets.slot[entry] == slot and sets.key[entry] == key:
@@ -73,13 +66,13 @@ def add_entry(sets: MultisetArrays, slot: int, key: int, weight: int) -> None:
 def drop_from_table(sets: MultisetArrays, entry: int) -> None:
     """Takes an entry out of the hash table and closes the gap; its chain is the caller's concern."""
     mask = U(sets.table.size - 1)
-    hole = entry_hash(sets.slot[entry], sets.key[entry]) & mask
+    hole = pair_hash(sets.slot[entry], sets.key[entry]) & mask
     while sets.table[hole] != entry + 1:
         hole = (hole + U(1)) & mask
     place = (hole + U(1)) & mask
     while sets.table[place] != 0:
         other = as_int64(sets.table[place] - 1)
-        home = entry_hash(sets.slot[other], sets.key[other]) & mask
+        home = pair_hash(sets.slot[other], sets.key[other]) & mask
         if ((place - home) & mask) >= ((place - hole) & mask):
             sets.table[hole] = sets.table[place]
             hole = place
@@ -218,7 +211,7 @@ def fill_entry_table(sets: MultisetArrays, live: Bytes) -> None:
     mask = U(sets.table.size - 1)
     for entry in range(sets.cursor[ENTRIES_USED]):
         if live[entry] == 1:
-            place = entry_hash(sets.slot[entry], sets.key[entry]) & mask
+            place = pair_hash(sets.slot[entry], sets.key[entry]) & mask
             while sets.table[place] != 0:
                 place = (place + U(1)) & mask
             sets.table[place] = entry + 1

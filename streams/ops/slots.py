@@ -11,6 +11,7 @@ import numpy as np
 
 from ...core.kernels.jit import as_int64, kernel
 from .buffers import Bytes, Int32s, Int64s
+from .pair_hash import pair_hash
 
 U = np.uint64
 FREE = -1
@@ -49,18 +50,10 @@ class Assigned(NamedTuple):
 
 
 @kernel
-def slot_hash(key: int, start: int) -> np.uint64:
-    mixed = U(key) * U(0x9E3779B97F4A7C15) ^ U(start) * U(0xC2B2AE3D27D4EB4F)
-    mixed ^= mixed >> U(32)
-    mixed *= U(0xBF58476D1CE4E5B9)
-    return mixed ^ mixed >> U(29)
-
-
-@kernel
 def find_slot(slots: SlotArrays, key: int, start: int) -> int:
     """The slot of (key, start), or -1."""
     mask = U(slots.table.size - 1)
-    place = slot_hash(key, start) & mask
+    place = pair_hash(key, start) & mask
     while slots.table[place] != 0:
         slot = as_int64(slots.table[place] - 1)
         if slots.key[slot] == key and slots.start[slot] == start:
@@ -73,7 +66,7 @@ def find_slot(slots: SlotArrays, key: int, start: int) -> int:
 def add_slot(slots: SlotArrays, key: int, start: int) -> int:
     """A slot for (key, start), which has none; the caller has made sure that there is room."""
     mask = U(slots.table.size - 1)
-    place = slot_hash(key, start) & mask
+    place = pair_hash(key, start) & mask
     while slots.table[place] != 0:
         place = (place + U(1)) & mask
     if slots.counts[FREED] > 0:
@@ -263,13 +256,13 @@ def remove_slots(gone: Int32s, slots: SlotArrays) -> None:
     mask = U(slots.table.size - 1)
     for index in range(gone.size):
         slot = as_int64(gone[index])
-        hole = slot_hash(slots.key[slot], slots.start[slot]) & mask
+        hole = pair_hash(slots.key[slot], slots.start[slot]) & mask
         while slots.table[hole] != slot + 1:
             hole = (hole + U(1)) & mask
         place = (hole + U(1)) & mask
         while slots.table[place] != 0:
             other = as_int64(slots.table[place] - 1)
-            home = slot_hash(slots.key[other], slots.start[other]) & mask
+            home = pair_hash(slots.key[other], slots.start[other]) & mask
             if ((place - home) & mask) >= ((place - hole) & mask):
                 slots.table[hole] = slots.table[place]
                 hole = place
@@ -286,7 +279,7 @@ def fill_slot_table(slots: SlotArrays) -> None:
     mask = U(slots.table.size - 1)
     for slot in range(slots.counts[USED]):
         if slots.start[slot] != FREE:
-            place = slot_hash(slots.key[slot], slots.start[slot]) & mask
+            place = pair_hash(slots.key[slot], slots.start[slot]) & mask
             while slots.table[place] != 0:
                 place = (place + U(1)) & mask
             slots.table[place] = slot + 1

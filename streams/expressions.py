@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from ..core.errors import PlanError
+from ..core.formats.time_formats import has_year, without_year
 from .naming import choices
 
 ROW_WISE_NODES = frozenset({"Column", "Literal", "BinaryExpr", "Cast", "Ternary", "Alias", "Function", "Selector",
@@ -148,6 +149,21 @@ def _check_row_wise(where: str, expression: pl.Expr) -> None:
             f"{where}: {expression} is not row-wise ({found}): its result would change with the way the input is cut "
             f"into batches; aggregate with group_by().window().aggregate() instead"
         )
+    for time_format in _time_formats(tree):
+        if not has_year(time_format):
+            raise PlanError(f"{where}: {expression}: the format {time_format!r} {without_year(time_format)}")
+
+
+def _time_formats(tree: Any) -> Iterator[str]:
+    """The formats by which an expression reads dates and times of days; not those of times of day."""
+    if isinstance(tree, dict):
+        for node, inside in tree.items():
+            if node == "Strptime" and inside[0] != {"Literal": "Time"}:
+                yield inside[1]["format"]
+            yield from _time_formats(inside)
+    elif isinstance(tree, list):
+        for part in tree:
+            yield from _time_formats(part)
 
 
 def _not_row_wise(tree: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from ..errors import PlanError
 from .api import DecodedColumns, RowFailure, good_rows
 from .text import text_of
+from .time_formats import has_year, without_year
 
 SAMPLE_TIME: Final = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 BOOLEANS: Final = {"true": True, "false": False}
@@ -153,6 +154,8 @@ def _check_type(field: pa.Field, time_format: str | None) -> None:
     kind = field.type
     if pa.types.is_timestamp(kind) and kind.unit == "ms" and kind.tz in (None, "UTC"):
         if time_format is not None:
+            if not has_year(time_format):
+                raise PlanError(f"regex: time_formats[{field.name!r}]={time_format!r} {without_year(time_format)}")
             sample = pl.Series([SAMPLE_TIME.strftime(time_format)])
             if _times(sample, time_format).is_null().any():
                 raise PlanError(
@@ -160,13 +163,11 @@ def _check_type(field: pa.Field, time_format: str | None) -> None:
                     f"use directives such as %d/%b/%Y:%H:%M:%S %z"
                 )
     elif time_format is not None:
-        raise PlanError(
-            f"regex: time_formats names {field.name!r}, whose type is {kind}; declare timestamp('ms', tz='UTC')"
-        )
+        raise PlanError(f"regex: time_formats names {field.name!r}, whose type is {kind}; declare it as 'timestamp'")
     elif not (pa.types.is_string(kind) or _is_number(kind) or pa.types.is_boolean(kind)):
         raise PlanError(
             f"regex: group {field.name} has the type {kind}; use string, int8 to int64, uint8 to uint64, "
-            f"float32, float64, bool or timestamp('ms', tz='UTC')"
+            f"float32, float64, bool or timestamp"
         )
 
 

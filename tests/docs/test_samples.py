@@ -16,6 +16,8 @@ import pytest
 from docs.samples import BY_OTHERS, ROOT, Reader, blocks
 from faults.access_lines import access_lines, malformed
 
+import millstream as ms
+
 STREAMS = ROOT / "docs" / "streams.md"
 README = ROOT / "README.md"
 LOG = ROOT / "tests" / "data" / "apache_access.log"
@@ -72,6 +74,14 @@ def millstream(*arguments: str, typed: str = "") -> str:
     """What the command prints, on the page's own data directory."""
     command = [sys.executable, "-m", "millstream", *arguments, "-b", "embedded:./data"]
     return subprocess.run(command, input=typed, stdout=subprocess.PIPE, text=True, check=True, timeout=240).stdout
+
+
+def test_the_streams_page_names_the_columns_of_log_lines() -> None:
+    (row,) = re.findall(r"^\| `ms.combined_log\(\)`.*", STREAMS.read_text(), re.MULTILINE)
+    names = re.findall(r"`([a-z]+)`", row)
+
+    assert names == ms.combined_log().schema.names
+    assert names[: names.index("referer")] == ms.common_log().schema.names
 
 
 @pytest.mark.slow

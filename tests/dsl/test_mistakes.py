@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 
 import millstream as ms
@@ -65,6 +66,15 @@ GIVEN = [
     (lambda: ms.json({"\ud800": str}), "half of a character"),
     (lambda: REGEX(r"(?P<at>.*)", {"at": "timestamp"}, time_formats="%d"), "time_formats='%d' is no dict of formats"),
     (lambda: REGEX(r"(?P<at>.*)", {"at": "timestamp"}, time_formats={"at": 5}), "time_formats={'at': 5} is no dict"),
+    (lambda: REGEX(r"(?P<at>.*)", {"at": "timestamp"}, time_formats={"at": "%b %e %H:%M:%S"}),
+     'time_formats[\'at\']=\'%b %e %H:%M:%S\' holds no year; read the column as a string and put the year before it: '
+     'time=("2026 " + col("time")).str.to_datetime("%Y %b %e %H:%M:%S", time_zone="UTC")'),
+    (lambda: REGEX(r"(?P<at>.*)", {"at": "timestamp"}, time_formats={"at": "YYYY-MM-dd"}),
+     "time_formats['at']='YYYY-MM-dd' holds no directives; write such as %Y-%m-%d %H:%M:%S"),
+    (lambda: REGEX(r"(?P<a>.)", {"a": "string"}, time_formats={"a": "%Y"}), "string; declare it as 'timestamp'"),
+    (lambda: rows(time=col("host").str.to_datetime("%b %d %H:%M:%S")), "the format '%b %d %H:%M:%S' holds no year"),
+    (lambda: rows(time=col("host").str.strptime(pl.Datetime("ms"), "dd.MM.yyyy")), "'dd.MM.yyyy' holds no directives"),
+    (lambda: rows().with_columns(at=col("host").str.to_date("%m-%d").dt.month()), "the format '%m-%d' holds no year"),
     (lambda: REGEX(r"(?P<at>.*)", null_text=5), "null_text=5 is no text"),
     (lambda: RUN(bootstrap_servers=["a:1"]), "bootstrap_servers=['a:1'] is no text; write 'host:9092"),
     (lambda: RUN(bootstrap_servers="a:1", config="a=b"), "config='a=b' is no dict of settings; write {"),

@@ -113,9 +113,9 @@ def test_no_rows_give_no_rows() -> None:
         ([r"\d+"], {}, "has no named groups"),
         (["(?P<host>.)", pa.schema([("hots", pa.string())])], {}, "schema names 'hots', .* did you mean host"),
         (["(?P<host>.)"], {"time_formats": {"time": "%Y"}}, "time_formats names 'time', .* the groups are host"),
-        (["(?P<a>.)"], {"time_formats": {"a": "%Y"}}, "whose type is string; declare timestamp"),
+        (["(?P<a>.)"], {"time_formats": {"a": "%Y"}}, "whose type is string; declare it as 'timestamp'"),
         (["(?P<a>.)", pa.schema([("a", pa.list_(pa.int8()))])], {}, "group a has the type list.*; use string"),
-        (["(?P<a>.)", pa.schema([("a", TIME)])], {"time_formats": {"a": "%Q"}}, "does not read its own text"),
+        (["(?P<a>.)", pa.schema([("a", TIME)])], {"time_formats": {"a": "%Y%Q"}}, "does not read its own text"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(arguments: list[Any], options: dict[str, Any], text: str) -> None:

@@ -17,6 +17,7 @@ from .cells import Cells, columns_of
 from .encodings import REMEDY
 
 NOT_UTF8: Final = "not UTF-8"
+OTHER_FIELDS: Final = ("text after the last field", "more than host, identity and user before the time")
 COMMON_FIELDS: Final = (
     ("host", pa.string()),
     ("identity", pa.string()),
@@ -61,7 +62,10 @@ class LogFormat:
     def _cause(self, fault: str) -> str:
         if fault == NOT_UTF8:
             return f"{fault}; {REMEDY}"
-        return f"{self.name} log: {fault}" if fault.startswith(("no ", "text")) else fault
+        if fault in OTHER_FIELDS:
+            combined = "ms.combined_log() reads a referer and an agent, " if self.name == "common" else ""
+            return f"{self.name} log: {fault}; {combined}ms.regex(pattern) reads formats with other fields"
+        return f"{self.name} log: {fault}" if fault.startswith("no ") else fault
 
     def encode(self, columns: pa.RecordBatch) -> Any:
         raise PlanError(f"columns {', '.join(columns.schema.names)} cannot be written as log lines; use json or text")

@@ -37,9 +37,10 @@ FAULTS: Final = (
     "no agent in quotes after the referer",
     "text after the last field",
     "not UTF-8",
+    "more than host, identity and user before the time",
 )
 (TAKEN, NULL_ROW, EMPTY, BAD_USER, BAD_TIME, BAD_REQUEST, BAD_STATUS, BAD_SIZE, BAD_REFERER, BAD_AGENT, TEXT_LEFT,
- NOT_UTF8) = range(12)  # fmt: skip
+ NOT_UTF8, FIELD_MORE) = range(13)  # fmt: skip
 
 SPACE, QUOTE, BACKSLASH, DASH, PLUS, COLON, SLASH, OPEN, CLOSE = (ord(char) for char in ' "\\-+:/[]')
 UPPER_A, UPPER_Z = ord("A"), ord("Z")
@@ -133,17 +134,18 @@ def log_time_ms(data: int, at: int) -> int:
 
 @kernel
 def scan_user(data: int, at: int, end: int, target: Any) -> int:
-    """Host, identity and user, which may hold spaces: the position of the bracket that opens the time, or -1.
+    """Host, identity and user, which may hold spaces: the position of the bracket that opens the time.
 
-    A bracket that closes where a time ends goes before one that does not.
+    A bracket that closes where a time ends goes before one that does not. What is wrong is negative: a user that begins
+    with a dash and a space is an identity and a user, behind a field that stands before the host.
     """
     for column in (HOST, IDENTITY):
         stop = end_of_word(data, at, end)
         if stop in (at, end):
-            return -1
+            return -BAD_USER
         put_field(data, target, column, at, stop)
         at = stop + 1
-    found = -1
+    found = -BAD_USER
     for stop in range(at + 1, end - 1):
         if byte_at(data, stop) == SPACE and byte_at(data, stop + 1) == OPEN:
             closing = stop + 2 + TIME_BYTES
@@ -153,6 +155,8 @@ def scan_user(data: int, at: int, end: int, target: Any) -> int:
                 put_field(data, target, USER, at, stop)
             if is_time:
                 break
+    if found > at + 2 and byte_at(data, at) == DASH and byte_at(data, at + 1) == SPACE:
+        return -FIELD_MORE
     return found
 
 
@@ -192,7 +196,7 @@ def scan_line(data: int, at: int, end: int, is_combined: bool, target: Any) -> i
     first = at
     at = scan_user(data, at, end, target)
     if at < 0:
-        return BAD_USER
+        return -at
     if end - at < TIME_BYTES + 2 or byte_at(data, at + TIME_BYTES + 1) != CLOSE:
         return BAD_TIME
     time_ms = log_time_ms(data, at + 1)

@@ -18,10 +18,11 @@ from millstream.core.formats.logs import LogFormat, combined_log, common_log
 QUOTED = r'"((?:[^"\\]|\\.)*)"'
 TIME = r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
 BLANKS = "".join(map(chr, range(33)))
-COMMON = rf"([^ ]+) ([^ ]+) (.+?) {TIME} {QUOTED} (\d\d\d) (\d{{1,18}}|-)"
+COMMON = rf"([^ ]+) ([^ ]+) (-|(?!- ).+?) {TIME} {QUOTED} (\d\d\d) (\d{{1,18}}|-)"
 COMBINED = re.compile(rf"{COMMON} {QUOTED} {QUOTED}", re.ASCII | re.DOTALL)
 REQUEST = re.compile(r"([A-Z]+) ([^ ].*?)(?: (HTTP/[^ ]{1,6}))?", re.DOTALL)
 LINE = '10.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a?b=c HTTP/1.0" 200 2326 "http://x/" "Mozilla/4.08 [en]"'
+OTHER = "ms.regex(pattern) reads formats with other fields"
 REAL_LINES = Path(os.environ.get("MILLSTREAM_ACCESS_LOG", Path(__file__).parents[2] / "data" / "apache_access.log"))
 
 
@@ -94,7 +95,9 @@ def test_a_line_of_the_common_format() -> None:
 
     row = decode_line(LINE)
     assert decode_line(line, common_log()) == row[:9]
-    assert decode_line(LINE, common_log()) == "common log: text after the last field"
+    assert decode_line(LINE, common_log()) == (
+        f"common log: text after the last field; ms.combined_log() reads a referer and an agent, {OTHER}"
+    )
     assert decode_line(line) == "combined log: no referer in quotes after the size"
 
 
@@ -135,7 +138,13 @@ def test_requests_of_every_kind(request_text: str, parts: tuple[str | None, ...]
         (LINE.replace("2326", "x"), "combined log: no size, digits or a dash, after the status"),
         (LINE.replace('"http', "http"), "combined log: no referer in quotes after the size"),
         (LINE[:-1], "combined log: no agent in quotes after the referer"),
-        (LINE + " 0.5", "combined log: text after the last field"),
+        (LINE + " 0.5", f"combined log: text after the last field; {OTHER}"),
+        (LINE + ' "10.0.0.9"', f"combined log: text after the last field; {OTHER}"),  # as nginx's packaged format
+        ("www:443 " + LINE, f"combined log: more than host, identity and user before the time; {OTHER}"),
+        (
+            "www " + LINE.replace("frank", "-"),
+            f"combined log: more than host, identity and user before the time; {OTHER}",
+        ),
         (LINE.encode().replace(b"/a", b"/\xff"), f"not UTF-8; {REMEDY}"),
     ],
 )
@@ -159,7 +168,9 @@ def test_an_unknown_log_format_is_refused() -> None:
 
 def damaged(rng: random.Random) -> bytes:
     request = rng.choice(["GET / HTTP/1.1", "-", "POST /a b HTTP/1.0", r"\x16", r"GET /\"é\"", ""])
-    line = LINE.replace("GET /a?b=c HTTP/1.0", request).replace("frank", rng.choice(["-", "john smith", "x"]))
+    line = LINE.replace("GET /a?b=c HTTP/1.0", request).replace(
+        "frank", rng.choice(["-", "john smith", "x", "- -", "- x", "-x y"])
+    )
     text = bytearray(line.encode())
     for _ in range(rng.choice([0, 1, 1, 2])):
         at = rng.randrange(len(text))

@@ -91,7 +91,8 @@ SINK_FIELDS = (
         {"type": "object", "additionalProperties": {"type": ["string", "object", "array"]}, "minProperties": 1},
         "Declared types of the value's columns, such as "
         '{"host": "string", "user": {"id": "int64"}, "tags": ["string"]}; found and kept from the first rows when not'
-        " given.",
+        " given. A column that was only null so far is then in no Parquet file yet: read such a folder with "
+        'union_by_name in DuckDB, missing_columns="insert" and extra_columns="ignore" in Polars.',
         default=None,
     ),
     Field("topics", names(), "The topics to read, separated by commas.", default=[]),

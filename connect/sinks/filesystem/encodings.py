@@ -46,17 +46,25 @@ class Encoding:
 
 
 def _with_fields(rows: pa.Table) -> pa.Table:
-    """Parquet has no objects without fields, such as those of a field that was {} in all rows: they are null there."""
-    schema = pa.schema([(field.name, _writable(field.type)) for field in rows.schema])
+    """Without the columns whose type nobody knows yet: in no other file would they have that of this one.
+
+    Those that were null in all rows so far, and objects without fields, which Parquet does not have. Where there are
+    no others they stay, as null: a file without columns has no rows.
+    """
+    known = [(field.name, _known(field.type)) for field in rows.schema]
+    schema = pa.schema([(name, kind) for name, kind in known if not pa.types.is_null(kind)] or known)
     if schema.equals(rows.schema):
         return rows
     return pa.Table.from_batches([conformed(batch, schema) for batch in rows.to_batches()], schema)
 
 
-def _writable(kind: pa.DataType) -> pa.DataType:
+def _known(kind: pa.DataType) -> pa.DataType:
+    """The type without the fields within objects whose type nobody knows; null where nothing is left of an object."""
     if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _writable(field.type)) for field in kind]) if kind.num_fields else pa.null()
-    return pa.list_(_writable(kind.value_type)) if pa.types.is_list(kind) else kind
+        fields = [(field.name, _known(field.type)) for field in kind]
+        known = [(name, inner) for name, inner in fields if not pa.types.is_null(inner)]
+        return pa.struct(known or fields) if fields else pa.null()
+    return pa.list_(_known(kind.value_type)) if pa.types.is_list(kind) else kind
 
 
 def _json(rows: pa.Table) -> bytes:
@@ -88,14 +96,22 @@ def _as_base64(value: Any) -> Any:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
+def text_fault(schema: pa.Schema) -> str:
+    """Why rows with these columns cannot be lines of text; "" where they can. Null alone is an empty line."""
+    kind = schema.types[0] if len(schema) == 1 else None
+    if kind is not None and (pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_null(kind)):
+        return ""
+    columns = ", ".join(f"{field.name} ({field.type})" for field in schema) or "no column"
+    return (
+        f"format.class=text writes one column of text, but the rows have {columns}; choose format.class=json, or "
+        f"value.converter=string with neither value.schema nor metadata.columns"
+    )
+
+
 def _text(rows: pa.Table) -> memoryview:
     """Each row's text and a newline after it; null is an empty line."""
-    textual = [field.name for field in rows.schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
-    if len(textual) != 1 or rows.num_columns != 1:
-        raise ConfigError(
-            f"format.class=text writes one column of text, but the rows have {', '.join(rows.schema.names)}; "
-            f"set value.converter=string, or choose format.class=json"
-        )
+    if fault := text_fault(rows.schema):
+        raise ConfigError(fault)
     column = pc.fill_null(rows.column(0).cast(pa.large_binary()), b"")
     lines = pc.binary_join_element_wise(column, pa.scalar(b"", pa.large_binary()), pa.scalar(b"\n", pa.large_binary()))
     whole = lines.combine_chunks()

@@ -19,6 +19,7 @@ from .rotation import RotationRules
 
 STORE_OPTION = "store.option."
 METADATA = ("topic", "partition", "offset", "timestamp", "key")
+TEXTS = ("string", "str", "bytes", "binary")
 TIMES = ("timestamp", "int8", "int16", "int32", "int64")
 TIME_FORMATS = {"daily": "'day'=YYYY-MM-dd", "hourly": "'day'=YYYY-MM-dd/'hour'=HH"}
 
@@ -146,7 +147,7 @@ class SinkConfig:
     metadata_columns: tuple[str, ...]
     offset_pad: int
     buffer_bytes: int
-    types_declared: bool
+    keeps_types: bool
 
 
 def sink_config(values: Mapping[str, Any]) -> SinkConfig:
@@ -168,6 +169,7 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
                 f"filesystem: {key}={values[key]!r}: a folder below store.url, such as topics or lake/topics: without "
                 f"a slash before it, and without empty, . or .. in it"
             )
+    faults += _beside_text(values) if values["format.class"] == "text" else []
     if faults or placement is None:
         raise ConfigError(faults)
     return SinkConfig(
@@ -190,8 +192,26 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         metadata_columns=tuple(values["metadata.columns"]),
         offset_pad=values["filename.offset.zero.pad.width"],
         buffer_bytes=values["buffer.memory"],
-        types_declared=values.get("value.schema") is not None,
+        # A line of text has no columns that later ones would have to agree with.
+        keeps_types=values.get("value.schema") is None and values["format.class"] != "text",
     )
+
+
+def _beside_text(values: Mapping[str, Any]) -> list[str]:
+    """Faults of keys that give rows more than the one column that a line of text has room for."""
+    faults = []
+    declared = values.get("value.schema") or {}
+    if values["metadata.columns"]:
+        faults.append(
+            f"filesystem: metadata.columns={','.join(values['metadata.columns'])}: format.class=text has room for the "
+            f"text alone; leave it out, or choose format.class=json"
+        )
+    if declared and (len(declared) > 1 or any(kind not in TEXTS for kind in declared.values())):
+        faults.append(
+            f"filesystem: value.schema: format.class=text writes one column of text, and {', '.join(declared)} is "
+            f"declared; leave it out and set value.converter=string, or choose format.class=json"
+        )
+    return faults
 
 
 def _undeclared(placement: Placement, declared: Mapping[str, object]) -> list[str]:

@@ -230,7 +230,7 @@ class FilesystemTask:
         schema = closed.chunks[0].columns.schema
         for chunk in closed.chunks[1:]:
             schema = widened(schema, chunk.columns.schema)
-        if not self._config.types_declared:
+        if self._config.keeps_types:
             schema = self._topic_types(commits.topic).schema_for(schema)
         parts: dict[str, list[pa.RecordBatch]] = {}
         offsets: dict[str, list[Int64Array]] = {}

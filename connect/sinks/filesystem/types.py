@@ -2,7 +2,8 @@
 
 Widening, when types were not declared: a new field becomes a new column; an empty column takes the first type that
 comes; whole numbers become wider ones; whole numbers and fractions become float64; two kinds of time become the finer;
-anything else becomes text, in which nested values stand as JSON. A type never narrows and a column never goes away.
+anything else becomes text, in which nested values stand as JSON. A type never narrows and a column never goes away;
+a Parquet file is without the columns that are still empty (encodings.py).
 Tested in tests/connect/sinks/test_types.py.
 """
 

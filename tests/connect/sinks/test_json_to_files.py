@@ -1,9 +1,13 @@
 """JSON of any shape, batch after batch, through types that are found, kept and widened, into files and back."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as dataset
 import pyarrow.parquet as pq
 from connect.test_found_types import OBJECTS, decoded, is_same
 from hypothesis import HealthCheck, assume, given, settings
@@ -20,7 +24,7 @@ from millstream.connect.sinks.filesystem.types import conformed, widened
 def test_every_value_stands_in_the_file_whatever_came_before(batches: list[list[dict[str, Any]]]) -> None:
     """Objects after which only nulls came, and lists whose items differ, ended the task or became text.
 
-    Parquet has no objects without members: they are null there.
+    Parquet has no objects without members: they are null there, or left out like all that was null so far.
     """
     found = [decoded(*(json.dumps(document).encode() for document in batch)).columns for batch in batches]
     schema = pa.schema([])
@@ -36,4 +40,18 @@ def test_every_value_stands_in_the_file_whatever_came_before(batches: list[list[
     assert len(read) == len(documents)
     for document, row in zip(documents, read, strict=True):
         for name in document:
-            assert is_same(document[name], row[name], empty_is_null=True), (document, row)
+            assert is_same(document[name], row.get(name), empty_is_null=True), (document, row)
+
+
+def test_plain_readers_read_a_folder_of_files_before_and_after_a_first_value(tmp_path: Path) -> None:
+    """Of a column that is null in all rows of one partition, and numbers in another's, each of them failed."""
+    for number, line in enumerate([b'{"n": 1, "price": 2.5}', b'{"n": 2, "price": null}']):
+        rows = pa.Table.from_batches([decoded(line).columns])
+        (tmp_path / f"{number}.parquet").write_bytes(Encoding("parquet", "zstd", "none").encode(rows))
+    wanted = [{"n": 1, "price": 2.5}, {"n": 2, "price": None}]
+
+    assert dataset.dataset(tmp_path).to_table().to_pylist() == wanted
+    frame = pl.scan_parquet(tmp_path / "*.parquet", missing_columns="insert").collect()
+    assert frame.to_dicts() == wanted
+    where = f"read_parquet('{tmp_path}/*.parquet', union_by_name = true)"
+    assert duckdb.sql(f"select n, price from {where} order by n").fetchall() == [(1, 2.5), (2, None)]

@@ -1,5 +1,7 @@
 """The filesystem sink's settings against each other, and against the place that they name."""
 
+from typing import Any
+
 import pytest
 
 from millstream.connect.sinks.filesystem.spec import SPEC
@@ -25,3 +27,27 @@ def test_folders_below_the_lake_are_taken(value: str) -> None:
 def test_a_place_that_holds_no_files_is_one_clear_error(url: str) -> None:
     with pytest.raises(ConfigError, match=f"store.url='{url}': cannot make the directory /proc/.*; choose a place"):
         check(SPEC.validate(CONFIG | {"store.url": url}).values)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"value.converter": "string", "metadata.columns": "offset,key"}, "metadata.columns=offset,key: format.class="),
+        ({"value.schema": {"a": "string", "b": "string"}}, "value.schema: format.class=text writes one column"),
+        ({"value.schema": {"a": "int64"}}, "value.schema: format.class=text writes one column of text, and a is"),
+        ({"value.schema": {"a": ["string"]}}, "value.schema: format.class=text writes one column of text, and a is"),
+    ],
+)
+def test_text_of_rows_with_more_than_a_text_is_refused_at_once(more: dict[str, Any], told: str) -> None:
+    """It started, and failed at the first row with a remedy that did not help."""
+    config = CONFIG | {"format.class": "text"} | more
+
+    with pytest.raises(ConfigError) as refused:
+        make_task(SPEC.validate(config).values)
+
+    assert [fault.startswith(f"filesystem: {told}") for fault in refused.value.faults] == [True]
+    make_task(SPEC.validate(config | {"format.class": "json"}).values)
+
+
+def test_text_of_one_declared_text_is_taken() -> None:
+    make_task(SPEC.validate(CONFIG | {"format.class": "text", "value.schema": {"a": "string"}}).values)

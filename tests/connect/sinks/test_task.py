@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from millstream.connect.api import SinkBatch, SinkContext
 from millstream.connect.sinks.filesystem import task as task_module
 from millstream.connect.sinks.filesystem.spec import SPEC
 from millstream.connect.sinks.filesystem.task import FilesystemTask, make_task
+from millstream.core.errors import ConfigError
 from millstream.core.records import RECORDS_SCHEMA, Records
 
 
@@ -129,3 +131,32 @@ def test_where_a_row_came_from_is_not_taken_from_its_value(tmp_path: Path) -> No
 
     [written] = (tmp_path / "topics").rglob("*.jsonl")
     assert written.read_text() == '{"n":1,"_topic":"t"}\n'
+
+
+def test_a_config_that_is_mended_to_text_works_whatever_columns_came_before(tmp_path: Path) -> None:
+    """Types that were kept of other columns, of rows in JSON or of a mistake, failed each row of text from then on."""
+
+    async def body(task: FilesystemTask) -> None:
+        await task.put([rows(0, 10)])
+        await task.finish()
+
+    with_task(tmp_path, body, **{"format.class": "json", "metadata.columns": "offset"})
+    (tmp_path / "logs/s/t/0").rename(tmp_path / "before")  # a new topic, so that its rows are written again
+
+    with_task(tmp_path, body)
+
+    written = [path.read_text() for path in sorted((tmp_path / "topics").rglob("*.txt"))]
+    assert written == ["".join(f"{number}\n" for number in range(10))]
+
+
+def test_rows_that_cannot_be_text_leave_no_types_behind(tmp_path: Path) -> None:
+    async def body(task: FilesystemTask) -> None:
+        batch = rows(0, 10)
+        assert batch.columns is not None
+        await task.put([SinkBatch(batch.records, batch.columns.append_column("more", batch.columns.column(0)))])
+        with pytest.raises(ConfigError, match=r"with neither value\.schema nor metadata\.columns"):
+            await task.finish()
+
+    with_task(tmp_path, body)
+
+    assert not (tmp_path / "logs/s/t/types").exists()

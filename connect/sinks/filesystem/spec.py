@@ -49,8 +49,8 @@ FIELDS = (
     Field(
         "parquet.codec",
         choice("zstd", "snappy", "gzip", "lz4", "brotli", "uncompressed"),
-        "How Parquet pages are compressed.",
-        default="zstd",
+        "How Parquet pages are compressed; zstd when not given.",
+        default=None,
     ),
     Field("compression.type", choice(*COMPRESSIONS), "How json and text files are compressed.", default="none"),
     Field("flush.size", at_least(1), "Commit after this many rows of a partition.", default=100_000),
@@ -162,13 +162,8 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         faults.append(
             f"filesystem: timezone={values['timezone']!r}: no such time zone; use a name such as Europe/Zurich"
         )
-    for key in ("topics.dir", "logs.dir"):
-        parts = values[key].removesuffix("/").split("/")
-        if any(part in ("", ".", "..") for part in parts):
-            faults.append(
-                f"filesystem: {key}={values[key]!r}: a folder below store.url, such as topics or lake/topics: without "
-                f"a slash before it, and without empty, . or .. in it"
-            )
+    faults += _folder_faults(values)
+    faults += _compression_faults(values)
     faults += _beside_text(values) if values["format.class"] == "text" else []
     if faults or placement is None:
         raise ConfigError(faults)
@@ -180,7 +175,7 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         store_timeout_s=values["store.timeout.ms"] / 1000,
         topics_dir=values["topics.dir"].strip("/"),
         logs_dir=values["logs.dir"].strip("/"),
-        encoding=Encoding(values["format.class"], values["parquet.codec"], values["compression.type"]),
+        encoding=Encoding(values["format.class"], values["parquet.codec"] or "zstd", values["compression.type"]),
         rotation=RotationRules(
             flush_size=values["flush.size"],
             rotate_bytes=values["rotate.bytes"],
@@ -195,6 +190,37 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         # A line of text has no columns that later ones would have to agree with.
         keeps_types=values.get("value.schema") is None and values["format.class"] != "text",
     )
+
+
+def _folder_faults(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for key in ("topics.dir", "logs.dir"):
+        parts = values[key].removesuffix("/").split("/")
+        if any(part in ("", ".", "..") for part in parts):
+            faults.append(
+                f"filesystem: {key}={values[key]!r}: a folder below store.url, such as topics or lake/topics: without "
+                f"a slash before it, and without empty, . or .. in it"
+            )
+    if values["topics.dir"].strip("/") == values["logs.dir"].strip("/"):
+        faults.append(
+            f"filesystem: logs.dir={values['logs.dir']!r}: is topics.dir too, so that readers would find manifests "
+            f"among the data; name another folder"
+        )
+    return faults
+
+
+def _compression_faults(values: Mapping[str, Any]) -> list[str]:
+    """Parquet compresses its pages, the other formats their files; each has a key for it."""
+    form, codec, compression = values["format.class"], values["parquet.codec"], values["compression.type"]
+    if form == "parquet" and compression != "none":
+        return [
+            f"filesystem: compression.type={compression} goes with format.class=json or text, not parquet: set "
+            f"parquet.codec={compression} instead"
+        ]
+    if form != "parquet" and codec is not None:
+        instead = f"set compression.type={codec} instead" if codec in COMPRESSIONS else "leave it out"
+        return [f"filesystem: parquet.codec={codec} goes with format.class=parquet, not {form}: {instead}"]
+    return []
 
 
 def _beside_text(values: Mapping[str, Any]) -> list[str]:

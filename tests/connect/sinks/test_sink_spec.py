@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from millstream.connect.sinks.filesystem.spec import SPEC
+from millstream.connect.sinks.filesystem.encodings import Encoding
+from millstream.connect.sinks.filesystem.spec import SPEC, sink_config
 from millstream.connect.sinks.filesystem.task import check, make_task
 from millstream.core.errors import ConfigError
 
@@ -51,3 +52,29 @@ def test_text_of_rows_with_more_than_a_text_is_refused_at_once(more: dict[str, A
 
 def test_text_of_one_declared_text_is_taken() -> None:
     make_task(SPEC.validate(CONFIG | {"format.class": "text", "value.schema": {"a": "string"}}).values)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"compression.type": "gzip"}, "compression.type=gzip goes with .*: set parquet.codec=gzip instead"),
+        (
+            {"format.class": "json", "parquet.codec": "zstd"},
+            "parquet.codec=zstd goes with format.class=parquet, not json: set compression.type=zstd instead",
+        ),
+        (
+            {"format.class": "text", "parquet.codec": "lz4"},
+            "parquet.codec=lz4 goes with format.class=parquet, not text: leave it out",
+        ),
+        ({"topics.dir": "lake/", "logs.dir": "lake"}, "logs.dir='lake': is topics.dir too, .*; name another folder"),
+    ],
+)
+def test_keys_that_would_have_no_effect_or_a_bad_one_are_refused(config: dict[str, str], told: str) -> None:
+    """They were taken without a word: files were compressed otherwise, and manifests lay among the data."""
+    with pytest.raises(ConfigError, match=told):
+        make_task(SPEC.validate(CONFIG | config).values)
+
+
+def test_a_codec_is_taken_with_its_format_and_zstd_is_parquets_own() -> None:
+    for config, codec in (({}, "zstd"), ({"parquet.codec": "gzip", "compression.type": "none"}, "gzip")):
+        assert sink_config(SPEC.validate(CONFIG | config).values).encoding == Encoding("parquet", codec, "none")

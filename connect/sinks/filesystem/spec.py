@@ -148,6 +148,7 @@ class SinkConfig:
     offset_pad: int
     buffer_bytes: int
     keeps_types: bool
+    columns_declared: tuple[str, ...]
 
 
 def sink_config(values: Mapping[str, Any]) -> SinkConfig:
@@ -189,6 +190,7 @@ def sink_config(values: Mapping[str, Any]) -> SinkConfig:
         buffer_bytes=values["buffer.memory"],
         # A line of text has no columns that later ones would have to agree with.
         keeps_types=values.get("value.schema") is None and values["format.class"] != "text",
+        columns_declared=tuple(values.get("value.schema") or ()),
     )
 
 

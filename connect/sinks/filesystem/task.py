@@ -18,6 +18,7 @@ from ....core.errors import ConfigError, Retriable, StorageError
 from ....core.filesystems.filesystem import FileSystem
 from ....core.filesystems.opening import open_filesystem
 from ...api import SinkBatch, SinkConnector, SinkContext, TopicPartition
+from .absent import absences
 from .buffer import Chunk, ClosedRange, PartitionBuffer
 from .commit import NewFile, PartitionCommits, Pending
 from .paths import Directories, Int64Array, field_directories, file_name, kafka_directories
@@ -57,6 +58,7 @@ class FilesystemTask:
         self._config = config
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._types: dict[str, TopicTypes] = {}
+        self._looked_at: dict[str, object] = {}  # topics whose first rows were compared with what the config names
 
     async def start(self, context: SinkContext) -> None:
         self._context = context
@@ -232,6 +234,7 @@ class FilesystemTask:
             schema = widened(schema, chunk.columns.schema)
         if self._config.keeps_types:
             schema = self._topic_types(commits.topic).schema_for(schema)
+        self._tell_absences(commits.topic, schema, closed)
         parts: dict[str, list[pa.RecordBatch]] = {}
         offsets: dict[str, list[Int64Array]] = {}
         for chunk in closed.chunks:
@@ -260,6 +263,13 @@ class FilesystemTask:
         )
         folder = f"{self._root}/{self._config.topics_dir}/{commits.topic}/{directory}"
         return NewFile(f"{folder}/{name}", table.num_rows, encoding.encode(table))
+
+    def _tell_absences(self, topic: str, schema: pa.Schema, closed: ClosedRange) -> None:
+        """Once for each topic, in whichever thread is the first to commit rows of it."""
+        mark = object()
+        if self._looked_at.setdefault(topic, mark) is mark:
+            for sentence in absences(self._config, schema, [chunk.columns for chunk in closed.chunks]):
+                log.warning("%s: topic %s: %s", self._context.connector, topic, sentence)
 
     def _topic_types(self, topic: str) -> TopicTypes:
         directory = f"{self._root}/{self._config.logs_dir}/{self._context.connector}/{topic}/types"

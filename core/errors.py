@@ -6,8 +6,12 @@ state of the world that the runtime knows how to meet (Retriable and below), and
 Source: org.apache.kafka.common.protocol.Errors of Kafka 4.3.1.
 """
 
+import re
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Final
+
+ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 
 
 class ErrorCode(IntEnum):
@@ -203,13 +207,14 @@ class ConfigError(MillstreamError):
 class PlanError(MillstreamError):
     """A topology is wrong: an unknown column, a type that does not fit, a window without a size.
 
-    node: the step that is wrong, where it is known. made_at: the file and line that made that step.
+    node: the step that is wrong, where it is known. made_at: the file and line that made that step. An object without a
+    name of its own is shown without its address.
     """
 
     def __init__(self, message: str, *, node: str = "") -> None:
         self.node = node
         self.made_at: tuple[str, int] | None = None
-        super().__init__(message)
+        super().__init__(ADDRESS.sub("", message))
 
 
 class ProtocolError(MillstreamError):

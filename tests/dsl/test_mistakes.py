@@ -63,6 +63,7 @@ GIVEN = [
     (lambda: rows(partitioned_by=None), "partitioned_by=None is no list"),
     (lambda: rows(partitioned_by=[col("host")]), "is no list; write"),
     (lambda: ms.Topology("app").stream("in"), "stream('in'): say how its values are read, such as value=ms.json("),
+    (lambda: ms.Topology("app").stream("in", value=AGGREGATES.count), "<function count> is no format; use ms."),
     (lambda: ms.json({"\ud800": str}), "half of a character"),
     (lambda: REGEX(r"(?P<at>.*)", {"at": "timestamp"}, time_formats="%d"), "time_formats='%d' is no dict of formats"),
     (lambda: REGEX(r"(?P<at>.*)", {"at": "timestamp"}, time_formats={"at": 5}), "time_formats={'at': 5} is no dict"),

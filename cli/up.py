@@ -20,6 +20,7 @@ from .warm import tell_if_cold
 
 if TYPE_CHECKING:
     from ..connect.worker.deployment import Deployment
+    from ..dsl.topology import Topology
     from ..streams.config import StreamsConfig
 
 
@@ -63,21 +64,25 @@ class AppRun:
 def run_app(app: AppRun, server: str, *, to_end: bool, verbose: bool) -> None:
     if app.show:
         with errors_told():
-            texts = [
-                one.mermaid() if app.show == "mermaid" else one.describe() for one in load_topologies(Path(app.file))
-            ]
+            texts = [one.mermaid() if app.show == "mermaid" else one.describe() for one in _topologies(app.file)]
             print("\n\n".join(text.strip("\n") for text in texts))
         return
 
     def find() -> Found:
-        topologies = load_topologies(Path(app.file))
-        if not topologies:
-            raise ConfigError(f"{app.file} defines no topology at its top level: topology = ms.Topology(...)")
+        topologies = _topologies(app.file)
         if faults := same_names(topologies):
             raise ConfigError(faults)
         return Found((), topologies)
 
     _run(find, Where(server, DEFAULT_SERVER), to_end=to_end, verbose=verbose, settings=app.settings)
+
+
+def _topologies(file: str) -> "list[Topology]":
+    """Those of a file. Raises ConfigError where there are none."""
+    topologies = load_topologies(Path(file))
+    if not topologies:
+        raise ConfigError(f"{file} defines no topology at its top level: topology = ms.Topology(...)")
+    return topologies
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def _run(find: Callable[[], Found], where: Where, *, to_end: bool, verbose: bool
             _streams_config(settings)
             found = find()
             _check(found.deployments)
-            tell_if_cold()
+            tell_if_cold(aggregates=any(topology.plan.aggregations() for topology in found.topologies))
         run_async(lambda: _run_found(found, where, to_end=to_end, settings=settings))
 
 

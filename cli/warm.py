@@ -6,25 +6,26 @@ from pathlib import Path
 
 from .console import say
 
-KERNEL_FOLDERS = ("core/kernels", "streams/ops")
+RECORDS = "core/kernels/batch_decode"  # compiled in every run
+ROWS_OF_WINDOWS = "streams/ops/slots"  # with the first rows that an aggregate gets
+ONCE = "once per installation, about a minute (millstream warm does it ahead)"
 LINE = '::1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"'
 
 
-def is_cold() -> bool:
-    """Whether kernels are still to be compiled, as far as the folders beside them tell."""
-    package = Path(__file__).resolve().parent.parent
+def is_cold(module: str) -> bool:
+    """Whether the kernels of a module are still to be compiled, as far as the folder beside it tells."""
+    source = Path(__file__).resolve().parent.parent / module
     if elsewhere := os.environ.get("NUMBA_CACHE_DIR"):  # There numba makes a folder for each, of its name and a hash.
-        names = [Path(folder).name for folder in KERNEL_FOLDERS]
-        return not all(any(Path(elsewhere).glob(f"{name}_*/*.nbi")) for name in names)
-    caches = [package / folder / "__pycache__" for folder in KERNEL_FOLDERS]
-    writable = all(os.access(cache if cache.exists() else cache.parent, os.W_OK) for cache in caches)
-    return writable and not all(any(cache.glob("*.nbi")) for cache in caches)
+        return not any(Path(elsewhere).glob(f"{source.parent.name}_*/{source.name}.*.nbi"))
+    cache = source.parent / "__pycache__"
+    return os.access(cache if cache.exists() else cache.parent, os.W_OK) and not any(cache.glob(f"{source.name}.*.nbi"))
 
 
-def tell_if_cold() -> None:
-    """A first run is slower than all others: say why."""
-    if is_cold():
-        say("first run: compiling kernels, once per installation, about a minute (millstream warm does it ahead)")
+def tell_if_cold(*, aggregates: bool) -> None:
+    """A first run is slower than all others, and the first that has rows to aggregate again: say why."""
+    first = "run" if is_cold(RECORDS) else "rows to aggregate" if aggregates and is_cold(ROWS_OF_WINDOWS) else ""
+    if first:
+        say(f"first {first}: compiling kernels, {ONCE}")
         logging.getLogger("millstream.core.records.warm").setLevel(logging.ERROR)  # It would say it again.
 
 

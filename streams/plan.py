@@ -240,10 +240,18 @@ class Plan:
                 )
         read = self.source_topics
         for topic in sorted({topic for topic in read if read.count(topic) > 1}):
-            raise PlanError(f"topic {topic!r} is read by two streams; read it once and use that stream for both")
-        late = [node.late_topic for node in self.aggregations() if node.late_topic is not None]
-        for topic in [*self.sink_topics, *late]:
+            raise PlanError(
+                f"topic {topic!r} is read by two streams; read it once and use that stream for both",
+                node=[node.name for node in self.sources() if node.topic == topic][-1],
+            )
+        written = [(node.topic, node.name) for node in self.nodes if isinstance(node, Sink)]
+        written += [(node.late_topic, node.name) for node in self.aggregations() if node.late_topic is not None]
+        for topic, name in written:
             if topic in read:
-                raise PlanError(f"topic {topic!r} is both read and written by {self.application_id!r}: an endless loop")
+                raise PlanError(
+                    f"topic {topic!r} is both read and written by {self.application_id!r}: an endless loop; write to "
+                    f"another",
+                    node=name,
+                )
         for topic in self.sink_topics:
             self.sink_partitions(topic)

@@ -306,6 +306,13 @@ def test_a_stream_that_leads_nowhere_is_told_with_the_line_that_made_its_last_st
     refused(result, "counts.py:5: ", "nothing reads what it gives")
 
 
+def test_a_file_without_a_topology_is_not_shown_as_nothing(folder: Path, run: Command) -> None:
+    (folder / "none.py").write_text("import millstream as ms\n")
+
+    for how in ("--describe", "--mermaid"):
+        refused(run("run", str(folder / "none.py"), how), "none.py defines no topology at its top level")
+
+
 def test_a_topology_is_shown_without_empty_lines_after_it(folder: Path, run: Command) -> None:
     (folder / "counts.py").write_text(TOPOLOGY.replace("hst", "host"))
 

@@ -1,5 +1,6 @@
 """Mistakes in a topology are found when it is built; the message names the step, the column and the remedy."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -166,6 +167,20 @@ def test_a_topic_that_is_read_twice_is_refused() -> None:
     topology.stream("in", value=ms.text()).to("b")
 
     assert "read by two streams" in message(lambda: topology.plan)
+
+
+@pytest.mark.parametrize("late_to", [None, "in"])
+def test_a_topic_that_is_read_and_written_is_told_with_the_line_that_writes_it(late_to: str | None) -> None:
+    topology = ms.Topology("app")
+    made = (
+        topology.stream("in", value=ms.json({"host": str})).group_by("host").window(ms.tumbling("1m"), late_to=late_to)
+    )
+    line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]
+    made.aggregate(n=agg.count()).emit("on_close").to("out" if late_to else "in", value=ms.json())
+
+    with pytest.raises(PlanError, match="topic 'in' is both read and written") as caught:
+        _ = topology.plan
+    assert caught.value.made_at == (__file__, line)
 
 
 def test_two_stores_of_one_name_are_refused() -> None:

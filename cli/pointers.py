@@ -54,4 +54,4 @@ def _letters(pipelines: "Pipelines") -> set[str]:
 
 
 def _consume(topic: str, server: str) -> str:
-    return f"millstream consume {topic} -b {shlex.quote(server)} --from-beginning --to-end"
+    return f"millstream consume {topic} -b {shlex.quote(server)} --from-beginning --to-end --read-committed"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .console import counted
 
 if TYPE_CHECKING:
+    from ..connect.worker.deployment import Deployment
     from ..connect.worker.progress import TaskProgress
     from ..embedded import Pipelines
 
@@ -62,15 +63,18 @@ def _connectors(pipelines: "Pipelines", rates: Rates, kind: str) -> list[Row]:
     tasks = tasks_of(pipelines)
     for deployment in (one for one in pipelines.deployments if one.kind == kind):
         started = [task for task in tasks if task.connector == deployment.name]
-        rows += [_task(task, rates) for task in started] or [Row(f"{deployment.name}-0", kind, WAITING)]
+        rows += [_task(task, deployment, rates) for task in started] or [Row(f"{deployment.name}-0", kind, WAITING)]
     return rows
 
 
-def _task(task: "TaskProgress", rates: Rates) -> Row:
+def _task(task: "TaskProgress", deployment: "Deployment", rates: Rates) -> Row:
     name = f"{task.connector}-{task.task}"
-    outcome = counted(task.dead_letters, "dead letter") if task.dead_letters else ""
-    cause = task.waiting_for or task.error or task.remark or _first(task.first_letter)
-    return Row(name, task.kind, task.state, task.rows, rates.rate(name, task.rows), outcome, cause)
+    letter = "dead letter" if deployment.values.get("errors.deadletterqueue.topic.name") else "dropped row"
+    outcome = [counted(task.dead_letters, letter)] if task.dead_letters else []
+    if task.kind == "sink" and task.state == "FAILED" and task.rows:  # counted when they were handed over
+        outcome.insert(0, "the last perhaps not written")
+    cause = task.waiting_for or task.error or task.remark or _first(task.first_letter, letter)
+    return Row(name, task.kind, task.state, task.rows, rates.rate(name, task.rows), ", ".join(outcome), cause)
 
 
 def _topologies(pipelines: "Pipelines", rates: Rates) -> list[Row]:
@@ -84,13 +88,13 @@ def _topologies(pipelines: "Pipelines", rates: Rates) -> list[Row]:
         if stream.dead_letters:
             outcome.append(counted(stream.dead_letters, "dead letter"))
         if stream.late_rows:
-            outcome.append(f"{stream.late_rows:,} late")
+            outcome.append(f"{stream.late_rows:,} late for a window")
         rate = rates.rate(plan.name, stream.rows_in)
         cause = stream.waiting_for or _first(stream.first_letter)
         rows.append(Row(plan.name, "topology", stream.state, stream.rows_in, rate, ", ".join(outcome), cause))
     return rows
 
 
-def _first(letter: str) -> str:
+def _first(letter: str, called: str = "dead letter") -> str:
     """The engine explains some causes over several lines; the first one names it."""
-    return f"first dead letter: {letter.splitlines()[0]}" if letter else ""
+    return f"first {called}: {letter.splitlines()[0]}" if letter else ""

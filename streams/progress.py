@@ -15,6 +15,7 @@ class StreamProgress:
     """What a topology has done in this process. left: offsets still to read in a bounded run, None when not known.
 
     state: STARTING, RUNNING, RETRYING, FINISHED, STOPPED or FAILED. written: rows by output topic.
+    late_rows: pairs of a row and a window that had closed before it came; with hopping windows several of one row.
     waiting_for: what keeps it from going on. first_letter: of which record the first dead letter is, and why.
     """
 

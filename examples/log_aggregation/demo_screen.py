@@ -162,7 +162,7 @@ def report(console: Console, folder: Path, runs: Sequence[Any], seconds: float, 
     best = [f"{name} {rate:,.0f}" for name, rate in fastest.items() if rate and name != "traffic-to-lake"]
     if best:
         console.print(f"fastest second: {', '.join(best)}", soft_wrap=True)
-    console.print(f"{answers.height:,} answers, {late:,} late lines, {letters:,} malformed lines set aside")
+    console.print(f"{answers.height:,} answers, {late:,} late for a window, {letters:,} malformed lines set aside")
     _where(console, folder, letters)
 
 

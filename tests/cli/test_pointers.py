@@ -7,7 +7,7 @@ import pytest
 
 import millstream as ms
 from millstream.cli.pointers import pointers
-from millstream.cli.progress import summary
+from millstream.cli.progress import line, summary
 from millstream.cli.snapshot import Rates, snapshot
 from millstream.connect.worker.deployment import Deployment, deploy
 from millstream.connect.worker.progress import WorkerProgress
@@ -45,7 +45,7 @@ def test_results_and_dead_letters_are_told_with_the_commands_that_show_them(pipe
     task.rows, task.dead_letters = 5, 1
     pipelines.streams["counts"] = StreamProgress("counts", dead_letters=2, written={"hosts": 3})
 
-    look = "-b 'embedded:./my data' --from-beginning --to-end"
+    look = "-b 'embedded:./my data' --from-beginning --to-end --read-committed"
     assert pointers(pipelines, "embedded:./my data") == [
         "results: hdfs://node:9000/lake/archive (lake)",
         f"results: millstream consume hosts {look}",
@@ -67,6 +67,30 @@ def test_the_summary_names_every_part_also_those_that_never_ran(pipelines: Pipel
         "lines-0 offset 3: not JSON",
         " not run  sink lake-0",
     ]
+
+
+def test_rows_without_a_topic_for_dead_letters_are_dropped_and_late_ones_counted_by_windows() -> None:
+    config = {name: value for name, value in LAKE.items() if not name.startswith("errors.deadletter")}
+    pipelines = Pipelines([connector(**config, topics="lines")], [TOPOLOGY.plan], worker=WorkerProgress())
+    assert pipelines.worker is not None
+    task = pipelines.worker.task("lake", 0, "sink")
+    task.state, task.rows, task.dead_letters, task.first_letter = "DONE", 3, 1, "lines-0 offset 3: not JSON"
+    pipelines.streams["counts"] = StreamProgress("counts", "FINISHED", rows_in=2, late_rows=4)
+
+    assert summary(snapshot(pipelines, Rates()), {}, 1) == [
+        "finished  topology counts: 2 rows in 1.0 s, 0 results, 4 late for a window",
+        "    done  sink lake-0: 3 rows in 1.0 s, 1 dropped row, first dropped row: lines-0 offset 3: not JSON",
+    ]
+
+
+def test_a_sink_that_failed_may_not_have_written_the_rows_that_it_took(pipelines: Pipelines) -> None:
+    assert pipelines.worker is not None
+    task = pipelines.worker.task("lake", 0, "sink")
+    task.state, task.rows, task.error = "FAILED", 5, "the disk is full"
+
+    assert line(snapshot(pipelines, Rates())[-1]) == (
+        "  failed  sink lake-0: 5 rows, the last perhaps not written, the disk is full"
+    )
 
 
 def test_the_summary_leaves_the_cause_of_a_failure_to_the_error_that_ends_the_run(pipelines: Pipelines) -> None:

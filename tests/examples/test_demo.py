@@ -105,7 +105,7 @@ def test_the_demo_ends_by_itself_with_the_answers_of_duckdb(tmp_path: Path) -> N
     assert "100,000 lines from files to the lake" in printed
     assert "all lines are read; draining what is left" in printed
     samples_run(tmp_path)
-    assert "0 late lines, 1 malformed lines set aside" in printed
+    assert "0 late for a window, 1 malformed lines set aside" in printed
 
 
 def test_counts_go_on_from_the_live_run_to_the_drained_rest(
@@ -152,7 +152,7 @@ def test_two_log_files_of_the_same_days_lose_no_line_as_late(tmp_path: Path) -> 
 
     logs = [str(tmp_path / "one.log"), str(tmp_path / "two.log")]
     agree(answers(FROM_LAKE, lake_files(tmp_path)), answers(FROM_LOGS, logs))
-    assert f"0 late lines, {len(malformed(lines))} malformed lines set aside" in printed
+    assert f"0 late for a window, {len(malformed(lines))} malformed lines set aside" in printed
 
 
 def test_logs_that_are_not_there_or_not_in_the_format_are_told_in_a_sentence(tmp_path: Path) -> None:

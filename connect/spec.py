@@ -176,7 +176,7 @@ class ConnectorSpec:
         unknown = [key for key in others if not key.startswith(self.prefixes) and not is_known(key)]
         warnings = []
         for key in unknown:
-            near = _nearest(key, by_name)
+            near = _meant(key, by_name, [name for name in by_name if name not in config])
             if near:
                 faults.append(f"{self.name}: {key} is not a field of {self.name}; did you mean {near}?")
                 faulty.add(near)
@@ -188,10 +188,10 @@ class ConnectorSpec:
         return Examined(defaults | passed_through | good, tuple(warnings), tuple(sorted(faults)), frozenset(faulty))
 
     def validate(self, config: Mapping[str, Any]) -> Examined:
-        """As examine(). Raises ConfigError with one fault for each wrong, missing or misspelt key."""
+        """As examine(). Raises ConfigError with one fault for each wrong, missing, misspelt or unknown key."""
         examined = self.examine(config)
         if examined.faults:
-            raise ConfigError(examined.faults)
+            raise ConfigError([*examined.faults, *examined.warnings])
         return examined
 
     def _field_of(self, error: Any) -> Field:
@@ -214,6 +214,14 @@ class ConnectorSpec:
 def _nearest(key: str, known: Iterable[str], likeness: float = NEAR_MISS) -> str | None:
     near = difflib.get_close_matches(key, list(known), n=1, cutoff=likeness)
     return near[0] if near else None
+
+
+def _meant(key: str, known: Iterable[str], not_given: Iterable[str]) -> str | None:
+    """The field that a key was meant as: one very like it, in whatever case, or one that was not given and has the
+    same letters in another order."""
+    low = key.lower()
+    near = _nearest(low, known)
+    return near or next((name for name in not_given if sorted(name) == sorted(low)), None)
 
 
 def _rule(error: Any) -> str:

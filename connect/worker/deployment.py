@@ -135,8 +135,8 @@ def _deploy_one(path: Path, document: Any, worker: WorkerFile | None) -> Deploym
         parsed = overrides(examined.values, connector.spec.kind)
     except ConfigError as error:
         faults += error.faults
-    if faults:
-        raise ConfigError(faults)
+    if faults:  # what would only be told of a config that runs may be what it lacks
+        raise ConfigError([*faults, *examined.warnings])
     kind, title = connector.spec.kind, connector.spec.name
     remarks = [f"{title}: {sentence}" for sentence in (*told(config, kind), *parsed.warnings)]
     warnings = (*examined.warnings, *remarks)

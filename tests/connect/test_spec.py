@@ -277,3 +277,21 @@ def test_a_key_is_taken_under_the_name_that_it_has_in_kafka_connect() -> None:
 def test_the_description_of_a_schema_is_of_whole_sentences() -> None:
     for name in names():
         assert ". Delivery: " in find(name).spec.json_schema()["description"]
+
+
+def test_every_misspelt_and_unknown_key_is_told_when_a_config_is_refused() -> None:
+    """Only what was missing was told, not the keys that were meant as it, and nothing of FLUSH.SIZE."""
+    source = {"nmae": "s", "connector.class": "files", "tpoic": "t", "pahts": "x", "what.is.this": "1"}
+
+    told = [fault.removeprefix("/configs/lake.json: files: ") for fault in faults_of(source)]
+
+    assert [sentence for sentence in told if " is required: " not in sentence] == [
+        "nmae is not a field of files; did you mean name?",
+        "pahts is not a field of files; did you mean paths?",
+        "tpoic is not a field of files; did you mean topic?",
+        "what.is.this is not a field of files and has no effect",
+    ]
+    assert faults_of(SINK | {"FLUSH.SIZE": 3, "Store.Timeout.Ms": 1000}) == (
+        "/configs/lake.json: filesystem: FLUSH.SIZE is not a field of filesystem; did you mean flush.size?",
+        "/configs/lake.json: filesystem: Store.Timeout.Ms is not a field of filesystem; did you mean store.timeout.ms?",
+    )

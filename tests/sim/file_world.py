@@ -12,6 +12,9 @@ import random
 import shutil
 from pathlib import Path
 
+# With less read of a log, a copy of it that is found later is a file of its own.
+TRUSTED_BYTES = 2_048
+
 
 class FileWorld:
     """All calls are the writers'; each change gets a time of its own, `now_ms`, as the files' clock shows it."""
@@ -30,6 +33,7 @@ class FileWorld:
         self._count = 0
         self._others = 0
         self._copying: Path | None = None
+        self._hidden: list[bytes] | None = None
         self._packing: tuple[Path, bytes, int] | None = None
         self.active = folder / "app.log"
         self.begin(self.active)
@@ -41,7 +45,7 @@ class FileWorld:
     def step(self, read: set[bytes]) -> None:
         """One thing that a writer, logrotate or an operator does. read: the lines that were committed so far."""
         actions = [self.write] * 8 + [self.rotate_by_rename, self.copy_for_rotation, self.truncate_copied]
-        actions += [self.pack, self.pack, self.other_file, self.begin_again]
+        actions += [self.pack, self.pack, self.other_file, self.begin_again, self.copy_out_of_sight, self.bring_back]
         self._read = read
         self.rng.choice(actions)()
         if self.rng.random() < 0.1:
@@ -95,6 +99,34 @@ class FileWorld:
             self.append(self.active, self.banner)
             self.banners += 1
             self._copying = None
+
+    def copy_out_of_sight(self) -> None:
+        """Copy and truncate, the copy being made where no glob finds it."""
+        lines = self.lines[self.active]
+        if self._copying is None and self._hidden is None and lines:
+            shutil.copyfile(self.active, self.folder / "hidden")
+            self._hidden = lines
+            read = self._read & set(lines) - set(self.banner)
+            if 0 < sum(len(line) + 1 for line in read) < TRUSTED_BYTES:
+                self.twice.update(lines)
+            self.copies += 1
+            os.truncate(self.active, 0)
+            self.lines[self.active] = []
+            self.append(self.active, self.banner)
+            self.banners += 1
+
+    def bring_back(self) -> None:
+        """The copy comes into sight, as a rotated log or under a name of its own; the log has had other lives since."""
+        if self._hidden is not None:
+            if self._copying is None and self.rng.random() < 0.5:
+                self._shift()
+                path = self._rotated(1)
+            else:
+                self._others += 1
+                path = self.folder / f"brought{self._others}.log"
+            (self.folder / "hidden").rename(path)
+            self._touch(path)
+            self.lines[path], self._hidden = self._hidden, None
 
     def pack(self) -> None:
         """gzip of a rotated log: its output grows, and only once it is whole the log is removed."""

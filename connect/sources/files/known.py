@@ -46,7 +46,8 @@ class Known:
     fingerprint: of its first fingerprint_bytes. tail: of the tail_bytes before position; offsets of older versions
     have none. mark: position, tail and tail_bytes at the last look; what was copied since holds that. copy_of: it was
     seen to hold the same bytes as that file, which is read instead of it; position says how many. raw_bytes: the size
-    of a compressed file that was read to its end. time_ms: when it was read last, or found.
+    of a compressed file that was read to its end. time_ms: when it was read last, or found. ended_ms: when it was found
+    that the file no longer holds what was read of it; 0 for the life that goes on.
     """
 
     device: int
@@ -62,6 +63,7 @@ class Known:
     copy_of: FileKey | None = None
     raw_bytes: int = 0
     time_ms: int = 0
+    ended_ms: int = 0
 
     @property
     def key(self) -> FileKey:
@@ -76,6 +78,10 @@ class Known:
     def at_mark(self) -> "Known":
         position, tail, tail_bytes = self.mark
         return replace(self, position=position, tail=tail, tail_bytes=tail_bytes)
+
+    def waited_on(self, original: "Known") -> bool:
+        """Whether it is a copy that waits for this life of its original, or did; not one that had ended before."""
+        return self.copy_of == original.key and not 0 < original.ended_ms < self.time_ms
 
     def is_all_of(self, file: "Seen") -> bool:
         """Whether there can be nothing in the file that was not read yet."""
@@ -102,7 +108,9 @@ def printable(path: str) -> str:
 
 
 def source_partition(known: Known) -> dict[str, Any]:
-    return {"device": known.device, "inode": known.inode}
+    """A life that has ended has one of its own: the file's is that of the life that goes on."""
+    partition = {"device": known.device, "inode": known.inode}
+    return partition | {"ended_ms": known.ended_ms} if known.ended_ms else partition
 
 
 def source_offset(known: Known) -> dict[str, Any]:
@@ -153,4 +161,5 @@ def _known(partition: Mapping[str, Any], offset: Mapping[str, Any]) -> Known:
         copy_of=(int(copy_of[0]), int(copy_of[1])) if copy_of else None,
         raw_bytes=int(offset.get("raw_bytes", 0)),
         time_ms=int(offset.get("time_ms", 0)),
+        ended_ms=int(partition.get("ended_ms", 0)),
     )

@@ -83,7 +83,7 @@ class FilesTask:
             is_mine=self._folder.is_mine,
             is_away=self._folder.is_away,
         )
-        self._nothing_known = not self._tracker.known
+        self._nothing_known = not stored
         if not context.bounded:
             self._changes = Changes(
                 self._folder.watched(), self._config.poll_interval_ms, recursive=self._folder.reaches_below()

@@ -8,9 +8,10 @@ Tested in tests/connect/sources/test_tracking.py, and by a simulation in test_fi
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .alike import Alike
+from .former import FormerLives
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, Stamp, fingerprint
 from .look import Contents, Look, Moved, Unreadable
 from .names import is_compressed, is_rotated_name, unpacked
@@ -21,14 +22,6 @@ TRUSTED_BYTES = 2 * FINGERPRINT_BYTES
 JUST_MS, JUST_LOOKS = 60_000, 3
 # A file changed less than this before a look may change again within the same tick of the file system's clock.
 TICK_MS = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Former:
-    """A life of a file that has ended, as its bytes show."""
-
-    state: Known
-    since_ms: int
 
 
 class Tracker:
@@ -43,7 +36,10 @@ class Tracker:
         is_away: Callable[[Known], bool] = lambda _: True,
     ) -> None:
         """is_mine: whether this task reads the file at a path. is_away: whether a file that was not seen is gone."""
-        self.known = {state.key: state for state in known}
+        states = list(known)
+        self.known = {state.key: state for state in states if not state.ended_ms}
+        ended = (state for state in states if state.ended_ms and is_mine(state.path))
+        self.former = FormerLives(ended, forget_after_ms=forget_after_ms, just_ms=JUST_MS)
         self._forget_after_ms = forget_after_ms
         self.is_mine = is_mine
         self._is_away = is_away
@@ -51,14 +47,13 @@ class Tracker:
         self._looks = 0
         self._absent_since: dict[FileKey, tuple[int, int]] = {}
         self._gone_ms: dict[FileKey, int] = {}
-        self.former: list[_Former] = []
 
     def advanced(self, known: Known) -> None:
         self.known[known.key] = known
 
     def ended(self, key: FileKey, now_ms: int) -> None:
         """Its bytes before the position are no longer what they were: the next look decides what it is now."""
-        self.former.append(_Former(self.known.pop(key), now_ms))
+        self.former.add(self.known.pop(key), now_ms)
         self.stamps.pop(key, None)
 
     def look(
@@ -95,15 +90,16 @@ class Tracker:
             self._absent_since[key] = now_ms, self._looks
             self._gone_ms[key] = now_ms if self._looks else self.known[key].time_ms or now_ms
         self._looks += 1
-        self.former = [one for one in self.former if now_ms - one.since_ms <= JUST_MS]
+        self.former.settle(decision.found, decision.taken, now_ms)
         self._forget(now_ms, decision.found)
         return decision.found
 
     def just_ended(self, known: Known, now_ms: int) -> bool:
         """Whether it was there a moment ago; what was gone before this process began counts from there."""
+        if known.ended_ms:
+            return self.former.is_just(known, now_ms)
         since_ms, since_look = self._absent_since.get(known.key, (now_ms, self._looks))
-        just = now_ms - since_ms <= JUST_MS or self._looks - since_look <= JUST_LOOKS
-        return just or any(one.state is known for one in self.former)
+        return now_ms - since_ms <= JUST_MS or self._looks - since_look <= JUST_LOOKS
 
     def _forget(self, now_ms: int, found: Look) -> None:
         if self._forget_after_ms < 0:
@@ -139,7 +135,7 @@ class _Decision:
         self._start_position = start_position
         self._final = final
         self._fresh: list[Seen] = []
-        self._taken: set[Known] = set()
+        self.taken: set[Known] = set()
         self._intact: dict[FileKey, Known] = {}
         self._moving: list[Known] = []
         self._begun: dict[str, Known] = {}
@@ -216,16 +212,18 @@ class _Decision:
     def _ended_states(self) -> list[Known]:
         """What can be gone on with in a copy."""
         gone = [s for key, s in self._tracker.known.items() if key not in self._files and self._tracker.is_mine(s.path)]
-        former = [one.state for one in self._tracker.former]
-        return [s for s in (*gone, *former) if s.copy_of is None and (s.position or self._final)]
+        return [s for s in (*gone, *self._tracker.former.states()) if s.copy_of is None and (s.position or self._final)]
 
     def _resolve_copies(self) -> None:
         """Copies that waited and are gone count as read as far as their originals, which are gone or cut off too."""
-        ended = {state.key: state for state in self._ended_states()}
+        ended = self._ended_states()
         for key, state in list(self._tracker.known.items()):
-            original = ended.get(state.copy_of) if state.copy_of is not None and key not in self._files else None
-            if original is None:
+            if state.copy_of is None or key in self._files:
                 continue
+            originals = [one for one in ended if state.waited_on(one)]
+            if not originals:
+                continue
+            original = originals[-1]
             if is_compressed(state.path) and state.position < original.position:
                 # It may have been compared when half of it was packed: no place to go on at, but within a line.
                 self.found.forgotten.append(self._tracker.known.pop(key))
@@ -260,7 +258,7 @@ class _Decision:
             originals.append(self._begun[unpacked(file.path)])
         found_some = bool(sources)
         if old is not None and old.copy_of is not None:
-            sources += [s for s in self._ended_states() if s.key == old.copy_of and s not in sources]
+            sources += [s for s in self._ended_states() if old.waited_on(s) and s not in sources]
         if file.compressed and before != file.stamp and not self._final:
             # Perhaps still being written: what it is not, and what it lacks, is found out once it stands still.
             sources = [] if originals else [s for s in sources if self._contents.holds(file, s)]
@@ -311,9 +309,9 @@ class _Decision:
     def _source(self, file: Seen, candidates: Sequence[Known], old: Known | None) -> Known | None:
         """The life of another file that goes on in this one: what it waited for, or what was read furthest."""
         ranked = [
-            (old is not None and old.copy_of == state.key, held is True, state.position, number)
+            (old is not None and old.waited_on(state), held is True, state.position, number)
             for number, state in enumerate(candidates)
-            if state not in self._taken or (old is not None and old.copy_of == state.key)
+            if state not in self.taken or (old is not None and old.waited_on(state))
             for held in [self._contents.holds(file, state)]
             if self._is_continued(file, state, old, held)
         ]
@@ -321,9 +319,8 @@ class _Decision:
 
     def _is_continued(self, file: Seen, source: Known, old: Known | None, held: bool | None) -> bool:
         """held: whether the file holds the bytes before the source's position; None if it is shorter."""
-        was_copy = old is not None and old.copy_of == source.key
         by_name = self._tracker.just_ended(source, self._now_ms) and is_rotated_name(file.path, source.path)
-        if old is not None and was_copy:
+        if old is not None and old.waited_on(source):
             return held or (self._contents.holds(file, old) is True and not self._has_come_since(file, old))
         if source.position < TRUSTED_BYTES and not by_name:
             return False
@@ -341,7 +338,7 @@ class _Decision:
         position, tail, tail_bytes, skipping = source.position, source.tail, source.tail_bytes, source.skipping
         if not self._contents.holds(file, source):  # it is shorter: all that was seen of it as a copy has been read
             skipping = False
-            if old is not None and old.copy_of == source.key:
+            if old is not None and old.waited_on(source):
                 position = min(position, old.position)
             elif not file.compressed:
                 position = min(position, file.size_bytes)
@@ -353,11 +350,12 @@ class _Decision:
             tail_bytes=tail_bytes,
             time_ms=self._now_ms,
         )
-        if position == source.position:
-            self._taken.add(source)
+        whole = position == source.position
+        if whole:  # otherwise another copy may hold more of it
+            self.taken.add(source)
+        is_last = not source.ended_ms or self._tracker.just_ended(source, self._now_ms)  # else a later life is read now
+        if is_last and (whole or source.key not in self.found.continued):
             self.found.continued[source.key] = file.key
-        else:  # another copy may hold more of it
-            self.found.continued.setdefault(source.key, file.key)
         self.found.keep.append(known)
         self.found.notes.append(
             f"{file.path} holds what was read of {source.path}: reading goes on in it at byte {position:,}"
@@ -374,7 +372,7 @@ class _Decision:
             tail_bytes=tail_bytes,
             time_ms=self._now_ms,
         )
-        if position:
+        if position or self._tracker.former.is_new(file.key):  # together with what was read of its life before
             self.found.keep.append(known)
         self._tracker.known[file.key] = self.found.reading[file.key] = known
         return known

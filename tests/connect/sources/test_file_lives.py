@@ -32,6 +32,7 @@ async def live(folder: Path, seed: int) -> tuple[FileWorld, Reader]:
             await reader.poll()
         if rng.random() < 0.1:
             await reader.restart(unsaved_polls=rng.choice((0, 0, 2)))
+    world.bring_back()
     for _ in range(4):
         world.now_ms += 5_000
         reader.clock.time_ms = world.now_ms

@@ -33,7 +33,7 @@ HIDDEN = "(hidden)"
 def describe_configs(server: str, kind: ConfigKind, names: Sequence[str], *, everything: bool, as_json: bool) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            found = await _entries(client, kind, names)
+            found = await _entries(client, kind, names, server)
         rows: list[tuple[Any, ...]] = [
             (name, entry.name, _shown(entry), SOURCES.get(entry.source, str(entry.source)), entry.read_only)
             for name in names
@@ -56,7 +56,7 @@ def alter_configs(
     async def main() -> None:
         given = dict(parse_setting(value, "retention.ms=86400000") for value in values)
         async with open_client(server, create=False) as client:
-            before = (await _entries(client, kind, [name]))[name]
+            before = (await _entries(client, kind, [name], server))[name]
             _check_names(kind, [*given, *unset], before)
             await client.admin.alter_configs(ResourceKind[kind.name], _resource(kind, name), given, delete=unset)
         for key, value in given.items():
@@ -67,7 +67,9 @@ def alter_configs(
     run_async(main)
 
 
-async def _entries(client: Client, kind: ConfigKind, names: Sequence[str]) -> dict[str, dict[str, ConfigEntry]]:
+async def _entries(
+    client: Client, kind: ConfigKind, names: Sequence[str], server: str
+) -> dict[str, dict[str, ConfigEntry]]:
     if kind is ConfigKind.BROKER:
         nodes = client.cluster.nodes
         wrong = [name for name in names if name != ALL_BROKERS and (not name.isdigit() or int(name) not in nodes)]
@@ -75,7 +77,7 @@ async def _entries(client: Client, kind: ConfigKind, names: Sequence[str]) -> di
             there = ", ".join(str(node) for node in sorted(nodes))
             raise ConfigError(f"{wrong[0]!r} is no broker: there are {there}, and {ALL_BROKERS} for what they share")
     if kind is ConfigKind.TOPIC:
-        await described(client, names)
+        await described(client, names, server)
     found = await client.admin.describe_configs(ResourceKind[kind.name], [_resource(kind, name) for name in names])
     return {name: found.get(_resource(kind, name), {}) for name in names}
 

@@ -89,7 +89,7 @@ def consume_records(server: str, reading: Reading, showing: Showing) -> None:
             raise ConfigError("--group: the group says which partitions are read and from where; leave out the others")
         kept = _filter(reading)
         async with open_client(server, create=False) as client:
-            await existing(client, [reading.topic])
+            await existing(client, [reading.topic], server)
             output = open_output(showing.form, showing.output, showing.columns)
             try:
                 await _read(client, reading, _Shown(output, kept, reading.max_messages))

@@ -120,7 +120,9 @@ def reset_offsets(
             if state not in INACTIVE:
                 raise ConfigError(f"group {group!r} is {state}: its offsets can be reset once its members have stopped")
             committed = {key: value.offset for key, value in (await client.admin.group_offsets(group)).items()}
-            keys = sorted(committed) if all_topics else await partitions_that_are_there(client, "--topic", wanted)
+            keys = (
+                sorted(committed) if all_topics else await partitions_that_are_there(client, "--topic", wanted, server)
+            )
             if not keys:
                 raise ConfigError(f"group {group!r} has no offsets: name the topics to give it some, with --topic")
             new, notes = resolve(target, committed, await _bounds(client, keys, target))

@@ -21,7 +21,6 @@ OFFSET_COLUMNS = ("topic", "partition", "committed", "end", "lag", "time lag", "
 OFFSET_SPARE = ("host", "member id", "member")
 MEMBER_SPARE = ("host", "partitions", "client id")
 MEMBER_COLUMNS = ("member id", "instance id", "client id", "host", "partitions", "assignment")
-LISTED = "millstream groups list"
 
 
 def list_groups(server: str, states: Sequence[str], *, as_json: bool) -> None:
@@ -52,7 +51,7 @@ def describe_groups(server: str, given: Sequence[str], *, everything: bool, memb
                 group = described[name]
                 found = _member_rows(group) if members else await _offset_rows(client, group)
                 if not found and group.state == "Dead":
-                    raise ConfigError(missing("group", [name], [one for one in there if one != name], LISTED))
+                    raise ConfigError(missing("group", [name], [one for one in there if one != name], "groups", server))
                 rows += found
                 if not as_json:
                     _show_group(group, found, MEMBER_COLUMNS if members else OFFSET_COLUMNS)
@@ -146,9 +145,9 @@ def _assignment(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
     return found
 
 
-async def _check_there(client: Client, names: Sequence[str]) -> None:
+async def _check_there(client: Client, names: Sequence[str], server: str) -> None:
     """Raises ConfigError for each group that does not exist, before any other is touched."""
-    faults = missing("group", names, [one.group_id for one in await client.admin.list_groups()], LISTED)
+    faults = missing("group", names, [one.group_id for one in await client.admin.list_groups()], "groups", server)
     if faults:
         raise ConfigError(faults)
 
@@ -156,7 +155,7 @@ async def _check_there(client: Client, names: Sequence[str]) -> None:
 def delete_groups(server: str, names: Sequence[str]) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            await _check_there(client, names)
+            await _check_there(client, names, server)
             await client.admin.delete_groups(names)
         say(f"deleted {', '.join(names)}")
 
@@ -167,7 +166,7 @@ def delete_offsets(server: str, group: str, topics: Sequence[str]) -> None:
     async def main() -> None:
         wanted = [parse_partitions("--topic", topic) for topic in topics]
         async with open_client(server, create=False) as client:
-            await _check_there(client, [group])
+            await _check_there(client, [group], server)
             offsets = await client.admin.group_offsets(group)
             partitions = [
                 key

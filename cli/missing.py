@@ -1,14 +1,16 @@
 """Sentences about names that are not there, with those that may be meant. Pure. Tested in tests/cli/test_errors.py."""
 
 import difflib
+import shlex
 from collections.abc import Sequence
 
 NEAR = 0.6
 SHOWN_MAX = 3
 
 
-def missing(kind: str, names: Sequence[str], there: Sequence[str], see: str) -> list[str]:
-    """One sentence for each name that is not there. kind: such as topic; see: the command that lists what is there."""
+def missing(kind: str, names: Sequence[str], there: Sequence[str], listing: str, server: str) -> list[str]:
+    """One sentence for each name that is not there. kind: such as topic; listing: the command that lists what is."""
+    see = f"millstream {listing} list -b {shlex.quote(server)}"
     return [f"{kind} {name!r} does not exist; {_hint(name, there)}{see}" for name in names if name not in there]
 
 

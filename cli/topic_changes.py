@@ -18,7 +18,7 @@ from .topics import existing
 def alter_topics(server: str, names: Sequence[str], partitions: int) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            await existing(client, names)
+            await existing(client, names, server)
             topics = await client.admin.describe_topics(names)
             await client.admin.create_partitions(dict.fromkeys(names, partitions))
         for name in names:
@@ -32,7 +32,7 @@ def delete_records(server: str, topics: Sequence[str], before_offset: int | None
         if (before_offset is None) == (not before_time):
             raise ConfigError("give one of --before-offset and --before-time")
         async with open_client(server, create=False) as client:
-            keys = await partitions_of(client, "TOPIC", topics)
+            keys = await partitions_of(client, "TOPIC", topics, server)
             if before_time:
                 time_ms = parse_time_ms("--before-time", before_time, time.time_ns() // 1_000_000)
                 found = await list_offsets(client, dict.fromkeys(keys, max(0, time_ms)))

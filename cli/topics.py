@@ -3,6 +3,7 @@
 Tested in tests/cli/test_topics.py.
 """
 
+import shlex
 from collections.abc import Sequence
 
 from ..core.client.administration.admin_values import NewTopic, ResourceKind
@@ -17,7 +18,6 @@ from .missing import missing
 from .options import parse_setting
 
 APPEARS_WITHIN_MS = 2_000
-LISTED = "millstream topics list"
 
 
 async def _bounds(client: Client, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
@@ -27,7 +27,7 @@ async def _bounds(client: Client, partitions: Sequence[TopicPartition]) -> dict[
     return {key: (begins[key], ends[key]) for key in partitions}
 
 
-async def existing(client: Client, names: Sequence[str]) -> Cluster:
+async def existing(client: Client, names: Sequence[str], server: str) -> Cluster:
     """The cluster, with these topics and their leaders. Raises ConfigError for each that is not there."""
     try:
         return await client.topics(names, timeout_ms=APPEARS_WITHIN_MS)
@@ -35,17 +35,17 @@ async def existing(client: Client, names: Sequence[str]) -> Cluster:
         if error.code not in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_TOPIC_EXCEPTION):
             raise
     there = await client.admin.list_topics(internal=True)
-    raise ConfigError(missing("topic", names, there, LISTED))
+    raise ConfigError(missing("topic", names, there, "topics", server))
 
 
-async def described(client: Client, names: Sequence[str]) -> dict[str, Topic]:
+async def described(client: Client, names: Sequence[str], server: str) -> dict[str, Topic]:
     """As the admin client describes them. Raises ConfigError for each that is not there."""
     try:
         return await client.admin.describe_topics(names)
     except ProtocolError as error:
         if error.code is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             raise
-    raise ConfigError(missing("topic", names, await client.admin.list_topics(internal=True), LISTED))
+    raise ConfigError(missing("topic", names, await client.admin.list_topics(internal=True), "topics", server))
 
 
 def list_topics(server: str, *, internal: bool, as_json: bool) -> None:
@@ -73,7 +73,7 @@ def create_topics(
             there = await client.admin.list_topics(internal=True)
             taken = [
                 f"topic {one.name!r} exists already: choose another name, or see it with millstream topics "
-                f"describe {one.name}"
+                f"describe {one.name} -b {shlex.quote(server)}"
                 for one in new
                 if one.name in there
             ]
@@ -88,7 +88,7 @@ def create_topics(
 def describe_topic(server: str, name: str, *, as_json: bool) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            await existing(client, [name])
+            await existing(client, [name], server)
             topic = (await client.admin.describe_topics([name]))[name]
             bounds = await _bounds(client, [(name, number) for number in topic.partitions])
             settings = (await client.admin.describe_configs(ResourceKind.TOPIC, [name]))[name]
@@ -107,7 +107,7 @@ def describe_topic(server: str, name: str, *, as_json: bool) -> None:
 def delete_topics(server: str, names: Sequence[str]) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            await existing(client, names)
+            await existing(client, names, server)
             await client.admin.delete_topics(names)
         say(f"deleted {', '.join(names)}")
 

@@ -47,7 +47,7 @@ def list_transactions(
 def describe_transactions(server: str, names: Sequence[str], *, as_json: bool) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            found = await _described(client, names)
+            found = await _described(client, names, server)
         now_ms = _now_ms()
         rows = [
             (
@@ -70,7 +70,7 @@ def describe_transactions(server: str, names: Sequence[str], *, as_json: bool) -
     run_async(main)
 
 
-async def _described(client: Client, names: Sequence[str]) -> dict[str, TransactionDescription]:
+async def _described(client: Client, names: Sequence[str], server: str) -> dict[str, TransactionDescription]:
     """Raises ConfigError for a transactional id that no coordinator knows, with those that may be meant."""
     admin = TransactionAdmin(client)
     try:
@@ -79,13 +79,13 @@ async def _described(client: Client, names: Sequence[str]) -> dict[str, Transact
         if error.code is not ErrorCode.TRANSACTIONAL_ID_NOT_FOUND:
             raise
     there = [one.transactional_id for one in await admin.list_transactions()]
-    raise ConfigError(missing("transactional id", names, there, "millstream transactions list"))
+    raise ConfigError(missing("transactional id", names, there, "transactions", server))
 
 
 def list_producers(server: str, topics: Sequence[str], *, as_json: bool) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            keys = await partitions_of(client, "TOPIC", topics)
+            keys = await partitions_of(client, "TOPIC", topics, server)
             found = await TransactionAdmin(client).describe_producers(keys)
         rows = [
             (
@@ -111,7 +111,7 @@ def find_hanging(server: str, topics: Sequence[str], longest: str, *, as_json: b
         older_than_ms = parse_duration_ms("--longest", longest)
         async with open_client(server, create=False) as client:
             names = topics or await client.admin.list_topics(internal=True)
-            keys = await partitions_of(client, "--topic", names)
+            keys = await partitions_of(client, "--topic", names, server)
             found = await TransactionAdmin(client).find_hanging(keys, older_than_ms=older_than_ms, now_ms=_now_ms())
         rows = [
             (
@@ -137,7 +137,7 @@ def find_hanging(server: str, topics: Sequence[str], longest: str, *, as_json: b
 def abort_transaction(server: str, where: str, start_offset: int) -> None:
     async def main() -> None:
         async with open_client(server, create=False) as client:
-            keys = await partitions_of(client, "PARTITION", [where])
+            keys = await partitions_of(client, "PARTITION", [where], server)
             if len(keys) != 1:
                 raise ConfigError(f"PARTITION={where!r}: name one partition, as in logs:0")
             admin = TransactionAdmin(client)

@@ -98,7 +98,7 @@ def test_a_topic_that_is_not_there_is_named(logs: Cluster) -> None:
 
     assert (said.code, said.err) == (
         1,
-        "error: topic 'none' does not exist; see those there are: millstream topics list\n",
+        f"error: topic 'none' does not exist; see those there are: millstream topics list -b {logs.server}\n",
     )
 
 

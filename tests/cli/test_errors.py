@@ -196,9 +196,9 @@ def test_a_topic_that_is_not_there_is_named_with_those_that_may_be_meant(tmp_pat
         refused(
             run(*command, "acess-logs", "-b", data),
             "topic 'acess-logs' does not exist; did you mean access-logs?",
-            "millstream topics list",
+            f"millstream topics list -b {data}",
         )
-    refused(run("consume", "nope", "-b", data), "topic 'nope' does not exist; see", "millstream topics list")
+    refused(run("consume", "nope", "-b", data), "topic 'nope' does not exist; see", f"millstream topics list -b {data}")
 
 
 def test_a_wrong_override_is_named_before_anything_starts(folder: Path, run: Command) -> None:

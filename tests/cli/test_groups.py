@@ -68,7 +68,8 @@ def test_a_group_that_is_not_there_is_named(logs: Cluster) -> None:
     said = logs.run("groups", "describe", "nobody")
 
     assert (said.code, said.out) == (1, "")
-    assert said.err == "error: group 'nobody' does not exist; see those there are: millstream groups list\n"
+    see = f"see those there are: millstream groups list -b {logs.server}"
+    assert said.err == f"error: group 'nobody' does not exist; {see}\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ def test_a_topic_that_exists_is_named_and_no_other_is_made(cluster: Cluster) -> 
 
     assert said.code == 1
     assert said.err == (
-        "error: topic 'logs' exists already: choose another name, or see it with millstream topics describe logs\n"
+        "error: topic 'logs' exists already: choose another name, or see it with millstream topics describe logs "
+        f"-b {cluster.server}\n"
     )
     assert cluster.run("topics", "list").rows == [["logs", "2", "0"]]
 

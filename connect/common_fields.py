@@ -88,12 +88,13 @@ SOURCE_FIELDS = (
 SINK_FIELDS = (
     Field(
         "value.schema",
-        {"type": "object", "additionalProperties": {"type": ["string", "object", "array"]}, "minProperties": 1},
+        {"type": "object", "minProperties": 1},
         "Declared types of the value's columns, such as "
         '{"host": "string", "user": {"id": "int64"}, "tags": ["string"]}; found and kept from the first rows when not'
         " given. A column that was only null so far is then in no Parquet file yet: read such a folder with "
         'union_by_name in DuckDB, missing_columns="insert" and extra_columns="ignore" in Polars.',
         default=None,
+        shape={"additionalProperties": {"type": ["string", "object", "array"]}},
     ),
     Field("topics", names(), "The topics to read, separated by commas.", default=[]),
     Field("topics.regex", text(), "Read every topic whose name matches this pattern; instead of topics.", default=None),

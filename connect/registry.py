@@ -8,6 +8,8 @@ imported concerns nobody else. Tested in tests/connect/test_registry.py.
 import difflib
 import importlib
 import logging
+import re
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from ..core.errors import ConfigError
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 Connector = SourceConnector | SinkConnector
 
 ENTRY_POINT_GROUP = "millstream.connectors"
+SLIP, NEAR_MISS = 0.92, 0.7
+WORDS_OF_ALL = re.compile("(Source|Sink)?(Connector)?$")
 BUILT_IN = {
     "files": ".sources.files.task",
     "filesystem": ".sinks.filesystem.task",
@@ -48,9 +52,29 @@ def find(class_name: str) -> Connector:
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
             return _loaded(point)
-    near = difflib.get_close_matches(class_name, [*names(), *ALIASES], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}"
+    near = _nearest(class_name, [*names(), *ALIASES])
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(names())}"
     raise ConfigError(f"connector.class={class_name!r}: no such connector; {hint}")
+
+
+def _nearest(class_name: str, known: Sequence[str]) -> str | None:
+    """A name but for a letter or two, or one alike without the words of all class names; never a sink for a source."""
+    near = difflib.get_close_matches(class_name, known, n=1, cutoff=SLIP)
+    if near:
+        return near[0]
+    other = {"Sink": "Source", "Source": "Sink"}
+    refused = [other[kind] for kind in other if kind in class_name]
+    stems: dict[str, str] = {}
+    for name in known:
+        if not any(kind in name for kind in refused):
+            stems.setdefault(_stem(name), name)
+    alike = difflib.get_close_matches(_stem(class_name), stems, n=1, cutoff=NEAR_MISS)
+    return stems[alike[0]] if alike else None
+
+
+def _stem(name: str) -> str:
+    """What tells connectors apart: a class name without its package and without what all of them end with."""
+    return WORDS_OF_ALL.sub("", name.rpartition(".")[2]).lower() or name.lower()
 
 
 def all_connectors() -> list[Connector]:

@@ -7,6 +7,7 @@ Tested in tests/connect/test_spec.py.
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -20,6 +21,7 @@ REQUIRED: Final = object()
 NEAR_MISS = 0.84
 DIGITS_MAX = 20
 SECRET_SHOWN_AS = "[hidden]"
+SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 SPOKEN_TYPES = {
     "string": "text",
     "integer": "a whole number",
@@ -71,6 +73,7 @@ class Field:
 
     aliases: other spellings of its values, such as class names of Kafka Connect, and what they mean here.
     other_names: other names of the key itself, such as one that a connector of Kafka Connect has for it.
+    shape: more rules, for editors; the connector itself looks for what breaks them, to find all of it.
     """
 
     name: str
@@ -81,10 +84,11 @@ class Field:
     secret: bool = False
     aliases: Mapping[str, str] = dataclass_field(default_factory=dict)
     other_names: tuple[str, ...] = ()
+    shape: Schema = dataclass_field(default_factory=dict)
 
     def json_schema(self) -> dict[str, Any]:
         """Of the value as people write it: also as text, as in Kafka Connect, and under other names."""
-        described = dict(self.schema) | {"description": self.doc}
+        described = dict(self.schema) | dict(self.shape) | {"description": self.doc}
         if "enum" in self.schema:
             described["enum"] = [*self.schema["enum"], *self.aliases]
         elif (kind := self.schema["type"]) != "string":
@@ -164,7 +168,7 @@ class ConnectorSpec:
         config = self.with_own_names(config)
         by_name = {field.name: field for field in self.fields}
         typed = {key: _typed(value, by_name[key]) for key, value in config.items() if key in by_name}
-        errors = list(Draft202012Validator(self._typed_schema()).iter_errors(typed))
+        errors = _first_of_each(Draft202012Validator(self._typed_schema()).iter_errors(typed))
         faults = [self._fault(error, config) for error in errors]
         faulty = {self._field_of(error).name for error in errors}
         others = [key for key in config if key not in by_name]
@@ -206,14 +210,26 @@ class ConnectorSpec:
         field = self._field_of(error)
         if error.validator == "required":
             return f"{self.name}: {field.name} is required: {field.doc}"
-        shown = SECRET_SHOWN_AS if field.secret else repr(config[field.name])
+        shown = SECRET_SHOWN_AS if field.secret else _shown(config[field.name])
         parts = "".join(f"{part}: " for part in list(error.absolute_path)[1:] if isinstance(part, str))
-        return f"{self.name}: {field.name}={shown}: {parts}{_rule(error)}; {field.doc}"
+        return f"{self.name}: {field.name}={shown}: {parts}{_rule(error)}; {SENTENCE_END.split(field.doc)[0]}"
 
 
 def _nearest(key: str, known: Iterable[str], likeness: float = NEAR_MISS) -> str | None:
     near = difflib.get_close_matches(key, list(known), n=1, cutoff=likeness)
     return near[0] if near else None
+
+
+def _first_of_each(errors: Iterable[Any]) -> list[Any]:
+    """Without further faults of a value that is empty: what it would have to match says no more."""
+    found = list(errors)
+    empty = [list(error.absolute_path) for error in found if error.validator == "minLength"]
+    return [error for error in found if error.validator == "minLength" or list(error.absolute_path) not in empty]
+
+
+def _shown(value: Any) -> str:
+    """As it was written, in JSON or in Python's like."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _meant(key: str, known: Iterable[str], not_given: Iterable[str]) -> str | None:

@@ -33,6 +33,16 @@ TYPES = {
     "float32": pa.float32(),
     "float64": pa.float64(),
     "timestamp": pa.timestamp("ms", tz="UTC"),
+    "date": pa.date32(),
+}
+# Other names of them, which topologies take too.
+TYPE_ALIASES = {
+    "str": "string",
+    "binary": "bytes",
+    "bool": "boolean",
+    "int": "int64",
+    "float": "float64",
+    "double": "float64",
 }
 
 
@@ -51,8 +61,8 @@ def _declared_type(name: str, kind: object, faults: list[str]) -> pa.DataType:
         return pa.struct([(part, _declared_type(f"{name}.{part}", each, faults)) for part, each in kind.items()])
     if isinstance(kind, list) and len(kind) == 1:
         return pa.list_(_declared_type(f"{name}[]", kind[0], faults))
-    if isinstance(kind, str) and kind in TYPES:
-        return TYPES[kind]
+    if isinstance(kind, str) and TYPE_ALIASES.get(kind, kind) in TYPES:
+        return TYPES[TYPE_ALIASES.get(kind, kind)]
     near = difflib.get_close_matches(str(kind), TYPES, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ', an object {"id": "int64"} or a list ["string"]'
     faults.append(f"value.schema: {name}={kind!r}: must be one of {', '.join(TYPES)}{hint}")

@@ -19,7 +19,7 @@ from ..kafka_keys import is_known, refuse, told
 from ..overrides import Overrides, overrides
 from ..registry import Connector, find
 from ..spec import Examined, Field
-from .properties import WorkerFile, read_properties
+from .properties import WorkerFile, read_properties, read_text
 
 NEAR_MISS = 0.75
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -74,11 +74,9 @@ def read_config(path: Path) -> Any:
     if path.suffix == ".properties":
         return read_properties(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repetition)
+        return json.loads(read_text(path), object_pairs_hook=_without_repetition)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
@@ -208,7 +206,8 @@ def _relative_to_file(config: dict[str, Any], path: Path) -> dict[str, Any]:
     for key in ("paths", "exclude"):
         parts = config.get(key)
         parts = parts.split(",") if isinstance(parts, str) else parts
-        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+        # One that is empty would be the config's own folder; the spec names it.
+        if isinstance(parts, list) and all(isinstance(part, str) and part.strip() for part in parts):
             parts = [_at_home(part.strip(), glob.escape) for part in parts]
             config[key] = [_below(literal, part) if key == "paths" or "/" in part else part for part in parts]
     if isinstance(config.get("file"), str):

@@ -127,10 +127,19 @@ def _judge(key: str, value: str, faults: list[str], warnings: list[str]) -> None
 
 def read_properties(path: Path) -> dict[str, str]:
     """Settings from a file. Raises ConfigError with the line of a mistake."""
+    return parse_properties(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """A config file's text. Raises ConfigError, with the line of a byte that is no UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return parse_properties(text, str(path))
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{path}:{line}: the byte 0x{error.object[error.start]:02x} is no UTF-8; save the file as UTF-8"
+        ) from error

@@ -1,6 +1,7 @@
 """Values to columns: types as declared or found, and a bad row never takes its batch down."""
 
 import json
+from datetime import date
 
 import pyarrow as pa
 import pytest
@@ -155,3 +156,11 @@ def test_objects_and_lists_are_declared_as_they_look() -> None:
 def test_a_wrong_converter_setting_is_told_with_its_remedy(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         converter(**settings)
+
+
+def test_declared_dates_are_read() -> None:
+    converter = value_converter({"value.converter": None, "value.schema": {"day": "date"}})
+
+    decoded = converter.decode(pa.array([b'{"day": "2026-03-14"}', b'{"day": null}'], pa.binary()))
+
+    assert decoded.columns.to_pylist() == [{"day": date(2026, 3, 14)}, {"day": None}]

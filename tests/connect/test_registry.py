@@ -71,3 +71,23 @@ def test_a_list_of_all_has_one_line_of_warning_for_each_broken_one(caplog: pytes
     warned = [record.getMessage() for record in caplog.records]
     assert len(warned) == 4
     assert all("acme-plugins 1.2" in line and "\n" not in line for line in warned)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("filesytem", "did you mean filesystem?"),
+        ("Hdfs3SinkConector", "did you mean Hdfs3SinkConnector?"),
+        ("hdfs", "did you mean HdfsSinkConnector?"),
+        ("FileStreamSorceConnector", "did you mean FileStreamSourceConnector?"),
+        ("JdbcSourceConnector", "there are "),
+        ("io.confluent.connect.jdbc.JdbcSinkConnector", "there are "),
+        ("FileStreamSinkConnector", "did you mean filesystem?"),
+    ],
+)
+def test_a_connector_that_is_not_there_is_not_taken_for_another(name: str, hint: str) -> None:
+    """A source for databases was asked whether it had meant the sink for HDFS, as both are connectors."""
+    with pytest.raises(ConfigError) as refused:
+        find(name)
+
+    assert refused.value.faults[0].startswith(f"connector.class={name!r}: no such connector; {hint}")

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from millstream.connect.converters.choice import declared_schema
 from millstream.connect.registry import find, names
 from millstream.connect.sinks.filesystem.spec import SPEC as FILESYSTEM
 from millstream.connect.sinks.filesystem.spec import sink_config
 from millstream.connect.worker.deployment import deploy, read_config
 from millstream.core.errors import ConfigError
+from millstream.dsl.serdes import schema_of
 
 SINK = {"name": "lake", "connector.class": "filesystem", "topics": "a,b", "store.url": "file:///tmp/lake"}
 
@@ -168,10 +170,18 @@ def test_folders_by_a_column_that_no_row_has_are_a_fault(settings: dict[str, obj
     assert faults_of(SINK | settings) == (f"/configs/lake.json: filesystem: {told}",)
 
 
-def test_what_is_wrong_within_an_object_is_named() -> None:
-    (fault,) = faults_of(SINK | {"value.schema": {"a": "string", "n": 5}})
+def test_all_that_is_wrong_within_an_object_is_named() -> None:
+    """An entry of another JSON type hid what was wrong with those beside it."""
+    config = SINK | {"partitioner.class": "field", "partition.field.name": "host"}
 
-    assert "value.schema={'a': 'string', 'n': 5}: n: must be text or a JSON object or a list; " in fault
+    faults = faults_of(config | {"value.schema": {"a": "string", "n": 5, "hast": "strin", "l": [None]}})
+
+    assert [fault.removeprefix("/configs/lake.json: ").partition(": must be")[0] for fault in faults] == [
+        "value.schema: n=5",
+        "value.schema: hast='strin'",
+        "value.schema: l[]=None",
+        "filesystem: partition.field.name='host': is no column of value.schema; did you mean hast?",
+    ]
 
 
 def test_the_value_of_a_secret_is_not_in_its_fault() -> None:
@@ -208,6 +218,7 @@ def test_an_editor_finds_no_fault_in_the_examples(path: Path) -> None:
         ({"store.url": "/lake", "errors.log.enable": "maybe"}, False),
         ({"store.url": "/lake", "format.class": "parkett"}, False),
         ({"store.url": "/lake", "name": ".."}, False),
+        ({"store.url": "/lake", "value.schema": {"a": "str", "b": {"c": ["bool"]}}}, True),
     ],
 )
 def test_the_schema_for_editors_takes_what_a_worker_takes(written: dict[str, Any], is_right: bool) -> None:
@@ -295,3 +306,37 @@ def test_every_misspelt_and_unknown_key_is_told_when_a_config_is_refused() -> No
         "/configs/lake.json: filesystem: FLUSH.SIZE is not a field of filesystem; did you mean flush.size?",
         "/configs/lake.json: filesystem: Store.Timeout.Ms is not a field of filesystem; did you mean store.timeout.ms?",
     )
+
+
+def test_an_empty_value_is_told_of_once_and_hides_no_other() -> None:
+    """An empty topic was told of twice, and empty paths were the config's own folder."""
+    faults = faults_of({"name": "s", "connector.class": "files", "topic": "", "paths": ""})
+
+    assert faults == (
+        "/configs/lake.json: files: topic='': must not be empty; The topic that the lines go to.",
+        "/configs/lake.json: files: paths is required: the files to read, such as /var/log/nginx/*.log",
+    )
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "null"), (True, "true"), (["a", ""], "['a', '']"), (7, "7")])
+def test_a_value_is_shown_as_it_was_written(value: object, shown: str) -> None:
+    (fault,) = faults_of({"name": "s", "connector.class": "files", "topic": "t", "paths": value})
+
+    assert fault.startswith(f"/configs/lake.json: files: paths={shown}: must ")
+
+
+@pytest.mark.parametrize("name", ["lake.json", "lake.properties"])
+def test_a_config_that_is_no_utf8_names_the_line(name: str, tmp_path: Path) -> None:
+    """The text was that of Python's codec."""
+    (tmp_path / name).write_bytes(b'{\n"name": "caf\xe9"}' if name.endswith("json") else b"# first\nname=caf\xe9\n")
+
+    with pytest.raises(ConfigError) as refused:
+        read_config(tmp_path / name)
+
+    assert refused.value.faults == (f"{tmp_path / name}:2: the byte 0xe9 is no UTF-8; save the file as UTF-8",)
+
+
+def test_a_schema_takes_the_names_of_types_that_topologies_take() -> None:
+    schema = {"s": "str", "b": "bool", "i": "int", "f": "float", "d": "double", "raw": "binary", "day": "date"}
+
+    assert declared_schema(schema) == schema_of("topology", schema)

@@ -20,7 +20,7 @@ from .rotation import RotationRules
 STORE_OPTION = "store.option."
 METADATA = ("topic", "partition", "offset", "timestamp", "key")
 TEXTS = ("string", "str", "bytes", "binary")
-TIMES = ("timestamp", "int8", "int16", "int32", "int64")
+TIMES = ("timestamp", "int8", "int16", "int32", "int64", "int")
 TIME_FORMATS = {"daily": "'day'=YYYY-MM-dd", "hourly": "'day'=YYYY-MM-dd/'hour'=HH"}
 
 FIELDS = (

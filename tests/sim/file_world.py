@@ -14,6 +14,8 @@ from pathlib import Path
 
 # With less read of a log, a copy of it that is found later is a file of its own.
 TRUSTED_BYTES = 2_048
+# So many ended lives are known of a log.
+LIVES_MAX = 4
 
 
 class FileWorld:
@@ -34,6 +36,7 @@ class FileWorld:
         self._others = 0
         self._copying: Path | None = None
         self._hidden: list[bytes] | None = None
+        self._ended = 0
         self._packing: tuple[Path, bytes, int] | None = None
         self.active = folder / "app.log"
         self.begin(self.active)
@@ -94,6 +97,7 @@ class FileWorld:
                 self.twice.update(self.lines[self._copying])
             self._lose(late)
             os.truncate(self.active, 0)
+            self._ended += 1
             self.lines[self.active] = []
             self._touch(self.active)
             self.append(self.active, self.banner)
@@ -105,7 +109,7 @@ class FileWorld:
         lines = self.lines[self.active]
         if self._copying is None and self._hidden is None and lines:
             shutil.copyfile(self.active, self.folder / "hidden")
-            self._hidden = lines
+            self._hidden, self._ended = lines, 0
             read = self._read & set(lines) - set(self.banner)
             if 0 < sum(len(line) + 1 for line in read) < TRUSTED_BYTES:
                 self.twice.update(lines)
@@ -118,6 +122,8 @@ class FileWorld:
     def bring_back(self) -> None:
         """The copy comes into sight, as a rotated log or under a name of its own; the log has had other lives since."""
         if self._hidden is not None:
+            if self._ended >= LIVES_MAX:
+                self.twice.update(self._hidden)
             if self._copying is None and self.rng.random() < 0.5:
                 self._shift()
                 path = self._rotated(1)
@@ -161,6 +167,7 @@ class FileWorld:
             path = self.rng.choice(self._plain())
             self._lose(set(self.lines[path]))
             os.truncate(path, 0)
+            self._ended += 1
             self.lines[path] = []
             self.append(path, self.banner)
             self.banners += 1

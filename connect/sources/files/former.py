@@ -2,27 +2,31 @@
 
 They are kept with the offsets, each under a partition of its own, so that a copy which comes into sight later, and
 after a restart, is not read again: before the first offset of the new life, and until a copy has gone on with them,
-or they are as old as a file that is forgotten, or too many of the same file have come since.
+or they are as old as a file that is forgotten, or too many of the same file have come since. Short ones tell no copy
+from a file of its own after a moment, and are kept no longer.
 Tested in tests/connect/sources/test_former_lives.py, and by a simulation in test_file_lives.py.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Set
 from dataclasses import replace
 
-from .known import FileKey, Known
+from .known import FINGERPRINT_BYTES, FileKey, Known
 from .look import Look
 
-# How many ended lives are kept of one file.
+# With fewer bytes read, the beginning and what stands before the position overlap: that tells no two files apart.
+TRUSTED_BYTES = 2 * FINGERPRINT_BYTES
+# How long a file that was cut off or removed counts as one that just was, with a copy that is found a little later.
+JUST_MS = 60_000
+# How many ended lives are kept of one file, and as many short ones.
 LIVES_MAX = 4
 
 
 class FormerLives:
     """Of one task's files, in the order in which they ended."""
 
-    def __init__(self, stored: Iterable[Known], *, forget_after_ms: int, just_ms: int) -> None:
-        """just_ms: for how long a life counts as one that just ended, though nothing was read of it."""
+    def __init__(self, stored: Iterable[Known], *, forget_after_ms: int) -> None:
         self._forget_after_ms = forget_after_ms
-        self._just_ms = just_ms
         # Each with whether its offset was handed over to be kept.
         self._lives = dict.fromkeys(sorted(stored, key=lambda life: life.ended_ms), True)
         self._over: list[Known] = []
@@ -40,7 +44,7 @@ class FormerLives:
         return list(self._lives)
 
     def is_just(self, life: Known, now_ms: int) -> bool:
-        return now_ms - life.ended_ms <= self._just_ms
+        return now_ms - life.ended_ms <= JUST_MS
 
     def is_new(self, key: FileKey) -> bool:
         """Whether a life of the file ended since the last look."""
@@ -48,10 +52,11 @@ class FormerLives:
 
     def settle(self, found: Look, continued: Set[Known], now_ms: int) -> None:
         """At the end of a look: what is to be kept of them from now on, and what no longer."""
-        counts: dict[FileKey, int] = {}
+        counts = Counter[tuple[FileKey, bool]]()
         for life in reversed(list(self._lives)):
-            counts[life.key] = counts.get(life.key, 0) + 1
-            if life in continued or counts[life.key] > LIVES_MAX or self._is_old(life, now_ms):
+            like = life.key, _is_short(life)
+            counts[like] += 1
+            if life in continued or counts[like] > LIVES_MAX or self._is_old(life, now_ms):
                 self._remove([life])
         found.forgotten += self._over
         self._over = []
@@ -60,12 +65,16 @@ class FormerLives:
         found.keep[:0] = new
 
     def _is_old(self, life: Known, now_ms: int) -> bool:
-        if not life.position:
+        if _is_short(life):
             return not self.is_just(life, now_ms)
         return 0 <= self._forget_after_ms < now_ms - life.ended_ms
 
     def _remove(self, lives: Iterable[Known]) -> None:
         self._over += [life for life in lives if self._lives.pop(life)]
+
+
+def _is_short(life: Known) -> bool:
+    return life.position < TRUSTED_BYTES
 
 
 def _content(state: Known) -> tuple[FileKey, int, str, str]:

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .alike import Alike
-from .former import FormerLives
+from .former import JUST_MS, TRUSTED_BYTES, FormerLives
 from .known import FINGERPRINT_BYTES, FileKey, Known, Seen, Stamp, fingerprint
 from .look import Contents, Look, Moved, Unreadable
 from .names import is_compressed, is_rotated_name, unpacked
 
-# With fewer bytes read, the beginning and what stands before the position overlap: that tells no two files apart.
-TRUSTED_BYTES = 2 * FINGERPRINT_BYTES
-# How long a file that was cut off or removed counts as one that just was, with a copy that is found a little later.
-JUST_MS, JUST_LOOKS = 60_000, 3
+# For how many looks at least a file that was removed counts as one that just was.
+JUST_LOOKS = 3
 # A file changed less than this before a look may change again within the same tick of the file system's clock.
 TICK_MS = 2_000
 
@@ -39,7 +37,7 @@ class Tracker:
         states = list(known)
         self.known = {state.key: state for state in states if not state.ended_ms}
         ended = (state for state in states if state.ended_ms and is_mine(state.path))
-        self.former = FormerLives(ended, forget_after_ms=forget_after_ms, just_ms=JUST_MS)
+        self.former = FormerLives(ended, forget_after_ms=forget_after_ms)
         self._forget_after_ms = forget_after_ms
         self.is_mine = is_mine
         self._is_away = is_away

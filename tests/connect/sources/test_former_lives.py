@@ -172,6 +172,22 @@ def test_a_life_that_no_copy_went_on_with_is_forgotten_as_a_file_that_is_gone_is
     assert len(store.offsets) == 1
 
 
+def test_short_lives_are_kept_for_a_minute_and_displace_no_long_one() -> None:
+    store = cut_off_and_begun_again()
+    for generation in range(3, 13):
+        store.files[1] = "a.log", life(generation, lines=3)
+        store.look()
+    # Those of generations 1 and 2, and the last short ones.
+    assert store.ended() == [1] * (2 + LIVES_MAX)
+
+    store.now_ms += 61_000
+    store.restart()
+    store.look()
+    assert store.ended() == [1] * 2
+    store.files[2] = "copy", life(1)
+    assert store.look() == {"a.log": len(life(12, lines=3)), "copy": len(life(1))}
+
+
 def test_a_copy_that_waits_goes_on_with_the_life_it_waited_for_and_not_with_an_older_one() -> None:
     store = cut_off_and_begun_again()
     store.files[2] = "copy", life(2)

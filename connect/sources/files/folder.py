@@ -24,6 +24,8 @@ from .spec import FilesConfig
 
 log = logging.getLogger(__name__)
 
+# So many files are named at the end of a run; the log names all.
+TOLD_MAX = 5
 NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
@@ -32,6 +34,7 @@ class Complaints:
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
 
     def add(self, path: str, reason: str) -> None:
         if self._reasons.get(path) != reason:
@@ -41,6 +44,32 @@ class Complaints:
     def over(self, path: str) -> None:
         if self._reasons.pop(path, None) is not None:
             log.warning("%s can be read again", path)
+
+    def no_lines(self, path: str, fault: str) -> None:
+        self._faults[path] = fault
+        log.error("%s %s", path, fault)
+
+    def damaged(self, known: Known, raw_position: int, fault: str) -> None:
+        self._faults[known.path] = f"is damaged at byte {known.position:,}: {fault}"
+        log.warning(
+            "%s cannot be read on at byte %d (byte %d of the compressed file): it is damaged: %s; the lines before "
+            "that were read, those after it will be once the file is replaced by a whole one",
+            *(known.path, known.position, raw_position, fault),
+        )
+
+    def unfinished(self, known: Known) -> None:
+        self._faults[known.path] = f"ends at byte {known.position:,} in the middle of its compressed data"
+        log.warning(
+            "%s ends at byte %d in the middle of its compressed data: it was cut short, or is still being written; the "
+            "whole lines before that were read, the others will be once the file is complete: copy it anew",
+            *(known.path, known.position),
+        )
+
+    def told(self) -> list[str]:
+        """Files that cannot be read, or not whole, for the end of a run; the first few of them."""
+        found = [f"{path} {fault}" for path, fault in (self._faults | self._reasons).items()]
+        more = len(found) - TOLD_MAX
+        return found if more <= 1 else [*found[:TOLD_MAX], f"and {more:,} more files"]
 
 
 def open_file(path: str, key: FileKey) -> OpenFile:
@@ -123,7 +152,7 @@ class Folder:
         A part above it could be all of a disk.
         """
         fixed = (_fixed_part(pattern) for pattern in self._config.globs)
-        return sorted({str(folder.resolve()) for folder in fixed if folder.is_dir()})
+        return sorted({str(folder.resolve()) for folder in fixed if os.path.isdir(folder)})
 
     def reaches_below(self) -> bool:
         """Whether a glob goes below its fixed part."""
@@ -217,6 +246,15 @@ def nothing_found(pattern: str) -> str:
     """What is to be said of a glob that matches nothing."""
     folder = _fixed_part(pattern)
     where = "" if os.path.isabs(pattern) else f" (paths are relative to {os.getcwd()})"
-    if not folder.is_dir():
-        return f"{pattern!r} matches no file: the folder {str(folder)!r} does not exist{where}"
+    try:
+        if glob.has_magic(pattern):
+            os.scandir(folder).close()
+        else:
+            os.lstat(pattern)
+    except FileNotFoundError:
+        if not os.path.isdir(folder):
+            return f"{pattern!r} matches no file: the folder {str(folder)!r} does not exist{where}"
+    except OSError as error:
+        may = ": this user has to have the right to list and to enter it" if isinstance(error, PermissionError) else ""
+        return f"{pattern!r} matches no file: the folder {str(folder)!r} cannot be read: {error.strerror}{where}{may}"
     return f"{pattern!r} matches no file{where}"

@@ -6,6 +6,7 @@ Tested in tests/connect/sources/test_lines.py against Python's own splitting.
 """
 
 import codecs
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ Int64Array = npt.NDArray[np.int64]
 
 NEWLINE = 10
 CARRIAGE_RETURN = 13
+# "BZh", the block size, and the number pi before the first block or the square root of pi where there is none.
+BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
+MAGICS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\0": "xz", b"\x04\x22\x4d\x18": "lz4", b"\x1f\x8b\x08": "gzip"}
+PACKED = "and only gzip files whose names end in .gz or .gzip are decompressed: decompress it, or name it in `exclude`"
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -63,9 +68,20 @@ def split_lines(
     return Lines(values, starts + position, done, skipping=cut_off, truncated=truncated)
 
 
-def is_utf16(data: bytes) -> bool:
-    """Whether a file that begins so is UTF-16, as PowerShell writes it: its lines are no lines of bytes."""
-    return data.startswith(UTF16_MARKS)
+def what_else(data: bytes) -> str:
+    """Of a file that begins so, why its bytes are no lines, and what to do about it; "" if they may be lines."""
+    if data.startswith(UTF16_MARKS):  # as PowerShell writes it
+        return "is UTF-16, which gives no lines that can be read: convert it to UTF-8"
+    if BZIP2.match(data):
+        return f"is compressed by bzip2, {PACKED}"
+    name = next((name for magic, name in MAGICS.items() if data.startswith(magic)), "")
+    return f"is compressed by {name}, {PACKED}" if name else ""
+
+
+def cut_off(count: int, line_bytes_max: int) -> str:
+    """What is to be said of lines that were too long."""
+    lines = "1 line was" if count == 1 else f"{count:,} lines were"
+    return f"{lines} cut off at max.line.bytes={line_bytes_max:,}: what came after that is lost; raise it to keep more"
 
 
 def _no_lines(consumed: int, *, skipping: bool) -> Lines:

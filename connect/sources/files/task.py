@@ -29,7 +29,7 @@ from .known import (
     source_offset,
     source_partition,
 )
-from .lines import Lines, is_utf16, split_lines
+from .lines import Lines, cut_off, split_lines, what_else
 from .look import Look, Moved
 from .reading import Reading, Readings
 from .spec import SPEC, FilesConfig, files_config, split
@@ -125,6 +125,8 @@ class FilesTask:
             self._reading.rest(key)
             if budget <= 0:
                 break
+        if self._context.bounded and self._reading.all_at_end:
+            self._remark()
         return batches
 
     def _look(self) -> list[SourceBatch]:
@@ -180,13 +182,18 @@ class FilesTask:
         return seen, found
 
     def _tell_what_matches_nothing(self) -> None:
-        if self._config.task_index == 0:
-            self._context.remark("; ".join(nothing_found(pattern) for pattern in self._folder.empty))
+        self._remark()
         for pattern in self._folder.empty:
             if pattern not in self._found_nothing and self._config.task_index == 0:
                 outcome = "nothing was read from it" if self._context.bounded else "waiting for one"
                 log.warning("%s: %s; %s", self._context.connector, nothing_found(pattern), outcome)
                 self._found_nothing.add(pattern)
+
+    def _remark(self) -> None:
+        """A bounded run ends with what it could not read; one that goes on may have read it since it was told."""
+        nothing = map(nothing_found, self._folder.empty) if self._config.task_index == 0 else ()
+        faults = self._complaints.told() if self._context.bounded else ()
+        self._context.remark("; ".join((*nothing, *faults)))
 
     def _take(self, file: Seen, found: Look) -> None:
         """Read on in a file if there may be more in it than was read."""
@@ -282,10 +289,10 @@ class FilesTask:
             skipping=known.skipping,
             final=one.at_end and file.complete and (self._context.bounded or file.compressed),
         )
-        if lines.consumed and not known.position and is_utf16(data):
-            log.warning("%s is UTF-16, which gives no lines that can be read: convert it to UTF-8", known.path)
+        if lines.consumed and not known.position and (fault := what_else(data)):
+            self._complaints.no_lines(known.path, fault)
         if lines.truncated:
-            log.warning("%s: %d lines longer than max.line.bytes were cut off", known.path, lines.truncated)
+            log.warning("%s: %s", known.path, cut_off(lines.truncated, self._config.line_bytes_max))
         last = data[max(0, lines.consumed - FINGERPRINT_BYTES) : lines.consumed]
         one.known = self._advanced(one, file, (before + last)[-FINGERPRINT_BYTES:], lines)
         if one.at_end:
@@ -312,13 +319,9 @@ class FilesTask:
         known = one.known
         self._read_to_end[known.key] = one.stamp
         if file.fault:
-            log.warning(
-                "%s cannot be read on at byte %d (byte %d of the compressed file): it is damaged: %s; the lines before "
-                "that were read, those after it will be once the file is replaced by a whole one",
-                *(known.path, known.position, file.raw_position, file.fault),
-            )
+            self._complaints.damaged(known, file.raw_position, file.fault)
         elif not file.complete and self._context.bounded:
-            self._tell_unfinished(known)
+            self._complaints.unfinished(known)
         elif not file.complete:
             self._unfinished[known.key] = one.stamp
 
@@ -328,16 +331,9 @@ class FilesTask:
             if file is None or file.stamp != stamp:
                 del self._unfinished[key]
             elif now_ms - file.modified_ns // 1_000_000 > UNFINISHED_MS:
-                self._tell_unfinished(self._tracker.known.get(key) or Known(*key, file.path))
+                self._complaints.unfinished(self._tracker.known.get(key) or Known(*key, file.path))
                 self._told.add(key)
                 del self._unfinished[key]
-
-    def _tell_unfinished(self, known: Known) -> None:
-        log.warning(
-            "%s ends at byte %d in the middle of its compressed data: it was cut short, or is still being written; the "
-            "whole lines before that were read, the others will be once the file is complete: copy it anew",
-            *(known.path, known.position),
-        )
 
     def _miss(self, one: Reading) -> None:
         """It is no longer there, or no longer the same. The next look tells; a bounded run looks again for that."""

@@ -1,19 +1,25 @@
 """The files source on real files: rotation, truncation, compression and restarts neither lose nor repeat a line."""
 
+import bz2
 import errno
 import gzip
+import lzma
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from sim.file_reader import Reader
 from thoroughness import some
 
 from millstream.connect.api import SourceContext
+from millstream.connect.sources.files.content import OpenFile
+from millstream.connect.sources.files.folder import nothing_found
 from millstream.connect.sources.files.spec import SPEC
 from millstream.connect.sources.files.task import make_task
 from millstream.core.errors import Retriable
@@ -84,6 +90,119 @@ async def test_a_file_in_utf_16_is_told_of(tmp_path: Path, caplog: pytest.LogCap
     assert caplog.messages == [
         f"{tmp_path}/a.log is UTF-16, which gives no lines that can be read: convert it to UTF-8"
     ]
+
+
+PACKED = "and only gzip files whose names end in .gz or .gzip are decompressed: decompress it, or name it in `exclude`"
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("bzip2", bz2.compress(b"one\n" * 9)),
+        ("bzip2", bz2.compress(b"")),
+        ("xz", lzma.compress(b"one\n" * 9)),
+        ("gzip", gzip.compress(b"one\n" * 9)),
+        ("zstd", pa.compress(b"one\n" * 9, codec="zstd", asbytes=True)),
+        ("lz4", pa.compress(b"one\n" * 9, codec="lz4", asbytes=True)),
+    ],
+)
+async def test_a_file_packed_otherwise_than_by_gzip_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, packed: bytes
+) -> None:
+    """Its bytes were handed on as lines without a word."""
+    (tmp_path / "a.log.1").write_bytes(packed)
+    remarks = await remarks_of(tmp_path, f"{tmp_path}/*.log*")
+
+    assert [(one.levelname, one.message) for one in caplog.records] == [
+        ("ERROR", f"{tmp_path}/a.log.1 is compressed by {name}, {PACKED}")
+    ]
+    assert remarks[-1] == f"{tmp_path}/a.log.1 is compressed by {name}, {PACKED}"
+
+
+@pytest.mark.parametrize("line", [b"BZh91 is no packed file", b"BZh", b"\x1f\x8b", b"(lines)"])
+async def test_lines_that_begin_a_little_like_a_packed_file_are_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    (tmp_path / "a.log").write_bytes(line + b"\n")
+
+    assert (await remarks_of(tmp_path, f"{tmp_path}/*.log*"))[-1] == ""
+    assert caplog.messages == []
+
+
+async def test_a_bounded_run_ends_with_the_names_of_files_that_it_could_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning scrolled by, and the last line said that all was done."""
+    (tmp_path / "damaged.log.gz").write_bytes(b"\x1f\x8bthis is not deflate data at all, whatever it says")
+    (tmp_path / "half.log.gz").write_bytes(gzip.compress("\n".join(numbered(*range(500))).encode())[:400])
+    (tmp_path / "good.log").write_text("one\n")
+    (tmp_path / "secret.log").write_text("two\n")
+    opened = OpenFile
+
+    def refusing(path: str) -> OpenFile:
+        if path.endswith("secret.log"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return opened(path)
+
+    monkeypatch.setattr("millstream.connect.sources.files.folder.OpenFile", refusing)
+    last = (await remarks_of(tmp_path, f"{tmp_path}/*.log*"))[-1].split("; ")
+
+    assert [re.sub(r"\d+", "N", one.removeprefix(f"{tmp_path}/")) for one in sorted(last)] == [
+        "damaged.log.gz is damaged at byte N: Error -N while decompressing data: unknown compression method",
+        "half.log.gz ends at byte N,N in the middle of its compressed data",
+        "secret.log cannot be read: Permission denied",
+    ]
+
+
+async def test_of_many_files_that_cannot_be_read_the_first_are_named(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.log.gz").write_bytes(b"no gzip file\n")
+
+    last = (await remarks_of(tmp_path, f"{tmp_path}/*.log*"))[-1].split("; ")
+
+    assert (len(last), last[-1]) == (6, "and 15 more files")
+
+
+@pytest.mark.parametrize("name", ["*.log", "a.log"])
+async def test_a_folder_without_permission_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It was said that the glob matched no file."""
+
+    def refuse_all(path: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("millstream.connect.sources.files.folder.os.scandir", refuse_all)
+    monkeypatch.setattr("millstream.connect.sources.files.folder.os.lstat", refuse_all)
+
+    assert nothing_found(f"{tmp_path}/{name}") == (
+        f"'{tmp_path}/{name}' matches no file: the folder '{tmp_path}' cannot be read: Permission denied: this user "
+        f"has to have the right to list and to enter it"
+    )
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 line was"), (1_200, "1,200 lines were")])
+async def test_lines_that_are_too_long_are_counted_and_told_with_the_limit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, count: int, said: str
+) -> None:
+    (tmp_path / "a.log").write_text(f"{'x' * 20}\n" * count)
+    await remarks_of(tmp_path, f"{tmp_path}/a.log", **{"max.line.bytes": 10})
+
+    assert caplog.messages == [
+        f"{tmp_path}/a.log: {said} cut off at max.line.bytes=10: what came after that is lost; raise it to keep more"
+    ]
+
+
+async def remarks_of(folder: Path, paths: str, **settings: Any) -> list[str]:
+    """What a bounded run says of itself, from its first look to its end."""
+    remarks: list[str] = []
+    config = {"name": "f", "connector.class": "files", "topic": "t", "paths": paths} | settings
+    task = make_task(SPEC.validate(config).values)
+    await task.start(SourceContext("f", 0, Reader(folder), SystemClock(), True, remarks.append))
+    while not task.exhausted:
+        await task.poll()
+    await task.stop()
+    return remarks
 
 
 async def test_rotation_by_rename_goes_on_in_both_files(tmp_path: Path, between: Between) -> None:

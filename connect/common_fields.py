@@ -91,8 +91,9 @@ SINK_FIELDS = (
         {"type": "object", "minProperties": 1},
         "Declared types of the value's columns, such as "
         '{"host": "string", "user": {"id": "int64"}, "tags": ["string"]}; found and kept from the first rows when not'
-        " given. A column that was only null so far is then in no Parquet file yet: read such a folder with "
-        'union_by_name in DuckDB, missing_columns="insert" and extra_columns="ignore" in Polars.',
+        " given. A column that was only null so far is then in no Parquet file yet: declare it here, or "
+        "read such a folder with union_by_name in DuckDB, unify_schemas in pyarrow, pl.concat(..., how='diagonal') "
+        "in Polars; other readers take the columns of one file for those of all.",
         default=None,
         shape={"additionalProperties": {"type": ["string", "object", "array"]}},
     ),

@@ -78,6 +78,7 @@ def with_kafka_python(bootstrap: str, topic: str, group: str, session_ms: int) -
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
+    assert consumer.partitions_for_topic(topic)  # As in cooperative_members.py.
     consumer.subscribe([topic], listener=Listener())
     while True:
         positions = {

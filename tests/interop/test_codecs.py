@@ -78,7 +78,9 @@ def kafka_python_write(server: str, topic: str, codec: str) -> None:
 
 
 def kafka_python_read(server: str, topic: str, group: str) -> Records:
-    consumer = KafkaConsumer(topic, bootstrap_servers=server, group_id=group, auto_offset_reset="earliest")
+    consumer = KafkaConsumer(bootstrap_servers=server, group_id=group, auto_offset_reset="earliest")
+    assert consumer.partitions_for_topic(topic)  # As in cooperative_members.py.
+    consumer.subscribe([topic])
     found: Records = []
     try:
         while len(found) < len(RECORDS):

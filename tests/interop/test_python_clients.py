@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,15 @@ def until(done: Callable[[], bool]) -> None:
 def test_a_cooperative_member_gives_up_only_what_moves(library: str, bootstrap: str, topic: str) -> None:
     first, second = (MEMBERS[library](bootstrap, topic) for _ in range(2))
     members: list[Member] = [first, second]
-    first.start()
-    until(lambda: len(first.owned) == PARTITIONS and len(first.read) == RECORDS)
-    second.start()
-    until(lambda: [len(member.owned) for member in members] == [2, 2])
-    assert not first.owned & second.owned
-    first.leave()
-    until(lambda: len(second.owned) == PARTITIONS)
-    second.leave()
+    with closing(first), closing(second):
+        first.start()
+        until(lambda: len(first.owned) == PARTITIONS and len(first.read) == RECORDS)
+        second.start()
+        until(lambda: [len(member.owned) for member in members] == [2, 2])
+        assert not first.owned & second.owned
+        first.leave()
+        until(lambda: len(second.owned) == PARTITIONS)
+        second.leave()
 
     assert first.told[:2] == ["assigned 4", "revoked 2"]
     assert second.told[:2] == ["assigned 2", "assigned 2"]

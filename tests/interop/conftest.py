@@ -1,5 +1,6 @@
 """Fixtures for clients that are not Python, and the brokers that they talk to: ours beside a real Kafka."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def java_classes(tmp_path_factory: pytest.TempPathFactory) -> str:
     with needed():
         folder = jars("kafka")
         return compiled(sorted(JAVA_SOURCES.glob("*.java")), folder, tmp_path_factory.mktemp("java-classes"))
+
+
+@pytest.fixture
+def sockets_collected() -> Iterator[None]:
+    """kafka-python leaves sockets to the garbage collector: it is to find them here, not within another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(params=["millstream", "kafka"])

@@ -91,7 +91,7 @@ class KafkaPythonMember(Member):
             heartbeat_interval_ms=300,
             session_timeout_ms=120_000,
         )
-        # A leader whose metadata of the topic comes while it assigns gives out nothing, and never again: it comes before.
+        # A leader whose metadata comes while it assigns gives out nothing, and never again: it must be there before.
         assert consumer.partitions_for_topic(self._topic)
         consumer.subscribe([self._topic], listener=_Listener(self))
         while not self._ended.is_set():

@@ -13,8 +13,10 @@ from kafka import KafkaConsumer, KafkaProducer
 from services.millstream import MillstreamBroker
 from services.needed import missing
 
-# kafka-python leaves sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.usefixtures("sockets_collected"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 CODECS = ["none", "zstd", *(pytest.param(codec, marks=pytest.mark.slow) for codec in ("gzip", "snappy", "lz4"))]
 RECORDS = [(f"key-{number}".encode(), f"value {number} ".encode() * 20) for number in range(200)]

@@ -21,8 +21,10 @@ PARTITIONS = 4
 RECORDS = 100
 TIMEOUT_S = 90
 
-# kafka-python leaves sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.usefixtures("sockets_collected"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(params=["millstream", pytest.param("kafka", marks=[pytest.mark.service, pytest.mark.slow])])

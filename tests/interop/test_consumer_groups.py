@@ -132,9 +132,10 @@ def fresh_topic() -> str:
 def check_takeover(library: str, bootstrap: str, topic: str) -> None:
     produce(bootstrap, topic, 50)
     with stopping(Members(library, bootstrap, topic)) as members:
-        for _ in range(3):
+        # One after the other: of three members of kafka-python that start together one is at times never given any.
+        for count in (1, 2, 3):
             members.start()
-        members.until(lambda: len(members.assigned) == 3 and members.all_assigned(), 120)
+            members.until(lambda count=count: len(members.assigned) == count and members.all_assigned(), 120)
         members.until(lambda: members.committed == dict.fromkeys(range(PARTITIONS), 50), 120)
         produce(bootstrap, topic, 50)
 
@@ -174,7 +175,7 @@ def test_the_partitions_of_a_killed_member_move_within_its_session(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("library", [name for name in LIBRARIES if name != "kafka-python"])
 def test_the_partitions_of_a_killed_member_move_on_kafka_too(library: str, kafka: str) -> None:
-    """Without kafka-python: three members of it that start together at times never settle on a real Kafka."""
+    """Without kafka-python: members of it at times never settle on a real Kafka."""
     topic = fresh_topic()
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(90)

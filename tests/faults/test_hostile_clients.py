@@ -61,8 +61,11 @@ def test_damaged_requests_and_batches_over_tcp_leave_a_broker_up_small_and_silen
 async def _campaign(server: MillstreamBroker, address: Address) -> tuple[float, float, int, Counter[ErrorCode]]:
     # Its batches are some years old: retention, every five minutes, would take them before it has read them.
     await create_topics(address, {"t": {}, "u": {}, "healthy": {"retention.ms": "-1"}})
-    # Everything is loaded once before it is measured, the library for patterns too.
+    # Everything is loaded once before it is measured, what reads batches and the library for patterns too.
     await send_damaged_requests(address, range(500))
+    first_topics = {f"first-{name}": settings for name, settings in BATCH_TOPICS.items()}
+    await create_topics(address, first_topics)
+    await send_damaged_batches(address, range(2_000), tuple(first_topics))
     async with WireClient(address) as client:
         assert await client.ask(ListTransactionsRequest(transactional_id_pattern="a+"), 2)
     before_mb = private_mb(server.pid)

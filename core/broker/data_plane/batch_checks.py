@@ -13,6 +13,8 @@ from ...errors import CorruptRecords, ErrorCode, ProtocolError
 from ...wire.batches import (
     CODEC_MASK,
     CONTROL,
+    HEADER_BYTES,
+    LOG_OVERHEAD,
     TRANSACTIONAL,
     BatchHeader,
     SimpleRecord,
@@ -23,8 +25,6 @@ from ...wire.decompression import decompress
 from ...wire.message import Buffer, joined
 from ...wire.primitives import Records
 
-HEADER_BYTES = 61
-LOG_OVERHEAD = 12
 SMALLEST_LENGTH = 14
 """Of a message of magic 0, the smallest there ever was."""
 LENGTH_AT, MAGIC_AT = 8, 16
@@ -82,7 +82,7 @@ def checked_batch(records: Buffer, config: LogConfig, *, api_version: int, now_m
             raise records.refusal
         return records.header
     header = _only_batch(records)
-    if header.length + LOG_OVERHEAD > config.max_message_bytes:
+    if header.size_bytes > config.max_message_bytes:
         raise ProtocolError(
             ErrorCode.MESSAGE_TOO_LARGE,
             f"a batch of {header.size_bytes} bytes; max.message.bytes of the topic is {config.max_message_bytes}",
@@ -117,7 +117,7 @@ def _only_batch(records: Buffer) -> BatchHeader:
         header = check_batch(records, 0)
     except CorruptRecords as error:
         raise ProtocolError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
-    rest = len(records) - header.length - LOG_OVERHEAD
+    rest = len(records) - header.size_bytes
     if rest >= LOG_OVERHEAD:
         (length,) = _LENGTH.unpack_from(records, header.size_bytes + LENGTH_AT)
         if length < SMALLEST_LENGTH:

@@ -13,7 +13,7 @@ from ...log.appends import Appended
 from ...log.group_commit import GroupCommit
 from ...log.partition_log import PartitionLog
 from ...ports import Buffer, Clock
-from ...wire.batches import LOG_OVERHEAD, BatchHeader
+from ...wire.batches import BatchHeader
 from .leadership import LEADER_EPOCH
 from .waiting import Waiting
 
@@ -56,14 +56,13 @@ class Journal:
         awaited: whether the client is answered only when it is on disk.
         Raises ProtocolError where its sequence number, epoch or transaction does not fit; StorageError.
         """
-        if self.closed:
-            self._check_open(log)
+        self._check_open(log)
         appended = log.append((batch,), now_ms=now_ms, leader_epoch=LEADER_EPOCH, headers=(header,))
         if awaited or self._waiting.watched(log):
             self._later.pop(log, None)
             self._commits.kick(log)
         else:
-            self._sync_later(log, header.length + LOG_OVERHEAD)
+            self._sync_later(log, header.size_bytes)
         return appended
 
     def _sync_later(self, log: PartitionLog, size_bytes: int) -> None:

@@ -41,7 +41,7 @@ class Recompressing:
             return True
         config = log.config
         codec = CODECS.get(config.compression_type)
-        batch = records if type(records) is memoryview else as_buffer(records)
+        batch = as_buffer(records)
         if codec is not None and len(batch) > CODEC_AT and batch[CODEC_AT] & CODEC_MASK != codec:
             return True
         return is_long_to_check(batch, config, now_ms)

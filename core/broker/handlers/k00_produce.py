@@ -21,7 +21,7 @@ from ...coordinators.transaction_records import SECOND_PROTOCOL, Partition
 from ...errors import ErrorCode, ProtocolError, StorageError
 from ...log.directory import LogDirectory
 from ...log.partition_log import PartitionLog
-from ...wire.batches import LOG_OVERHEAD, BatchHeader
+from ...wire.batches import BatchHeader
 from ...wire.message import Buffer
 from ...wire.messages.k00_produce import ProduceRequest, ProduceResponse
 from ..context import RequestContext
@@ -138,10 +138,9 @@ def _append(
         )
     answer.log_start_offset = log.log_start_offset
     now_ms = broker.clock.now_ms()
-    records = data.records
-    batch = records if type(records) is memoryview else as_buffer(records)
+    batch = as_buffer(data.records)
     header = checked_batch(batch, log.config, api_version=context.api_version, now_ms=now_ms)
-    if header.length + LOG_OVERHEAD < len(batch):
+    if header.size_bytes < len(batch):
         batch = memoryview(batch)[: header.size_bytes]  # Kafka drops a batch that is cut off behind the first, too.
     if header.is_transactional:
         _check_epoch(log, header)
@@ -166,7 +165,7 @@ def _write(
     now_ms: int,
 ) -> "Appended":
     batch, header = recompressed(batch, header, log.config)
-    if header.length + LOG_OVERHEAD > log.config.segment_size:
+    if header.size_bytes > log.config.segment_size:
         raise ProtocolError(
             ErrorCode.RECORD_LIST_TOO_LARGE,
             f"a batch of {header.size_bytes} bytes; segments of {log.topic} have {log.config.segment_size}",

@@ -18,9 +18,7 @@ class CheckedSpan:
     def add(self, start: int, end: int) -> None:
         """Good batches fill these positions. Of two runs with something unknown between them the longer one counts."""
         known_start, known_end = self._span
-        if known_start <= start <= known_end <= end:
-            self._span = (known_start, end)
-        elif start <= known_end and known_start <= end:
+        if start <= known_end and known_start <= end:
             self._span = (min(start, known_start), max(end, known_end))
         elif end - start > known_end - known_start:
             self._span = (start, end)

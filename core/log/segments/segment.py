@@ -59,7 +59,6 @@ class Segment:
         self._newest = (-1, 0)
         self._first_timestamp: int | None = None
         self._room: tuple[LogConfig, SegmentRoom] | None = None
-        self._entries: int | None = None  # index_entries, until one is added.
 
     @classmethod
     def create(cls, disk: Disk, directory: str, base_offset: int, *, index_interval: int, state: str = "") -> "Segment":
@@ -114,14 +113,12 @@ class Segment:
             self._room = (config, room)
         else:
             room = empty_segment_room(self.base_offset)
-        if self._entries is None:
-            self._entries = self.index_entries
-        return room.takes(self.size_bytes + append_bytes, last_offset, newest_ms, self._entries)
+        return room.takes(self.size_bytes + append_bytes, last_offset, newest_ms, self.index_entries)
 
     def append(self, buffers: list[Buffer], size_bytes: int) -> int:
         """Write checked batches to the end; returns where. Call note_batch for each after that. Raises OSError."""
         position = self.size_bytes
-        (self._file or self.file).write_at(buffers, position)
+        self.file.write_at(buffers, position)
         self.size_bytes = position + size_bytes
         self.checked.add(position, self.size_bytes)
         self.spare()
@@ -136,7 +133,6 @@ class Segment:
         if self._bytes_since_index > self.index_interval:
             self.offsets().add(last_offset - self.base_offset, position)
             self.times().add(*self._newest)
-            self._entries = None
             self._bytes_since_index = 0
         self._bytes_since_index += size_bytes
 

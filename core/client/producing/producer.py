@@ -186,9 +186,9 @@ class Producer:
         transactions.state.ended()
 
     async def is_taken_over(self) -> bool:
-        """Whether a newer producer has the transactional id, or the coordinator ended a transaction that took too long.
+        """Of a producer that was fenced, also when it is closed already: whether another has its transactional id now.
 
-        Asks for the next epoch to find out: for a producer that was fenced, also when it is closed already.
+        Asks for the next epoch to find out. False where the coordinator alone ended a transaction that took too long.
         """
         return await self._require_transactions().is_taken_over()
 
